@@ -1,0 +1,10 @@
+//! vtepd: a controller for hardware VTEP gateways.
+//!
+//! It joins Neutron networks (VXLAN) with VLANs behind top-of-rack switches by keeping each switch's
+//! `hardware_vtep` database (OVSDB, RFC 7047) as a desired-state database says. `ARCHITECTURE.md` draws
+//! the rooms below and the one direction in which they may import each other; `tests/arrows.rs` holds them to it.
+
+pub mod config;
+pub mod fleet;
+pub mod model;
+pub mod service;

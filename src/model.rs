@@ -1,0 +1,19 @@
+//! The ground floor: the words that every room shares, parsed once at the edge and trusted inside.
+
+pub mod change;
+mod ids;
+mod mac;
+pub mod status;
+mod topology;
+mod vxlan;
+
+pub use change::{Change, ChangeSet, FeedEvent, Revision, Tombstone};
+pub use ids::{ConnectionId, DeviceId, EndpointId, GatewayId, NetworkId, PortId};
+pub use mac::{MacAddr, ParseMacError};
+pub use topology::{
+    AddressPair, Binding, Connection, Device, FixedIp, Gateway, Interface, Network, Port, TunnelEndpoint, bindings,
+};
+pub use vxlan::{InvalidVlan, InvalidVni, VlanId, Vni};
+
+#[cfg(test)]
+mod tests;

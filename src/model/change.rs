@@ -1,0 +1,83 @@
+//! The change feed: what the store publishes after each commit, and what the desired state is built from.
+//!
+//! The feed starts with the whole content of the store as change sets, then [`FeedEvent::Loaded`], then every commit
+//! in the order of its revision: one path, whether a row is an hour or a millisecond old.
+
+use super::{
+    Binding, Connection, ConnectionId, Gateway, GatewayId, MacAddr, Network, NetworkId, Port, PortId, TunnelEndpoint,
+};
+
+/// Counts the commits of the store, from 1, without gaps. 0: nothing was ever committed.
+pub type Revision = u64;
+
+/// An entry of the feed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FeedEvent {
+    /// Rows of the first load (all with the revision of the load), or one commit.
+    Changes(ChangeSet),
+    /// All rows up to this revision were delivered: only now may anything be judged superfluous.
+    Loaded(Revision),
+}
+
+/// What one commit changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChangeSet {
+    /// The revision that the commit made.
+    pub revision: Revision,
+    /// The changes, in the order in which they were made.
+    pub changes: Vec<Change>,
+    /// Deletions from switches that the commit explains (the guard's rule, architecture rule 7).
+    pub tombstones: Vec<Tombstone>,
+}
+
+/// A row that came, changed or went. `…Set` carries the whole row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A network was created or changed.
+    NetworkSet(Network),
+    /// A network was deleted.
+    NetworkRemoved(NetworkId),
+    /// A port was created or changed.
+    PortSet(Port),
+    /// A port was deleted.
+    PortRemoved(PortId),
+    /// A tunnel endpoint was created or changed.
+    EndpointSet(TunnelEndpoint),
+    /// The tunnel endpoint of this host was deleted.
+    EndpointRemoved(String),
+    /// A gateway was created or changed.
+    GatewaySet(Gateway),
+    /// A gateway was deleted.
+    GatewayRemoved(GatewayId),
+    /// A connection was created.
+    ConnectionSet(Connection),
+    /// A connection was deleted.
+    ConnectionRemoved(ConnectionId),
+}
+
+/// An explanation, written with the API call that caused it, of rows that are to vanish from switches. Kept in the
+/// store until every switch has confirmed its revision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tombstone {
+    /// A connection went: its network's Logical_Switch, MACs and flood row may go from the switch.
+    Network {
+        /// The network.
+        network: NetworkId,
+        /// `Physical_Switch.name`.
+        switch: String,
+    },
+    /// A binding went.
+    Binding {
+        /// The network that it bound.
+        network: NetworkId,
+        /// Switch, port and VLAN.
+        binding: Binding,
+    },
+    /// A MAC left a network: its port was deleted, lost its host, or changed its MAC.
+    Mac {
+        /// The network.
+        network: NetworkId,
+        /// The MAC.
+        mac: MacAddr,
+    },
+}

@@ -1,0 +1,101 @@
+//! MAC addresses: lower case with colons, as Neutron and `hardware_vtep` write them.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A 48-bit MAC address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MacAddr(macaddr::MacAddr6);
+
+/// The text is not a MAC address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a MAC address: write six hexadecimal pairs, as in 02:00:0a:00:00:0b")]
+pub struct ParseMacError(String);
+
+impl MacAddr {
+    /// The address of these six octets.
+    #[must_use]
+    pub const fn new(octets: [u8; 6]) -> Self {
+        let [a, b, c, d, e, f] = octets;
+        Self(macaddr::MacAddr6::new(a, b, c, d, e, f))
+    }
+
+    /// The six octets, in the order in which they are written.
+    #[must_use]
+    pub const fn octets(self) -> [u8; 6] {
+        self.0.into_array()
+    }
+
+    /// Whether the address names a group (multicast and broadcast), which no single station can own.
+    #[must_use]
+    pub const fn is_multicast(self) -> bool {
+        self.0.is_multicast()
+    }
+
+    /// The 17 characters of the usual form, without an allocation.
+    #[must_use]
+    pub fn to_ascii(self) -> [u8; 17] {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b':'; 17];
+        for (i, octet) in self.octets().into_iter().enumerate() {
+            text[i * 3] = HEX[usize::from(octet >> 4)];
+            text[i * 3 + 1] = HEX[usize::from(octet & 15)];
+        }
+        text
+    }
+
+    /// Reads exactly `aa:bb:cc:dd:ee:ff` (either case): what a switch's database holds.
+    #[must_use]
+    pub fn from_ascii(text: &[u8]) -> Option<Self> {
+        let text: &[u8; 17] = text.try_into().ok()?;
+        let mut octets = [0; 6];
+        for (i, octet) in octets.iter_mut().enumerate() {
+            if i > 0 && text[i * 3 - 1] != b':' {
+                return None;
+            }
+            let high = char::from(text[i * 3]).to_digit(16)?;
+            let low = char::from(text[i * 3 + 1]).to_digit(16)?;
+            *octet = u8::try_from(high << 4 | low).ok()?;
+        }
+        Some(Self::new(octets))
+    }
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Only ASCII was written into it.
+        f.write_str(std::str::from_utf8(&self.to_ascii()).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for MacAddr {
+    type Err = ParseMacError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Colons or hyphens, as people write them; never the bare twelve digits, which may be anything.
+        if text.len() != 17 {
+            return Err(ParseMacError(text.to_owned()));
+        }
+        text.parse().map(Self).map_err(|_| ParseMacError(text.to_owned()))
+    }
+}
+
+impl Serialize for MacAddr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MacAddr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}

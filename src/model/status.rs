@@ -1,0 +1,133 @@
+//! What is shown of switches and bindings: `GET /v2/switches`, connection status, admin socket.
+
+use serde::Serialize;
+
+use super::{ConnectionId, NetworkId, VlanId};
+
+/// How far a binding, or a whole switch or connection, is from what is desired. Ordered from best to worst, so that
+/// the status of a whole is the maximum of its parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The switch has all that is desired.
+    Active,
+    /// It was deleted, and is still on a switch.
+    Draining,
+    /// Not on the switch yet; being worked on.
+    Pending,
+    /// It works, but the switch can't hold all of it, or reports a fault.
+    Degraded,
+    /// Deletions wait for an operator's release (the guard).
+    Held,
+    /// No session with the switch.
+    Down,
+    /// Somebody else's rows stand in the way.
+    Conflict,
+    /// The switch refused it.
+    Error,
+}
+
+/// State of the OVSDB session with a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionState {
+    /// Dialling.
+    Connecting,
+    /// Connected; asking for the schema and for the Physical_Switch rows.
+    Identifying,
+    /// Reading the first monitor reply.
+    Syncing,
+    /// The replica follows the switch.
+    Up,
+    /// Waiting before the next attempt.
+    Backoff,
+    /// The switch is not the one that the configuration names, or can't be spoken to.
+    Refused,
+}
+
+/// `session` of a switch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SessionStatus {
+    /// State.
+    pub state: SessionState,
+    /// Since when: RFC 3339, UTC.
+    pub since: String,
+    /// Management address, as `tcp:10.0.0.1:6640` or `unix:/path`.
+    pub address: String,
+    /// `transport` of plumgrid.ini.
+    pub transport: String,
+    /// Version of the switch's hardware_vtep schema; empty while unknown.
+    pub schema_version: String,
+    /// `held`, `waiting`, `unsupported` or `off`.
+    pub lock: String,
+    /// Socket address of the peer; empty while not connected.
+    pub peer: String,
+}
+
+/// One binding of a connection, or one of a switch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BindingStatus {
+    /// `Physical_Switch.name`.
+    pub switch: String,
+    /// `Physical_Port.name`.
+    pub port: String,
+    /// VLAN; 0 is untagged.
+    pub vlan: VlanId,
+    /// Status.
+    pub status: Status,
+    /// Why, and what to do; empty when active.
+    pub reason: String,
+    /// Rows of hardware_vtep that the connection's network should have on the switch.
+    pub rows_desired: u64,
+    /// Those of them that are there and right.
+    pub rows_actual: u64,
+    /// Since when it has this status: RFC 3339, UTC.
+    pub since: String,
+    /// The network.
+    pub network_id: NetworkId,
+    /// The connections that ask for it (bindings are counted over them).
+    #[serde(skip)]
+    pub connections: Vec<ConnectionId>,
+}
+
+/// `GET /v2/switches/{name}`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SwitchStatus {
+    /// Name of its section in plumgrid.ini.
+    pub name: String,
+    /// The session.
+    pub session: SessionStatus,
+    /// The worst of session, guard, faults and bindings.
+    pub status: Status,
+    /// Why, and what to do; empty when active.
+    pub reason: String,
+    /// Faults that the switch reports (`switch_fault_status`, `port_fault_status`), ports as `Ethernet40: …`.
+    pub faults: Vec<String>,
+    /// Columns that its schema lacks and what that costs, each once.
+    pub degraded: Vec<String>,
+    /// Names of its ports.
+    pub ports: Vec<String>,
+    /// Its bindings.
+    pub bindings: Vec<BindingStatus>,
+    /// Rows that it should have.
+    pub rows_desired: u64,
+    /// Those of them that it has.
+    pub rows_actual: u64,
+    /// The last plan that was applied; absent before the first.
+    pub last_plan: Option<PlanSummary>,
+    /// Networks that were disconnected and still have rows there.
+    pub draining: Vec<NetworkId>,
+}
+
+/// A plan in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanSummary {
+    /// When its last transaction was answered: RFC 3339, UTC.
+    pub at: String,
+    /// Rows inserted.
+    pub inserts: u64,
+    /// Rows updated.
+    pub updates: u64,
+    /// Rows deleted.
+    pub deletes: u64,
+}

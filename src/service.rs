@@ -1,6 +1,8 @@
 //! Use cases and their rules: gateways, connections, networks, ports, tunnel endpoints. Every front end (both REST
 //! dialects, the admin socket) calls these and nothing below.
 
+pub mod view;
+
 use std::net::Ipv4Addr;
 
 use crate::model::{AddressPair, FixedIp, MacAddr, VlanId, Vni};

@@ -1,0 +1,13 @@
+//! The specification's JSON shapes: what `/v2` and the admin socket both speak, and the reader that says which member
+//! of a body is wrong. Neutron's shapes are `api`'s own.
+
+mod connection;
+mod decode;
+mod gateway;
+
+pub use connection::{ConnectionBody, ConnectionView};
+pub use decode::{BadBody, Object, decode};
+pub use gateway::{GatewayBody, GatewayIntent, GatewayView, VlanNumber};
+
+#[cfg(test)]
+mod tests;

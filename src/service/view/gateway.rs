@@ -1,0 +1,214 @@
+//! Gateways as the specification prints them.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+    ser::SerializeStruct,
+};
+
+use super::{BadBody, Object};
+use crate::{
+    model::{Device, Gateway, Interface, VlanId},
+    service::{DeviceDraft, GatewayDraft, GatewayUpdate, InterfaceDraft},
+};
+
+/// `l2_gateway` of a request: the form that creates and the one that updates.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayBody {
+    name: Option<String>,
+    tenant_id: Option<String>,
+    devices: Option<Vec<Object<DeviceBody>>>,
+    /// Beside the devices: on every device that has the interface.
+    deleted_interfaces: Option<Vec<Object<DeletedInterface>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceBody {
+    device_name: Option<String>,
+    interfaces: Option<Vec<Object<InterfaceBody>>>,
+    new_interfaces: Option<Vec<Object<InterfaceBody>>>,
+    deleted_interfaces: Option<Vec<Object<DeletedInterface>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InterfaceBody {
+    name: String,
+    #[serde(rename = "segmentation-id", alias = "segmentation_id")]
+    vlans: Option<Vec<VlanNumber>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeletedInterface {
+    name: String,
+}
+
+/// A VLAN as an integer of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VlanNumber(pub VlanId);
+
+impl<'de> Deserialize<'de> for VlanNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = VlanNumber;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a VLAN: an integer from 0 to 4094")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<VlanNumber, E> {
+                VlanId::try_from(number).map(VlanNumber).map_err(E::custom)
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<VlanNumber, E> {
+                // What i64 can't hold is no VLAN either; the message shows the nearest number that it holds.
+                self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+        }
+
+        deserializer.deserialize_i64(Number)
+    }
+}
+
+/// What a body asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GatewayIntent {
+    /// A new gateway.
+    Create(GatewayDraft),
+    /// A change of the gateway that goes by this name or UUID.
+    Update(String, GatewayUpdate),
+}
+
+impl GatewayBody {
+    /// Whether `new_interfaces` or `deleted_interfaces` occur: then a POST is an update.
+    fn is_update(&self) -> bool {
+        let inside =
+            |device: &Object<DeviceBody>| device.0.new_interfaces.is_some() || device.0.deleted_interfaces.is_some();
+        self.deleted_interfaces.is_some() || self.devices.iter().flatten().any(inside)
+    }
+
+    /// The meaning of a POST: a creation, or (with `new_interfaces` or `deleted_interfaces`) the specification's own
+    /// form of an update, whose `name` says which gateway.
+    ///
+    /// # Errors
+    /// [`BadBody`] for members that don't belong together.
+    pub fn into_post(mut self, at: &str) -> Result<GatewayIntent, BadBody> {
+        if !self.is_update() {
+            return self.into_draft(at).map(GatewayIntent::Create);
+        }
+        let name = self.name.take().ok_or_else(|| {
+            BadBody::field(format!("{at}.name"), "is missing: the name or UUID of the gateway that is to be updated")
+        })?;
+        Ok(GatewayIntent::Update(name, self.into_update(at)?))
+    }
+
+    /// A new gateway.
+    ///
+    /// # Errors
+    /// [`BadBody`] where a device has no name or holds the keys of an update.
+    pub fn into_draft(self, at: &str) -> Result<GatewayDraft, BadBody> {
+        if self.is_update() {
+            let reason = "new_interfaces and deleted_interfaces belong to an update: a new gateway has interfaces";
+            return Err(BadBody::field(at, reason));
+        }
+        let devices = self
+            .devices
+            .ok_or_else(|| BadBody::field(format!("{at}.devices"), "is missing: name one or two switches"))?;
+        let device = |(i, device): (usize, Object<DeviceBody>)| {
+            let at = format!("{at}.devices[{i}]");
+            let name = device_name(&at, device.0.device_name)?;
+            let interfaces = device.0.interfaces.ok_or_else(|| {
+                BadBody::field(format!("{at}.interfaces"), "is missing: list the ports that the gateway may bind")
+            })?;
+            Ok(DeviceDraft { name, interfaces: drafts(interfaces) })
+        };
+        Ok(GatewayDraft {
+            name: self.name.unwrap_or_default(),
+            tenant_id: self.tenant_id,
+            devices: devices.into_iter().enumerate().map(device).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// A change of a gateway that is named elsewhere (the path of a PUT); `name` renames it.
+    ///
+    /// # Errors
+    /// [`BadBody`] where a device holds `interfaces`, or `new_interfaces` without a `device_name`.
+    pub fn into_update(self, at: &str) -> Result<GatewayUpdate, BadBody> {
+        let mut update = GatewayUpdate { name: self.name, tenant_id: self.tenant_id, ..GatewayUpdate::default() };
+        update.remove.extend(self.deleted_interfaces.into_iter().flatten().map(|Object(gone)| (None, gone.name)));
+        for (i, Object(device)) in self.devices.into_iter().flatten().enumerate() {
+            let at = format!("{at}.devices[{i}]");
+            if device.interfaces.is_some() {
+                let reason = "an update takes new_interfaces and deleted_interfaces instead";
+                return Err(BadBody::field(format!("{at}.interfaces"), reason));
+            }
+            let gone = device.deleted_interfaces.into_iter().flatten();
+            update.remove.extend(gone.map(|Object(gone)| (device.device_name.clone(), gone.name)));
+            match (device.new_interfaces, device.device_name) {
+                (Some(new), name) => {
+                    update.add.push(DeviceDraft { name: device_name(&at, name)?, interfaces: drafts(new) });
+                }
+                // Named without a change: the device must exist all the same.
+                (None, Some(name)) => update.add.push(DeviceDraft { name, interfaces: Vec::new() }),
+                (None, None) => {}
+            }
+        }
+        Ok(update)
+    }
+}
+
+fn device_name(at: &str, name: Option<String>) -> Result<String, BadBody> {
+    name.ok_or_else(|| BadBody::field(format!("{at}.device_name"), "is missing: the name of the switch"))
+}
+
+fn drafts(interfaces: Vec<Object<InterfaceBody>>) -> Vec<InterfaceDraft> {
+    let draft = |Object(interface): Object<InterfaceBody>| InterfaceDraft {
+        name: interface.name,
+        vlans: interface.vlans.into_iter().flatten().map(|vlan| vlan.0).collect(),
+    };
+    interfaces.into_iter().map(draft).collect()
+}
+
+/// A gateway in an answer: `{id, tenant_id, name, devices: [{device_name, interfaces: [{name, "segmentation-id"}]}]}`.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayView<'a>(pub &'a Gateway);
+
+impl Serialize for GatewayView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut gateway = serializer.serialize_struct("l2_gateway", 4)?;
+        gateway.serialize_field("id", &self.0.id)?;
+        gateway.serialize_field("tenant_id", &self.0.tenant_id)?;
+        gateway.serialize_field("name", &self.0.name)?;
+        gateway.serialize_field("devices", &self.0.devices.iter().map(DeviceView).collect::<Vec<_>>())?;
+        gateway.end()
+    }
+}
+
+struct DeviceView<'a>(&'a Device);
+
+impl Serialize for DeviceView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut device = serializer.serialize_struct("device", 2)?;
+        device.serialize_field("device_name", &self.0.name)?;
+        device.serialize_field("interfaces", &self.0.interfaces.iter().map(InterfaceView).collect::<Vec<_>>())?;
+        device.end()
+    }
+}
+
+struct InterfaceView<'a>(&'a Interface);
+
+impl Serialize for InterfaceView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut interface = serializer.serialize_struct("interface", 2)?;
+        interface.serialize_field("name", &self.0.name)?;
+        interface.serialize_field("segmentation-id", &self.0.vlans)?;
+        interface.end()
+    }
+}

@@ -8,3 +8,4 @@ pub mod config;
 pub mod fleet;
 pub mod model;
 pub mod service;
+pub mod store;

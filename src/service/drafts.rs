@@ -1,0 +1,188 @@
+//! What front ends ask for: rows to create, changes to make, filters. Types that a front end can fill from JSON
+//! without knowing a rule; the rules are the service's.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use crate::model::{FixedIp, MacAddr, NetworkId, PortId, VlanId, Vni};
+
+/// Who calls.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// Project of the token: the default `tenant_id` of what it creates; empty where there is none.
+    pub project_id: String,
+}
+
+/// Whose rules hold where the two dialects differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `/v2`: one or two devices, names of devices and interfaces up to 36 characters, VLANs on some interfaces only;
+    /// gateways and networks are named by UUID or name.
+    Specification,
+    /// `/v2.0`: any number of devices, names up to 255 characters, VLANs on all interfaces or on none; paths take the
+    /// UUID alone.
+    Neutron,
+}
+
+/// A gateway to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatewayDraft {
+    /// Name, up to 255 characters.
+    pub name: String,
+    /// Project; `None`: the caller's.
+    pub tenant_id: Option<String>,
+    /// The switches.
+    pub devices: Vec<DeviceDraft>,
+}
+
+/// A device to create, or one whose interfaces are given.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceDraft {
+    /// `Physical_Switch.name`.
+    pub name: String,
+    /// Its interfaces.
+    pub interfaces: Vec<InterfaceDraft>,
+}
+
+/// An interface to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InterfaceDraft {
+    /// `Physical_Port.name`.
+    pub name: String,
+    /// VLANs; empty: the connection's default. One that is given twice counts once.
+    pub vlans: Vec<VlanId>,
+}
+
+/// A change of a gateway. Removals are done first, then replacements, then additions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayUpdate {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new project.
+    pub tenant_id: Option<String>,
+    /// `deleted_interfaces`: (device, interface); without a device: on every device that has it.
+    pub remove: Vec<(Option<String>, String)>,
+    /// `new_interfaces`: on existing devices; an interface that exists gets further VLANs.
+    pub add: Vec<DeviceDraft>,
+    /// `/v2.0`: the whole interface list of each named device.
+    pub replace: Vec<DeviceDraft>,
+}
+
+/// A connection to create. Gateway and network are named by UUID or, in `/v2`, by name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectionDraft {
+    /// The gateway.
+    pub gateway: String,
+    /// The network.
+    pub network: String,
+    /// VLAN of interfaces that name none.
+    pub default_vlan: Option<VlanId>,
+    /// The specification's `port_id`; generated where it is not given.
+    pub port_id: Option<String>,
+    /// Project; `None`: the caller's.
+    pub tenant_id: Option<String>,
+}
+
+/// A network to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkDraft {
+    /// Name.
+    pub name: String,
+    /// Project; `None`: the caller's.
+    pub tenant_id: Option<String>,
+    /// Its VXLAN segment.
+    pub segment: Segment,
+}
+
+/// The VXLAN segment of a network to create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Segment {
+    /// A VNI from `vni_ranges`.
+    Allocate,
+    /// This VNI, in `vni_ranges` or not.
+    Vni(Vni),
+    /// No VXLAN segment: the network can't be connected.
+    None,
+}
+
+/// A change of a network.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NetworkUpdate {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new project.
+    pub tenant_id: Option<String>,
+}
+
+/// A port to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PortDraft {
+    /// Name.
+    pub name: String,
+    /// Project; `None`: the caller's.
+    pub tenant_id: Option<String>,
+    /// The network's UUID.
+    pub network: String,
+    /// MAC; `None`: allocated (fa:16:3e:…).
+    pub mac: Option<MacAddr>,
+    /// Addresses; `subnet_id` is a UUID where it is given.
+    pub fixed_ips: Vec<FixedIp>,
+    /// Compute node; `None` or empty: unbound.
+    pub host: Option<String>,
+    /// Further addresses.
+    pub allowed_address_pairs: Vec<AddressPairDraft>,
+}
+
+/// An entry of `allowed_address_pairs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressPairDraft {
+    /// The MAC; `None`: the port's own.
+    pub mac: Option<MacAddr>,
+    /// The address, or a prefix of addresses.
+    pub ip: IpNetwork,
+}
+
+/// A change of a port; `None` leaves a member as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PortUpdate {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new project.
+    pub tenant_id: Option<String>,
+    /// A new MAC.
+    pub mac: Option<MacAddr>,
+    /// The new list of addresses.
+    pub fixed_ips: Option<Vec<FixedIp>>,
+    /// The compute node; `Some(None)` or an empty name unbinds the port.
+    pub host: Option<Option<String>>,
+    /// The new list of further addresses.
+    pub allowed_address_pairs: Option<Vec<AddressPairDraft>>,
+}
+
+/// Which ports to list: those that match every member that isn't `None`, in the order of their ids. A list matches
+/// where any of its entries does; an empty list matches nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PortFilter {
+    /// By identity.
+    pub ids: Option<Vec<PortId>>,
+    /// By network.
+    pub networks: Option<Vec<NetworkId>>,
+    /// By MAC.
+    pub macs: Option<Vec<MacAddr>>,
+    /// By compute node; the empty name matches unbound ports.
+    pub hosts: Option<Vec<String>>,
+    /// Only ports whose id comes after this one.
+    pub after: Option<PortId>,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// A tunnel endpoint to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointDraft {
+    /// Compute node.
+    pub host: String,
+    /// Its VTEP address; IPv6 is refused.
+    pub ip: IpAddr,
+}

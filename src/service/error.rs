@@ -1,0 +1,275 @@
+//! Why the service refused: one variant a condition. Front ends map them to their status and type.
+
+use crate::{
+    fleet::UnknownSwitch,
+    model::{ConnectionId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, VlanId, Vni},
+    store::StoreError,
+};
+
+/// Why a call failed. The messages are meant for the caller: what, where, why, and what to do.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ServiceError {
+    // ===== bad input =====
+    /// A value that can't be: too long, empty, a NUL, not a UUID.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// The field, as `devices[0].interfaces[1].name`.
+        field: String,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+    /// A gateway without devices.
+    #[error("gateway '{gateway}' names no device: give the name and the interfaces of at least one switch")]
+    NoDevices {
+        /// Name of the gateway.
+        gateway: String,
+    },
+    /// More devices than the specification allows.
+    #[error(
+        "gateway '{gateway}' names {count} devices: one is a stand-alone gateway, two are active/active, more can't be"
+    )]
+    TooManyDevices {
+        /// Name of the gateway.
+        gateway: String,
+        /// How many it names.
+        count: usize,
+    },
+    /// A device twice in one gateway.
+    #[error("device '{device}' is named twice in gateway '{gateway}': list all of its interfaces in one entry")]
+    DuplicateDevice {
+        /// Name of the gateway.
+        gateway: String,
+        /// The device.
+        device: String,
+    },
+    /// An interface twice in one device.
+    #[error("interface '{interface}' is named twice on device '{device}': list all of its VLANs in one entry")]
+    DuplicateInterface {
+        /// The device.
+        device: String,
+        /// The interface.
+        interface: String,
+    },
+    /// A device without interfaces, or an update that would leave one so.
+    #[error(
+        "device '{device}' of gateway '{gateway}' would have no interface: name at least one, or delete the gateway"
+    )]
+    NoInterfaces {
+        /// Name of the gateway.
+        gateway: String,
+        /// The device.
+        device: String,
+    },
+    /// A connection would have no VLAN on an interface.
+    #[error(
+        "interface '{interface}' of device '{device}' would have no VLAN for network {network}: give it a segmentation \
+         id, or give the connection a default segmentation id"
+    )]
+    NoVlan {
+        /// The network of the connection.
+        network: NetworkId,
+        /// The device.
+        device: String,
+        /// The interface.
+        interface: String,
+    },
+    /// `/v2.0`: a default although the gateway's interfaces have VLANs of their own.
+    #[error(
+        "segmentation id {vlan} is given for the connection, but the interfaces of gateway '{gateway}' have segmentation \
+         ids of their own: leave it out"
+    )]
+    DefaultNotAllowed {
+        /// Name of the gateway.
+        gateway: String,
+        /// The default.
+        vlan: VlanId,
+    },
+    /// A MAC that no single station can own.
+    #[error("{field}: {mac} is a group address (multicast or broadcast): a port needs the address of a single station")]
+    MulticastMac {
+        /// The field.
+        field: String,
+        /// The MAC.
+        mac: MacAddr,
+    },
+    /// A tunnel endpoint with an IPv6 address.
+    #[error("ip_address: {ip} is IPv6: hardware VTEPs encapsulate in VXLAN over IPv4; give the host's IPv4 address")]
+    Ipv6Endpoint {
+        /// The address.
+        ip: std::net::Ipv6Addr,
+    },
+
+    // ===== not found =====
+    /// No such gateway.
+    #[error("no L2 gateway is called '{0}'")]
+    GatewayNotFound(String),
+    /// No such connection.
+    #[error("there is no L2 gateway connection '{0}'")]
+    ConnectionNotFound(String),
+    /// No such network.
+    #[error("no network is called '{0}'")]
+    NetworkNotFound(String),
+    /// No such port.
+    #[error("there is no port '{0}'")]
+    PortNotFound(String),
+    /// No such tunnel endpoint.
+    #[error("there is no tunnel endpoint '{0}'")]
+    EndpointNotFound(String),
+    /// An update names a device that the gateway doesn't have.
+    #[error("gateway '{gateway}' has no device '{device}': devices can't be added or removed by an update")]
+    DeviceNotFound {
+        /// Name of the gateway.
+        gateway: String,
+        /// The device.
+        device: String,
+    },
+    /// An update removes an interface that isn't there.
+    #[error("gateway '{gateway}' has no interface '{interface}'{}", on_device(device.as_deref()))]
+    InterfaceNotFound {
+        /// Name of the gateway.
+        gateway: String,
+        /// The device, where one was named.
+        device: Option<String>,
+        /// The interface.
+        interface: String,
+    },
+    /// No section of plumgrid.ini bears this name.
+    #[error(transparent)]
+    SwitchNotFound(#[from] UnknownSwitch),
+    /// A network that can't be connected.
+    #[error("network {0} has no VXLAN segment, so no VNI to bridge: create it with provider:network_type vxlan")]
+    NoVxlanSegment(NetworkId),
+
+    // ===== conflicts =====
+    /// A name that several gateways bear.
+    #[error("{} gateways are called '{name}': use one of the ids {}", ids.len(), join(ids))]
+    AmbiguousGateway {
+        /// The name.
+        name: String,
+        /// Who bears it.
+        ids: Vec<GatewayId>,
+    },
+    /// A name that several networks bear.
+    #[error("{} networks are called '{name}': use one of the ids {}", ids.len(), join(ids))]
+    AmbiguousNetwork {
+        /// The name.
+        name: String,
+        /// Who bears it.
+        ids: Vec<NetworkId>,
+    },
+    /// `/v2.0`: VLANs on some interfaces and not on others.
+    #[error(
+        "interface '{interface}' of device '{device}' has no segmentation id while others of gateway '{gateway}' have: \
+         give one to every interface, or to none"
+    )]
+    SegmentationRequired {
+        /// Name of the gateway.
+        gateway: String,
+        /// The device.
+        device: String,
+        /// The interface without one.
+        interface: String,
+    },
+    /// The gateway has connections.
+    #[error("gateway '{gateway}' is in use: delete its connections {} first", join(connections))]
+    GatewayInUse {
+        /// The gateway.
+        gateway: GatewayId,
+        /// Its connections.
+        connections: Vec<ConnectionId>,
+    },
+    /// The same gateway and network again.
+    #[error("gateway {gateway} and network {network} are connected already, by {connection}")]
+    ConnectionExists {
+        /// The gateway.
+        gateway: GatewayId,
+        /// The network.
+        network: NetworkId,
+        /// The connection that joins them.
+        connection: ConnectionId,
+    },
+    /// The VLAN of that port is bound to another network.
+    #[error(
+        "VLAN {vlan} of port '{port}' on switch '{switch}' is bound to network {network} by connection {connection}: use \
+         another VLAN, or delete that connection"
+    )]
+    VlanInUse {
+        /// `Physical_Switch.name`.
+        switch: String,
+        /// `Physical_Port.name`.
+        port: String,
+        /// The VLAN.
+        vlan: VlanId,
+        /// The network that has it.
+        network: NetworkId,
+        /// The connection that bound it.
+        connection: ConnectionId,
+    },
+    /// The network is connected to a gateway.
+    #[error("network {network} is in use: delete its L2 gateway connections {} first", join(connections))]
+    NetworkConnected {
+        /// The network.
+        network: NetworkId,
+        /// Its connections.
+        connections: Vec<ConnectionId>,
+    },
+    /// The network has ports.
+    #[error("network {network} is in use: delete its {ports} ports first")]
+    NetworkHasPorts {
+        /// The network.
+        network: NetworkId,
+        /// How many ports it has.
+        ports: u64,
+    },
+    /// Another network has the VNI.
+    #[error("VNI {vni} belongs to network {network}: use another one, or leave it out to have one allocated")]
+    VniInUse {
+        /// The VNI.
+        vni: Vni,
+        /// Who has it.
+        network: NetworkId,
+    },
+    /// `vni_ranges` is exhausted.
+    #[error("no VNI is free in vni_ranges: delete networks, or widen vni_ranges in plumgrid.ini")]
+    NoFreeVni,
+    /// Another port of the network has the MAC.
+    #[error("MAC {mac} is in use on network {network}{}: use another one", by_port(port.as_ref()))]
+    MacInUse {
+        /// The network.
+        network: NetworkId,
+        /// The MAC.
+        mac: MacAddr,
+        /// Who has it; `None`: it stands twice in the request.
+        port: Option<PortId>,
+    },
+    /// The compute node has a tunnel endpoint.
+    #[error("host '{host}' has the tunnel endpoint {endpoint} already: update that one")]
+    EndpointExists {
+        /// The compute node.
+        host: String,
+        /// Its endpoint.
+        endpoint: EndpointId,
+    },
+
+    // ===== the store =====
+    /// The store failed; [`StoreError::is_unavailable`] tells whether trying again later may help.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn join<T: ToString>(ids: &[T]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = ids.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if ids.len() > SHOWN {
+        text.push_str(", …");
+    }
+    text
+}
+
+fn on_device(device: Option<&str>) -> String {
+    device.map_or_else(|| " on any device".to_owned(), |device| format!(" on device '{device}'"))
+}
+
+fn by_port(port: Option<&PortId>) -> String {
+    port.map_or_else(|| " twice in this request".to_owned(), |port| format!(" by port {port}"))
+}

@@ -1,0 +1,221 @@
+//! The real daemon, with a home of its own.
+
+use std::{fmt::Write as _, fs, net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
+
+use super::{
+    PATIENCE, eventually,
+    process::{Process, Scratch},
+    recorder::Recorder,
+    rest::Rest,
+    tor::Tor,
+};
+
+const VTEPD: &str = env!("CARGO_BIN_EXE_vtepd");
+
+/// plumgrid.ini and everything that it names, in a directory that outlives the daemon's restarts.
+#[derive(Debug)]
+pub(crate) struct Home {
+    switches: Vec<(String, String)>,
+    default: String,
+    auth: &'static str,
+    scratch: Scratch,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { switches: Vec::new(), default: String::new(), auth: "token", scratch: Scratch::new() }
+    }
+
+    /// Every Physical_Switch of `tor`, over TCP.
+    pub(crate) fn tor(mut self, tor: &Tor) -> Self {
+        self.add(tor);
+        self
+    }
+
+    pub(crate) fn add(&mut self, tor: &Tor) {
+        for name in tor.names() {
+            let lines = format!("management_ip = {}\nport = {}\n", tor.host(), tor.port());
+            self.switches.push((name.to_owned(), lines));
+        }
+    }
+
+    /// Every Physical_Switch of `tor`, over its Unix socket.
+    pub(crate) fn tor_on_unix(mut self, tor: &Tor) -> Self {
+        for name in tor.names() {
+            let lines = format!("transport = unix\novsdb_socket = {}\n", tor.socket().display());
+            self.switches.push((name.to_owned(), lines));
+        }
+        self
+    }
+
+    /// `tor` through a recorder.
+    pub(crate) fn recorded(mut self, tor: &Tor, recorder: &Recorder) -> Self {
+        for name in tor.names() {
+            let lines = format!("management_ip = 127.0.0.1\nport = {}\n", recorder.port());
+            self.switches.push((name.to_owned(), lines));
+        }
+        self
+    }
+
+    /// A section with these lines.
+    pub(crate) fn switch(mut self, name: &str, lines: &str) -> Self {
+        self.switches.push((name.to_owned(), lines.to_owned()));
+        self
+    }
+
+    /// A line of `[DEFAULT]`.
+    pub(crate) fn default(mut self, line: &str) -> Self {
+        let _ = writeln!(self.default, "{line}");
+        self
+    }
+
+    pub(crate) fn without_token(mut self) -> Self {
+        self.auth = "none";
+        self
+    }
+
+    pub(crate) fn ini(&self) -> PathBuf {
+        self.scratch.join("plumgrid.ini")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.scratch.join("vtepd.db")
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.scratch.join("token")
+    }
+
+    pub(crate) fn admin_socket(&self) -> PathBuf {
+        self.scratch.join("admin.sock")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.scratch.join("vtepd.log")
+    }
+
+    /// What daemons in this home have logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Removes the store: a daemon that lost its memory.
+    pub(crate) fn forget(&self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(format!("{}{suffix}", self.store().display()));
+        }
+    }
+
+    pub(crate) fn write_ini(&self) {
+        let mut ini = format!(
+            "[DEFAULT]\n{}\n[database]\nconnection = sqlite://{}\n\n\
+             [api]\nlisten = 127.0.0.1:0\nauth = {}\ntoken_file = {}\n\n[admin]\nsocket = {}\n",
+            self.default,
+            self.store().display(),
+            self.auth,
+            self.token_file().display(),
+            self.admin_socket().display(),
+        );
+        for (name, lines) in &self.switches {
+            let _ = write!(ini, "\n[switch:{name}]\n{lines}");
+        }
+        fs::write(self.ini(), ini).expect("plumgrid.ini is written");
+    }
+
+    /// Starts the program with these arguments after `--config`, and doesn't wait for anything.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Process {
+        let ini = self.ini().display().to_string();
+        let mut all = vec!["--config", ini.as_str()];
+        all.extend_from_slice(args);
+        // Colours would only stand between the harness and the words.
+        Process::start(VTEPD, &all, &[("NO_COLOR", "1")], &self.log_file())
+    }
+
+    /// Starts the daemon and waits until it serves the API.
+    pub(crate) fn start(self) -> Daemon {
+        let mut daemon = Daemon { process: None, address: None, home: self };
+        daemon.start();
+        daemon
+    }
+}
+
+/// A daemon; dropped, it is killed, and the test fails where it had panicked.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    process: Option<Process>,
+    address: Option<SocketAddr>,
+    pub(crate) home: Home,
+}
+
+impl Daemon {
+    /// Starts it again (after [`Self::kill`] or [`Self::stop`]).
+    pub(crate) fn start(&mut self) {
+        self.home.write_ini();
+        let before = self.home.log().len();
+        let mut process = self.home.spawn(&[]);
+        let address = eventually("the daemon's start", PATIENCE, || {
+            let log = self.home.log();
+            let news = log.get(before..).unwrap_or_default();
+            if let Some(status) = process.ended() {
+                panic!("the daemon ended with {status}:\n{news}");
+            }
+            listening(news).ok_or_else(|| format!("it says nothing of its address:\n{news}"))
+        });
+        self.address = Some(address);
+        self.process = Some(process);
+    }
+
+    pub(crate) fn rest(&self) -> Rest {
+        let token = match self.home.auth {
+            "token" => Some(fs::read_to_string(self.home.token_file()).expect("the token").trim().to_owned()),
+            _ => None,
+        };
+        Rest { address: self.address.expect("the daemon runs"), token }
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the daemon runs")
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// SIGTERM; how it ended.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("the daemon runs");
+        process.signal("TERM");
+        process.wait(Duration::from_secs(15))
+    }
+
+    /// Writes plumgrid.ini anew and sends SIGHUP.
+    pub(crate) fn reload(&mut self) {
+        self.home.write_ini();
+        self.process().signal("HUP");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let ended = self.process.as_mut().and_then(Process::ended);
+        self.kill();
+        let log = self.home.log();
+        if std::thread::panicking() {
+            let tail: Vec<&str> = log.lines().rev().take(60).collect();
+            eprintln!("the daemon's last words (it ended: {ended:?}):");
+            tail.iter().rev().for_each(|line| eprintln!("    {line}"));
+        } else if let Some(at) = log.find("panicked at") {
+            panic!("the daemon panicked: {}", log.get(at..).unwrap_or_default());
+        } else if let Some(status) = ended {
+            panic!("the daemon ended by itself with {status}:\n{log}");
+        }
+    }
+}
+
+/// The API's address from the line that the daemon logs once it listens.
+fn listening(log: &str) -> Option<SocketAddr> {
+    let line = log.lines().find(|line| line.contains("listening") && line.contains("address"))?;
+    let (_, tail) = line.split_once("address")?;
+    tail.trim_start_matches(['=', '"', ':']).split([' ', '"', ',']).next()?.parse().ok()
+}

@@ -7,5 +7,6 @@
 pub mod config;
 pub mod fleet;
 pub mod model;
+pub mod ovsdb;
 pub mod service;
 pub mod store;

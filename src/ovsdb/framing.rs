@@ -1,0 +1,125 @@
+//! Where one message ends and the next begins: JSON values follow each other on the stream without a delimiter
+//! (RFC 7047 section 4).
+
+/// Finds the ends of concatenated JSON objects and arrays.
+///
+/// It looks at each byte once, however the stream was cut, and remembers a few words between the pieces. It knows
+/// strings and escapes, and counts brackets; whether the value between them is JSON, its reader will find out.
+#[derive(Debug, Clone)]
+pub struct Framer {
+    max_message: usize,
+    /// Bytes of the current message, with white space before it.
+    length: usize,
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+/// The stream can't be cut into messages: there is no way to go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FramingError {
+    /// Something else than `{` or `[` stands where a message should begin.
+    #[error("byte {offset} of the message can't begin JSON: is the peer an OVSDB server?")]
+    NotJson {
+        /// Counted from the start of the message.
+        offset: usize,
+    },
+    /// More closing brackets than open ones can't happen; deeper nesting than ovsdb-server itself accepts can.
+    #[error("byte {offset} of the message nests deeper than {} levels", super::json::MAX_DEPTH)]
+    TooDeep {
+        /// Counted from the start of the message.
+        offset: usize,
+    },
+    /// The message is longer than we are ready to hold.
+    #[error("the message is longer than {limit} bytes")]
+    TooLong {
+        /// The configured bound.
+        limit: usize,
+    },
+}
+
+impl FramingError {
+    /// Where in the message the trouble lies.
+    pub const fn offset(&self) -> usize {
+        match *self {
+            Self::NotJson { offset } | Self::TooDeep { offset } => offset,
+            Self::TooLong { limit } => limit,
+        }
+    }
+}
+
+impl Framer {
+    /// A framer for a new stream; a message of more than `max_message` bytes is an error.
+    pub const fn new(max_message: usize) -> Self {
+        Self { max_message, length: 0, depth: 0, in_string: false, escaped: false }
+    }
+
+    /// Whether the stream stands within a message, where its end would be a loss.
+    pub const fn within_message(&self) -> bool {
+        self.depth > 0
+    }
+
+    /// How many bytes of an unfinished message were seen.
+    pub const fn pending(&self) -> usize {
+        self.length
+    }
+
+    /// Looks at the bytes that follow those of the last call. `Some(n)`: the message ends with the first `n` of
+    /// them, and the next call must begin behind these. `None`: all of them belong to a message that goes on.
+    pub fn scan(&mut self, fresh: &[u8]) -> Result<Option<usize>, FramingError> {
+        let room = self.max_message.saturating_sub(self.length);
+        // One byte more than allowed is enough to know.
+        let looked = fresh.get(..room.saturating_add(1)).unwrap_or(fresh);
+        if let Some(end) = self.find_end(looked)?
+            && end <= room
+        {
+            *self = Self::new(self.max_message);
+            return Ok(Some(end));
+        }
+        if looked.len() > room {
+            return Err(FramingError::TooLong { limit: self.max_message });
+        }
+        self.length += looked.len();
+        Ok(None)
+    }
+
+    fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, FramingError> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if self.escaped {
+                self.escaped = false;
+                at += 1;
+            } else if self.in_string {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let Some(run) = memchr::memchr2(b'"', b'\\', rest) else { return Ok(None) };
+                self.escaped = rest.get(run) == Some(&b'\\');
+                self.in_string = self.escaped;
+                at += run + 1;
+            } else {
+                at += 1;
+                match byte {
+                    b'{' | b'[' => {
+                        self.depth += 1;
+                        if self.depth > super::json::MAX_DEPTH {
+                            return Err(FramingError::TooDeep { offset: self.length + at - 1 });
+                        }
+                    }
+                    _ if self.depth == 0 => {
+                        if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+                            return Err(FramingError::NotJson { offset: self.length + at - 1 });
+                        }
+                    }
+                    b'"' => self.in_string = true,
+                    b'}' | b']' => {
+                        self.depth -= 1;
+                        if self.depth == 0 {
+                            return Ok(Some(at));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+}

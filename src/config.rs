@@ -1,11 +1,49 @@
 //! Configuration: `plumgrid.ini` (INI as oslo.config writes it) and `VTEPD_SECTION__KEY` from the environment.
+//!
+//! ```text
+//!   plumgrid.ini -> ini ---\
+//!                           layers (figment) -> section, value -> read, switch -> Config
+//!   VTEPD_* -> environment -/                        \-> error: all of them at once, with file and line
+//! ```
 
-use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+mod environment;
+mod error;
+pub mod ini;
+mod layers;
+mod read;
+mod secret_file;
+mod section;
+mod switch;
+mod value;
 
-use secrecy::SecretString;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs::File,
+    io::Read,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+pub use error::{ConfigError, ConfigErrors, Place, Problem};
+
+/// Where the daemon looks without `--config`.
+pub const DEFAULT_PATH: &str = "/etc/vtepd/plumgrid.ini";
+
+/// Largest plumgrid.ini, in bytes: some 100,000 switches.
+const LARGEST: u64 = 32 << 20;
 
 /// Everything that the daemon was told.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The SQLite file of the desired state.
     pub database: PathBuf,
@@ -13,6 +51,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// `[admin]`.
     pub admin: AdminConfig,
+    /// The log settings of `[DEFAULT]`.
+    pub log: LogConfig,
     /// Names us on the switches: the prefix of our Logical_Switches, and the OVSDB lock.
     pub deployment: String,
     /// Prefixes that we still own; an empty one adopts the bare UUIDs of networking-l2gw.
@@ -21,10 +61,87 @@ pub struct Config {
     pub vni_ranges: Vec<RangeInclusive<u32>>,
     /// `[switch:NAME]`, defaults of `[l2gateway]` filled in.
     pub switches: BTreeMap<String, SwitchConfig>,
+    /// What was accepted without effect, one line each, for the log.
+    pub notices: Vec<String>,
+}
+
+impl Config {
+    /// Reads a file and lays the environment's `VTEPD_` variables over it.
+    ///
+    /// # Errors
+    /// All that is wrong, at once, with file and line or the variable's name.
+    pub fn load<K: Into<OsString>, V: Into<OsString>>(
+        path: &Path,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, ConfigErrors> {
+        let unreadable = |error: std::io::Error| ConfigErrors::one(path, Problem::Unreadable(error.to_string()));
+        let file = File::open(path).map_err(unreadable)?;
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+        let mut bytes = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(ConfigErrors::one(path, Problem::TooLarge(LARGEST)));
+        }
+        Self::parse(path, &bytes, mode, environment)
+    }
+
+    /// [`Config::load`] of a file that was read already; `mode` is its permission bits.
+    fn parse<K: Into<OsString>, V: Into<OsString>>(
+        path: &Path,
+        bytes: &[u8],
+        mode: u32,
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, ConfigErrors> {
+        let text = str::from_utf8(bytes).map_err(|error| not_utf8(path, bytes, error.valid_up_to()))?;
+        let (layers, mut errors) = layers::Layers::new(path, ini::parse(text), environment);
+        let mut reader = read::Reader::new(&layers);
+        let config = reader.config();
+        errors.append(&mut reader.errors);
+        if reader.secret_in_file && secret_file::is_exposed(mode) {
+            let place = Place::File(Arc::new(path.to_owned()));
+            errors.push(ConfigError { place, problem: Problem::Exposed(path.to_owned()) });
+        }
+        if errors.is_empty() { Ok(config) } else { Err(ConfigErrors::new(errors)) }
+    }
+
+    /// The keys in which `new` differs from `self` and that take effect after a restart only: everything but the
+    /// switches and the log settings.
+    #[must_use]
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        [
+            ("[database] connection", self.database != new.database),
+            ("[api] listen", self.api.listen != new.api.listen),
+            ("[api] monitoring_listen", self.api.monitoring_listen != new.api.monitoring_listen),
+            ("[api] auth", self.api.auth != new.api.auth),
+            ("[api] token_file", self.api.token_file != new.api.token_file),
+            ("[admin] socket", self.admin.socket != new.admin.socket),
+            ("[admin] group", self.admin.group != new.admin.group),
+            ("[DEFAULT] deployment", self.deployment != new.deployment),
+            ("[DEFAULT] previous_prefixes", self.previous_prefixes != new.previous_prefixes),
+            ("[DEFAULT] vni_ranges", self.vni_ranges != new.vni_ranges),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
+    }
+}
+
+fn not_utf8(path: &Path, bytes: &[u8], at: usize) -> ConfigErrors {
+    let line = bytes.iter().take(at).filter(|byte| **byte == b'\n').count();
+    let place = Place::Line(Arc::new(path.to_owned()), u32::try_from(line + 1).unwrap_or(u32::MAX));
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    ConfigErrors::new(vec![ConfigError { place, problem: Problem::NotUtf8(byte) }])
+}
+
+/// `debug`, `log_level` and `default_log_levels` of `[DEFAULT]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// As tracing's filter reads it: `info,vtepd::fleet=debug`.
+    pub directives: String,
 }
 
 /// `[api]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiConfig {
     /// Address of the REST API.
     pub listen: SocketAddr,
@@ -46,7 +163,7 @@ pub enum Auth {
 }
 
 /// `[admin]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminConfig {
     /// Path of the socket.
     pub socket: PathBuf,
@@ -55,7 +172,7 @@ pub struct AdminConfig {
 }
 
 /// `[switch:NAME]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwitchConfig {
     /// The section's name.
     pub name: String,
@@ -92,6 +209,14 @@ pub struct Credentials {
     /// `password`.
     pub password: SecretString,
 }
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.username == other.username && self.password.expose_secret() == other.password.expose_secret()
+    }
+}
+
+impl Eq for Credentials {}
 
 /// Whether the OVSDB lock is taken (architecture rule 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

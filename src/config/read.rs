@@ -1,0 +1,280 @@
+//! Every section of plumgrid.ini into its struct: the keys, their defaults, and what excludes what.
+
+use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use super::{
+    AdminConfig, ApiConfig, Auth, Config, LogConfig, SwitchConfig,
+    error::{ConfigError, Place, Problem},
+    ini::SectionName,
+    layers::Layers,
+    section::{Section, nearest},
+    switch::{self, Defaults},
+    value,
+};
+
+/// The sections that stand for themselves.
+const SINGLE: [&str; 10] = [
+    "default",
+    "database",
+    "api",
+    "cluster",
+    "source",
+    "relay",
+    "admin",
+    "keystone_authtoken",
+    "plumgriddirector",
+    "l2gateway",
+];
+const LISTEN: &str = "listen";
+/// The sections with a name: `[switch:tor-switch-1]`.
+const NAMED: [&str; 2] = ["switch", "gateway"];
+
+/// What is gathered while the sections are read.
+pub(super) struct Reader<'a> {
+    layers: &'a Layers,
+    pub(super) errors: Vec<ConfigError>,
+    /// Whether the file itself holds a password, or says where one is.
+    pub(super) secret_in_file: bool,
+    notices: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(layers: &'a Layers) -> Self {
+        Self { layers, errors: Vec::new(), secret_in_file: false, notices: Vec::new() }
+    }
+
+    /// Reads all sections. What is wrong stands in `errors`; the result then holds defaults in its place.
+    pub(super) fn config(&mut self) -> Config {
+        self.names();
+        let (log, deployment, previous_prefixes, vni_ranges) = self.default();
+        let config = Config {
+            database: self.database(),
+            api: self.api(),
+            admin: self.admin(),
+            log,
+            deployment,
+            previous_prefixes,
+            vni_ranges,
+            switches: self.switches(),
+            notices: Vec::new(),
+        };
+        self.not_built_sections();
+        self.plumgriddirector();
+        Config { notices: std::mem::take(&mut self.notices), ..config }
+    }
+
+    fn open(&mut self, word: &str) -> Section<'_> {
+        Section::open(self.layers, SectionName { word: word.to_owned(), name: None }, &mut self.errors)
+    }
+
+    fn named(&self, word: &str) -> Vec<SectionName> {
+        self.layers
+            .sections()
+            .iter()
+            .filter(|section| section.word == word && section.name.is_some())
+            .cloned()
+            .collect()
+    }
+
+    fn note_secret(&mut self, place: Option<&Place>) {
+        self.secret_in_file |= matches!(place, Some(Place::Line(..)));
+    }
+
+    /// Sections that nothing reads.
+    fn names(&mut self) {
+        for section in self.layers.sections() {
+            let single = SINGLE.iter().chain([&LISTEN]).find(|word| **word == section.word).copied();
+            let named = NAMED.into_iter().find(|word| *word == section.word);
+            let problem = match (single, named, &section.name) {
+                (Some(_), _, None) | (_, Some(_), Some(_)) => continue,
+                (Some(word), ..) => Problem::SectionWithName { word },
+                (_, Some(word), _) => Problem::SectionWithoutName { word },
+                (None, None, _) => {
+                    let known = SINGLE.into_iter().chain([LISTEN]).chain(NAMED);
+                    let hint = nearest(&section.word, known)
+                        .map(|word| SectionName { word: word.to_owned(), name: section.name.clone() }.to_string());
+                    Problem::UnknownSection { title: section.to_string(), hint }
+                }
+            };
+            self.errors.push(ConfigError { place: self.layers.place(section), problem });
+        }
+    }
+
+    fn database(&mut self) -> PathBuf {
+        let mut section = self.open("database");
+        let read = section.get("connection", |text| Ok((value::database(text)?, value::has_password(text))));
+        let place = section.place_of("connection").cloned();
+        if let Some((None, _)) = read {
+            let what = "[database] connection to a server (postgresql://, mysql://)".to_owned();
+            section.refuse("connection", Problem::NotBuilt { what });
+        }
+        section.close();
+        let (path, has_password) = read.unwrap_or_default();
+        if has_password {
+            self.note_secret(place.as_ref());
+        }
+        path.unwrap_or_else(|| PathBuf::from("/var/lib/vtepd/vtepd.db"))
+    }
+
+    fn api(&mut self) -> ApiConfig {
+        let mut section = self.open("api");
+        let listen =
+            section.get("listen", value::socket_address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9797)));
+        let monitoring_listen = section.get("monitoring_listen", value::socket_address);
+        let words = &[("token", Some(Auth::Token)), ("none", Some(Auth::None)), ("keystone", None)];
+        let auth = section.get("auth", value::word(words));
+        let token_file =
+            section.get("token_file", value::path).unwrap_or_else(|| PathBuf::from("/var/lib/vtepd/token"));
+        section.not_built("tls_certificate", value::path, None);
+        section.not_built("tls_private_key", value::path, None);
+        section.not_built("host_token_file", value::path, None);
+        if let Some(roles) = section.list("admin_roles", value::text)
+            && roles != ["admin"]
+        {
+            section.refuse("admin_roles", Problem::NotBuilt { what: "[api] admin_roles".to_owned() });
+        }
+        if auth == Some(None) {
+            section.refuse("auth", Problem::NotBuilt { what: "[api] auth = keystone".to_owned() });
+        }
+        if auth == Some(Some(Auth::None)) && !listen.ip().is_loopback() {
+            let why =
+                format!("none lets everybody in, and {listen} is not loopback: listen on 127.0.0.1, or use token");
+            section.refuse_value("auth", why);
+        }
+        if monitoring_listen == Some(listen) && listen.port() != 0 {
+            section
+                .refuse_value("monitoring_listen", "is the same as listen: remove it, or use another port".to_owned());
+        }
+        section.close();
+        ApiConfig { listen, monitoring_listen, auth: auth.flatten().unwrap_or(Auth::Token), token_file }
+    }
+
+    fn admin(&mut self) -> AdminConfig {
+        let mut section = self.open("admin");
+        let socket =
+            section.get("socket", value::socket_path).unwrap_or_else(|| PathBuf::from("/run/vtepd/admin.sock"));
+        let group = section.get("group", value::text);
+        section.close();
+        AdminConfig { socket, group }
+    }
+
+    fn default(&mut self) -> (LogConfig, String, Vec<String>, Vec<RangeInclusive<u32>>) {
+        let mut section = self.open("default");
+        let deployment = section.get("deployment", value::deployment).unwrap_or_else(|| "vtepd".to_owned());
+        let previous_prefixes = section.list("previous_prefixes", value::prefix).unwrap_or_default();
+        if previous_prefixes.contains(&deployment) {
+            let why = format!("'{deployment}' is the deployment itself: remove it here");
+            section.refuse_value("previous_prefixes", why);
+        }
+        let vni_ranges = section.list("vni_ranges", value::vni_range).unwrap_or_else(|| vec![1000..=65535]);
+        if vni_ranges.is_empty() {
+            section.refuse_value("vni_ranges", "the list is empty: networks without a VNI could get none".to_owned());
+        }
+        let debug = section.get("debug", value::boolean).unwrap_or(false);
+        let level = section.get("log_level", value::log_level);
+        let targets = section.list("default_log_levels", value::log_target).unwrap_or_default();
+        section.close();
+        let level = level.unwrap_or(if debug { "debug" } else { "info" });
+        let directives = std::iter::once(level.to_owned()).chain(targets).collect::<Vec<_>>().join(",");
+        (LogConfig { directives }, deployment, previous_prefixes, vni_ranges)
+    }
+
+    fn switches(&mut self) -> BTreeMap<String, SwitchConfig> {
+        let mut section = self.open("l2gateway");
+        let defaults = switch::defaults(&mut section, &Defaults::default());
+        let mut secrets = vec![section.place_of("sw_password").cloned()];
+        section.close();
+
+        let mut switches = BTreeMap::new();
+        let mut places = BTreeMap::new();
+        for name in self.named("switch") {
+            let Some(title) = name.name.clone() else { continue };
+            let mut section = Section::open(self.layers, name, &mut self.errors);
+            let switch = switch::switch(&mut section, &title, &defaults);
+            secrets.extend([section.place_of("password").cloned(), section.place_of("password_file").cloned()]);
+            places.insert(title.clone(), section.place().clone());
+            section.close();
+            switches.extend(switch.map(|switch| (title, switch)));
+        }
+        for (name, why) in switch::disagreements(&switches) {
+            if let Some(place) = places.remove(&name) {
+                self.errors.push(ConfigError { place, problem: Problem::Conflict(why) });
+            }
+        }
+        for place in secrets {
+            self.note_secret(place.as_ref());
+        }
+        let unused = switches.values().filter(|switch: &&SwitchConfig| switch.credentials.is_some()).count();
+        if unused > 0 {
+            self.notices.push(format!(
+                "{unused} switches have a username and password: kept for transport = ssh, which is not built yet; \
+                 tcp and unix log in nowhere"
+            ));
+        }
+        switches
+    }
+
+    /// Sections of which this version builds nothing: their values are checked, and refused where they differ from
+    /// the default.
+    fn not_built_sections(&mut self) {
+        let mut section = self.open("cluster");
+        section.not_built("name", value::text, None);
+        section.not_built("heartbeat", value::duration, Some(&Duration::from_secs(1)));
+        section.not_built("lease_ttl", value::duration, Some(&Duration::from_secs(3)));
+        section.close();
+
+        let mut section = self.open("source");
+        section.not_built("driver", value::word(&[("native", true), ("neutron-db", false)]), Some(&true));
+        section.not_built("connection", value::text, None);
+        section.not_built("poll_interval", value::duration, None);
+        section.close();
+
+        let mut section = self.open("relay");
+        section.not_built("learned_hold", value::duration, Some(&Duration::ZERO));
+        section.not_built("idle_flood_hold", value::duration, Some(&Duration::from_hours(4)));
+        section.not_built("max_learned_macs", value::number(1..=u64::MAX), None);
+        active_active(&mut section);
+        section.close();
+
+        for name in self.named("gateway") {
+            let mut section = Section::open(self.layers, name, &mut self.errors);
+            active_active(&mut section);
+            section.close();
+        }
+
+        let mut section = self.open(LISTEN);
+        section.not_built("ptcp", value::socket_address, None);
+        section.not_built("pssl", value::socket_address, None);
+        section.close();
+
+        let mut section = self.open("keystone_authtoken");
+        for key in ["auth_url", "username", "project_name", "user_domain_name", "project_domain_name"] {
+            section.not_built(key, value::text, None);
+        }
+        section.not_built("password", value::text, None);
+        section.not_built("cafile", value::path, None);
+        let password = section.place_of("password").cloned();
+        section.close();
+        self.note_secret(password.as_ref());
+    }
+
+    /// The original file's section: its keys belong to a director that does not exist here.
+    fn plumgriddirector(&mut self) {
+        let name = SectionName { word: "plumgriddirector".to_owned(), name: None };
+        if !self.layers.sections().contains(&name) {
+            return;
+        }
+        let settings = self.layers.settings(&name);
+        for (_, setting) in settings.iter().filter(|(key, _)| key.contains("password")) {
+            self.note_secret(Some(&setting.place));
+        }
+        self.notices.push(format!("[plumgriddirector] is accepted and ignored ({} keys)", settings.len()));
+    }
+}
+
+/// The keys that `[relay]` sets for all gateways and `[gateway:NAME]` for one.
+fn active_active(section: &mut Section<'_>) {
+    let words = &[("lag", "lag"), ("single-active", "single-active"), ("independent", "independent")];
+    section.not_built("active_active", value::word(words), Some(&"lag"));
+    section.not_built("failover_unreachable", value::boolean, Some(&false));
+}

@@ -1,0 +1,223 @@
+//! Texts of plumgrid.ini as values. Errors say what is wrong and what is expected; a secret's text is not repeated.
+
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+/// `sockaddr_un.sun_path` holds 108 bytes with the closing NUL.
+const LONGEST_SOCKET_PATH: usize = 107;
+/// A VNI has 24 bits; 0 is no network.
+const VNIS: RangeInclusive<u32> = 1..=0x00ff_ffff;
+/// Beyond a hundred years a duration is a mistake.
+const LONGEST_DURATION: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// Any text but an empty one.
+pub(super) fn text(value: &str) -> Result<String, String> {
+    if value.is_empty() { Err("the value is empty".to_owned()) } else { Ok(value.to_owned()) }
+}
+
+/// A password.
+pub(super) fn secret(value: &str) -> Result<SecretString, String> {
+    text(value).map(SecretString::from)
+}
+
+/// As oslo.config: true/false, yes/no, on/off, 1/0.
+pub(super) fn boolean(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(format!("'{value}' is neither yes nor no")),
+    }
+}
+
+/// One of a few words, without regard to case.
+pub(super) fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&str) -> Result<T, String> {
+    move |value| {
+        let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value)).map(|(_, meaning)| *meaning);
+        found.ok_or_else(|| {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            format!("'{value}' is not one of: {}", words.join(", "))
+        })
+    }
+}
+
+/// A whole number in a range.
+pub(super) fn number<T>(range: RangeInclusive<T>) -> impl Fn(&str) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    move |value| {
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("'{value}' is not a whole number from {} to {}", range.start(), range.end()))
+    }
+}
+
+/// `500ms`, `3s`, `5m`, `4h`, `2d`; a bare number counts seconds.
+pub(super) fn duration(value: &str) -> Result<Duration, String> {
+    let digits = value.trim_start_matches(|c: char| c.is_ascii_digit());
+    let (count, unit) = value.split_at(value.len() - digits.len());
+    let milliseconds = match unit.trim_start() {
+        "ms" => Some(1),
+        "" | "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    };
+    let duration = count
+        .parse::<u64>()
+        .ok()
+        .zip(milliseconds)
+        .and_then(|(count, milliseconds)| count.checked_mul(milliseconds))
+        .map(Duration::from_millis)
+        .filter(|duration| *duration <= LONGEST_DURATION);
+    duration
+        .ok_or_else(|| format!("'{value}' is not a duration: write 500ms, 3s, 5m or 4h (a bare number counts seconds)"))
+}
+
+/// `ADDRESS:PORT`; an IPv6 address in brackets.
+pub(super) fn socket_address(value: &str) -> Result<SocketAddr, String> {
+    value.parse().map_err(|_| format!("'{value}' is not ADDRESS:PORT: write 127.0.0.1:9797, 0.0.0.0:9797 or [::]:9797"))
+}
+
+/// An absolute path: the daemon's working directory is nobody's business.
+pub(super) fn path(value: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(value);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(format!("'{value}' is not an absolute path (one that begins with /)"))
+    }
+}
+
+/// The path of a Unix socket.
+pub(super) fn socket_path(value: &str) -> Result<PathBuf, String> {
+    if value.len() > LONGEST_SOCKET_PATH {
+        return Err(format!("a Unix socket's path holds {LONGEST_SOCKET_PATH} bytes, this one has {}", value.len()));
+    }
+    path(value)
+}
+
+/// A host name, an IPv4 address, or an IPv6 address with or without brackets. Without a port.
+pub(super) fn host(value: &str) -> Result<String, String> {
+    let bare = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(value);
+    let address = bare.split_once('%').map_or(bare, |(address, _zone)| address);
+    if bare.parse::<IpAddr>().is_ok() || address.parse::<Ipv6Addr>().is_ok() {
+        return Ok(bare.to_owned());
+    }
+    if value.parse::<SocketAddr>().is_ok() || value.rsplit_once(':').is_some_and(|(name, _)| is_host_name(name)) {
+        return Err(format!("'{value}' holds a port: write it under the key 'port'"));
+    }
+    if is_host_name(value) {
+        Ok(value.to_owned())
+    } else {
+        Err(format!("'{value}' is neither an IP address nor a host name"))
+    }
+}
+
+/// RFC 1123, with the underscore that some networks use; a name whose last label is a number is a mistyped address.
+fn is_host_name(name: &str) -> bool {
+    let labels: Vec<&str> = name.trim_end_matches('.').split('.').collect();
+    name.len() <= 253
+        && labels.last().is_some_and(|label| !label.bytes().all(|byte| byte.is_ascii_digit()))
+        && labels.iter().all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
+}
+
+/// The name of an OVSDB lock is an RFC 7047 `<id>`: letters, digits and underscores, no digit first.
+pub(super) fn deployment(value: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if value.is_empty()
+        || value.len() > 64
+        || !value.chars().all(known)
+        || value.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return Err(format!(
+            "'{value}' must be 1 to 64 letters, digits and underscores, no digit first (it names a lock)"
+        ));
+    }
+    Ok(value.to_owned())
+}
+
+/// A prefix of Logical_Switch names; `""` for none.
+pub(super) fn prefix(value: &str) -> Result<String, String> {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if value.len() > 64 || !value.chars().all(known) {
+        return Err(format!(
+            "'{value}' is not a list of prefixes (letters, digits, '_', '-', '.'), \"\" for the empty one"
+        ));
+    }
+    Ok(value.to_owned())
+}
+
+/// `FIRST:LAST`, or one VNI.
+pub(super) fn vni_range(value: &str) -> Result<RangeInclusive<u32>, String> {
+    let (first, last) = value.split_once(':').unwrap_or((value, value));
+    let vni = |text: &str| text.trim().parse().ok().filter(|vni| VNIS.contains(vni));
+    match vni(first).zip(vni(last)) {
+        Some((first, last)) if first <= last => Ok(first..=last),
+        _ => Err(format!(
+            "'{value}' is not a range of VNIs: write FIRST:LAST, 1 to {}, for example 1000:65535",
+            VNIS.end()
+        )),
+    }
+}
+
+/// The SQLite file of `[database] connection`; `Ok(None)`: a database that isn't built yet. The text may hold a
+/// password and is not repeated.
+pub(super) fn database(value: &str) -> Result<Option<PathBuf>, String> {
+    let expected = "expected sqlite:///ABSOLUTE/PATH";
+    let Some((scheme, rest)) = value.split_once(':') else { return Err(expected.to_owned()) };
+    // SQLAlchemy's `dialect+driver` is accepted.
+    match scheme.split('+').next().unwrap_or(scheme).to_ascii_lowercase().as_str() {
+        "postgresql" | "postgres" | "mysql" | "mariadb" => Ok(None),
+        "sqlite" => match rest.strip_prefix("//") {
+            Some(path) if path.contains(['?', '#']) => Err(format!("{expected}, without parameters")),
+            // SQLAlchemy writes an absolute path with a fourth slash.
+            Some(path) if path.starts_with('/') && !path.ends_with('/') => {
+                Ok(Some(PathBuf::from(format!("/{}", path.trim_start_matches('/')))))
+            }
+            _ => Err(format!("{expected}, with three slashes")),
+        },
+        _ => Err(format!("{expected} (postgresql:// and mysql:// are not built yet)")),
+    }
+}
+
+/// Whether a database's URL carries a password: `scheme://user:password@host`.
+pub(super) fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or(""));
+    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) || url.contains("password=")
+}
+
+/// `TARGET=LEVEL` of oslo's `default_log_levels`, as a directive of tracing's filter.
+pub(super) fn log_target(value: &str) -> Result<String, String> {
+    let (target, level) = value.split_once('=').ok_or_else(|| format!("'{value}' is not TARGET=LEVEL"))?;
+    let (target, level) = (target.trim(), log_level(level.trim())?);
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '.');
+    if target.is_empty() || !target.chars().all(known) {
+        return Err(format!("'{target}' is not the name of a module"));
+    }
+    Ok(format!("{target}={level}"))
+}
+
+/// A level in oslo's or tracing's words.
+pub(super) fn log_level(value: &str) -> Result<&'static str, String> {
+    word(&[
+        ("error", "error"),
+        ("critical", "error"),
+        ("warn", "warn"),
+        ("warning", "warn"),
+        ("info", "info"),
+        ("debug", "debug"),
+        ("trace", "trace"),
+    ])(value)
+}

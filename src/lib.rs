@@ -2,7 +2,7 @@
 //!
 //! It joins Neutron networks (VXLAN) with VLANs behind top-of-rack switches by keeping each switch's
 //! `hardware_vtep` database (OVSDB, RFC 7047) as a desired-state database says. `ARCHITECTURE.md` draws
-//! the rooms below and the one direction in which they may import each other; `tests/arrows.rs` holds them to it.
+//! the rooms below and the one direction in which they may import each other; `tests/house` holds them to it.
 
 pub mod config;
 pub mod fleet;
@@ -10,3 +10,4 @@ pub mod model;
 pub mod ovsdb;
 pub mod service;
 pub mod store;
+pub mod telemetry;

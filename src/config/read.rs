@@ -175,7 +175,9 @@ impl<'a> Reader<'a> {
         let targets = section.list("default_log_levels", value::log_target).unwrap_or_default();
         section.close();
         let level = level.unwrap_or(if debug { "debug" } else { "info" });
-        let directives = std::iter::once(level.to_owned()).chain(targets).collect::<Vec<_>>().join(",");
+        // More than info is wanted of us; of the libraries it would be a flood.
+        let base = if matches!(level, "debug" | "trace") { format!("info,vtepd={level}") } else { level.to_owned() };
+        let directives = std::iter::once(base).chain(targets).collect::<Vec<_>>().join(",");
         (LogConfig { directives }, deployment, previous_prefixes, vni_ranges)
     }
 

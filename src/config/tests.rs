@@ -253,7 +253,7 @@ fn a_password_may_stand_in_a_file_of_its_own() {
 fn load_reads_a_file_and_names_it_in_errors() {
     let none: [(&str, &str); 0] = [];
     let file = Scratch::new("load", 0o644, b"[DEFAULT]\ndebug = yes\n");
-    assert_eq!(Config::load(&file.0, none).unwrap().log.directives, "debug");
+    assert_eq!(Config::load(&file.0, none).unwrap().log.directives, "info,vtepd=debug");
     let missing = Config::load(Path::new("/nonexistent/plumgrid.ini"), none).unwrap_err().to_string();
     assert!(missing.starts_with("/nonexistent/plumgrid.ini: cannot be read: No such file"), "{missing}");
     assert!(missing.contains("--config"), "{missing}");

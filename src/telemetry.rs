@@ -1,0 +1,101 @@
+//! The log, and what systemd is told.
+//!
+//! The log goes to the journal where standard error is the journal's stream, with each field as a journal field of its
+//! own (`journalctl VTEPD_SWITCH=tor-switch-1`); else to standard error as lines of text.
+
+#[cfg(feature = "systemd")]
+mod journal;
+pub mod notify;
+mod prefixed;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::IsTerminal,
+    os::{linux::fs::MetadataExt, unix::ffi::OsStrExt},
+};
+
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
+
+use crate::config::LogConfig;
+
+/// The log can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `RUST_LOG`, or the levels of `[DEFAULT]`.
+    #[error("the log levels '{levels}' ({origin}) are not understood: {why}")]
+    Levels {
+        /// As written.
+        levels: String,
+        /// Where they were written.
+        origin: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// Something else in this process logs already.
+    #[error("the log is set up already: {0}")]
+    Twice(String),
+}
+
+/// Changes the levels of the running log.
+#[derive(Debug, Clone)]
+pub struct LogHandle {
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl LogHandle {
+    /// Takes the levels of a new configuration.
+    ///
+    /// # Errors
+    /// [`LogError::Levels`]; the old levels stay.
+    pub fn reload(&self, config: &LogConfig) -> Result<(), LogError> {
+        let filter = filter(config, rust_log())?;
+        self.filter.reload(filter).map_err(|error| LogError::Twice(error.to_string()))
+    }
+}
+
+/// Begins to log, for the whole process. `RUST_LOG` overrides the levels of the configuration.
+///
+/// # Errors
+/// [`LogError`].
+pub fn init(config: &LogConfig) -> Result<LogHandle, LogError> {
+    let (filter, handle) = reload::Layer::new(filter(config, rust_log())?);
+    let registry = tracing_subscriber::registry().with(filter).with(output());
+    registry.try_init().map_err(|error| LogError::Twice(error.to_string()))?;
+    Ok(LogHandle { filter: handle })
+}
+
+fn rust_log() -> Option<String> {
+    std::env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty())
+}
+
+fn filter(config: &LogConfig, rust_log: Option<String>) -> Result<EnvFilter, LogError> {
+    let (levels, origin) = match rust_log {
+        Some(levels) => (levels, "RUST_LOG"),
+        None => (config.directives.clone(), "[DEFAULT]"),
+    };
+    EnvFilter::try_new(&levels).map_err(|error| LogError::Levels { levels, origin, why: error.to_string() })
+}
+
+type Below = tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>;
+
+fn output() -> Box<dyn Layer<Below> + Send + Sync> {
+    if !stderr_is_the_journal() {
+        let colours = std::io::stderr().is_terminal();
+        return Box::new(fmt::layer().with_writer(std::io::stderr).with_ansi(colours));
+    }
+    #[cfg(feature = "systemd")]
+    return Box::new(journal::Journal::new());
+    // The journal knows the time, and reads the level from a prefix (sd-daemon(3)).
+    #[cfg(not(feature = "systemd"))]
+    return Box::new(fmt::layer().with_writer(prefixed::Prefixed).with_ansi(false).without_time().with_level(false));
+}
+
+/// systemd names the journal's stream as `device:inode` (`JOURNAL_STREAM`, systemd.exec(5)); the variable is inherited
+/// by children whose standard error goes elsewhere, so the numbers count.
+fn stderr_is_the_journal() -> bool {
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
+    stream.as_bytes() == format!("{}:{}", stderr.st_dev(), stderr.st_ino()).as_bytes()
+}

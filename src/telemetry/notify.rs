@@ -1,0 +1,81 @@
+//! What systemd is told about us (sd_notify(3)). Without the feature `systemd`, or outside of systemd, nothing is.
+
+use std::time::Duration;
+
+/// A step of the daemon's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State<'a> {
+    /// All is up; also ends [`State::Reloading`].
+    Ready,
+    /// The configuration is read again.
+    Reloading,
+    /// The end has begun.
+    Stopping,
+    /// One line for `systemctl status`.
+    Status(&'a str),
+    /// We live.
+    Watchdog,
+}
+
+impl State<'_> {
+    /// The variables of sd_notify(3).
+    #[cfg_attr(not(feature = "systemd"), allow(dead_code, reason = "only systemd reads them"))]
+    fn variables(self) -> Vec<(&'static str, String)> {
+        let one = || "1".to_owned();
+        match self {
+            Self::Ready => vec![("READY", one())],
+            Self::Reloading => vec![("RELOADING", one()), ("MONOTONIC_USEC", monotonic().to_string())],
+            Self::Stopping => vec![("STOPPING", one())],
+            // The variables are separated by line feeds, and NUL ends them.
+            Self::Status(text) => vec![("STATUS", text.replace(['\n', '\0'], " "))],
+            Self::Watchdog => vec![("WATCHDOG", one())],
+        }
+    }
+}
+
+/// Microseconds of the monotonic clock: tells a `Type=notify-reload` unit which reload was meant.
+fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or_default() / 1_000)
+}
+
+/// Tells systemd.
+#[cfg(feature = "systemd")]
+pub fn notify(state: State<'_>) {
+    if let Err(error) = systemd::daemon::notify(state.variables().iter()) {
+        tracing::warn!(%error, ?state, "systemd can't be notified");
+    }
+}
+
+/// Tells nobody: built without the feature `systemd`.
+#[cfg(not(feature = "systemd"))]
+pub fn notify(_state: State<'_>) {}
+
+/// How often [`State::Watchdog`] is due: every half of `WatchdogSec`. `None`: nobody watches.
+#[cfg(feature = "systemd")]
+pub fn watchdog_period() -> Option<Duration> {
+    let microseconds = systemd::daemon::watchdog_enabled().ok().filter(|microseconds| *microseconds > 0)?;
+    Some(Duration::from_micros(microseconds / 2))
+}
+
+/// Nobody watches: built without the feature `systemd`.
+#[cfg(not(feature = "systemd"))]
+pub fn watchdog_period() -> Option<Duration> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_as_sd_notify_spells_them() {
+        assert_eq!(State::Ready.variables(), [("READY", "1".to_owned())]);
+        assert_eq!(State::Status("2/2\nup\0").variables(), [("STATUS", "2/2 up ".to_owned())]);
+        let reloading = State::Reloading.variables();
+        assert_eq!((reloading[0].0, reloading[1].0), ("RELOADING", "MONOTONIC_USEC"));
+        let earlier: u64 = reloading[1].1.parse().unwrap();
+        assert!(earlier > 0 && earlier <= monotonic());
+    }
+}

@@ -20,6 +20,8 @@ pub struct ConnectionBody {
     tenant_id: Option<String>,
 }
 
+// The names are the specification's.
+#[allow(clippy::struct_field_names)]
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Members {
@@ -75,6 +77,8 @@ impl Members {
 }
 
 /// A connection in an answer.
+// The names are the specification's.
+#[allow(clippy::struct_field_names)]
 #[derive(Debug, Clone, Serialize)]
 pub struct ConnectionView<'a> {
     connection_id: ConnectionId,

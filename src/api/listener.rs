@@ -1,0 +1,134 @@
+//! The accept loop: HTTP/1.1 with a bound on everything that a client can make us wait for or hold.
+//!
+//! ```text
+//! accept loop ── a place among `connections` ──▶ one task a connection ── each request ──▶ Router
+//!      ▲                                              │
+//!      └────────────── place is free again ◀──────────┘
+//! ```
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Pause after an `accept` that failed: file descriptors are out, and trying on at once would only burn a core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bounds of connections.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionLimits {
+    /// Connections at a time; further ones wait in the kernel's backlog, which is bounded too.
+    pub(super) connections: usize,
+    /// Longest wait for the whole head of a request, the silence before it included.
+    pub(super) head: Duration,
+    /// Longest time in which a client takes nothing of an answer (TCP_USER_TIMEOUT).
+    pub(super) stalled: Duration,
+    /// How long requests may still take when the daemon stops.
+    pub(super) drain: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            head: Duration::from_secs(30),
+            stalled: Duration::from_secs(60),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The peer of a connection, as an extension of its requests.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Serves until `shutdown`; then takes no further connection, and lets requests finish for [`ConnectionLimits::drain`].
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    shutdown: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        // Without a free place nothing is accepted.
+        let next = async {
+            let place = places.clone().acquire_owned().await.ok()?;
+            Some((place, listener.accept().await))
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(_) = connections.join_next() => {}
+            Some((place, accepted)) = next => match accepted {
+                Ok((stream, peer)) => {
+                    let connection = Connection { peer, place, limits: limits.clone(), shutdown: shutdown.clone() };
+                    connections.spawn(connection.serve(stream, router.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the API can't accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.drain, drained).await.is_err() {
+        tracing::warn!(connections = connections.len(), "requests were cut off: they took longer than the daemon's stop");
+        connections.shutdown().await;
+    }
+}
+
+struct Connection {
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+    limits: ConnectionLimits,
+    shutdown: CancellationToken,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream, router: Router) {
+        let Self { peer, place: _place, limits, shutdown } = self;
+        if let Err(error) = prepare(&stream, &limits) {
+            tracing::debug!(%peer, %error, "a connection broke before its first request");
+            return;
+        }
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        }
+    }
+}
+
+/// Answers leave at once, and a peer that takes none of them is not waited for.
+fn prepare(stream: &TcpStream, limits: &ConnectionLimits) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(limits.stalled))
+}

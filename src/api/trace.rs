@@ -1,0 +1,55 @@
+//! What surrounds every call: its id, its line in the log, and a net under panics.
+
+use std::{any::Any, time::Instant};
+
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::{listener::Peer, problem::Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// Middleware: gives the call an id (`X-Openstack-Request-Id`, the field `request` of all that is logged within), and
+/// logs it. Headers and query are not logged: they may hold secrets.
+pub(super) async fn call(request: Request, next: Next) -> Response {
+    let id = format!("req-{}", Uuid::new_v4());
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let started = Instant::now();
+
+    let span = tracing::info_span!("call", request = %id);
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    let _entered = span.enter();
+    // Probes come every few seconds and say nothing while all is well.
+    if matches!(path.as_str(), "/healthz" | "/readyz") && status < 400 {
+        tracing::debug!(%method, path, status, ms, peer = peer.map(tracing::field::display), "called");
+    } else {
+        tracing::info!(%method, path, status, ms, peer = peer.map(tracing::field::display), "called");
+    }
+    // A UUID in hexadecimal is a valid header.
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// The answer to a call that panicked.
+pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let cause = cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| cause.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown");
+    tracing::error!(cause, "a call panicked");
+    Problem::bug().into_response()
+}

@@ -34,7 +34,9 @@ pub enum TokenError {
         source: io::Error,
     },
     /// It doesn't exist and can't be created.
-    #[error("the token file {path} doesn't exist and can't be created: {source}; its directory must exist and belong to the daemon's user")]
+    #[error(
+        "the token file {path} doesn't exist and can't be created: {source}; its directory must exist and belong to the daemon's user"
+    )]
     Create {
         /// `token_file`.
         path: PathBuf,
@@ -50,7 +52,9 @@ pub enum TokenError {
         mode: u32,
     },
     /// It holds no token.
-    #[error("the token file {path} must hold one line of printable ASCII characters; delete it and a token is generated")]
+    #[error(
+        "the token file {path} must hold one line of printable ASCII characters; delete it and a token is generated"
+    )]
     NoToken {
         /// `token_file`.
         path: PathBuf,
@@ -92,10 +96,10 @@ fn load(path: &Path) -> Result<SecretString, TokenError> {
 
 /// Writes the file beside its place and links it there: it never holds half a token, and an existing one stays.
 fn create(path: &Path) -> Result<(), TokenError> {
-    let mut random = [0; 32];
-    getrandom::fill(&mut random).map_err(TokenError::Random)?;
-    let mut text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.push('\n');
+    let mut halves = [[0; 16]; 2];
+    getrandom::fill(halves.as_flattened_mut()).map_err(TokenError::Random)?;
+    let [high, low] = halves.map(u128::from_be_bytes);
+    let text = format!("{high:032x}{low:032x}\n");
 
     let failed = |source| TokenError::Create { path: path.to_owned(), source };
     let mut draft = path.as_os_str().to_owned();

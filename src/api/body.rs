@@ -48,7 +48,7 @@ impl Default for BodyLimits {
         Self {
             max: 64 << 20,
             idle: Duration::from_secs(20),
-            total: Duration::from_secs(120),
+            total: Duration::from_mins(2),
             large: 1 << 20,
             large_permits: Arc::new(Semaphore::new(4)),
         }

@@ -42,7 +42,7 @@ impl Default for ConnectionLimits {
         Self {
             connections: 1024,
             head: Duration::from_secs(30),
-            stalled: Duration::from_secs(60),
+            stalled: Duration::from_mins(1),
             drain: Duration::from_secs(10),
         }
     }
@@ -85,7 +85,10 @@ pub(super) async fn serve(
     drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
     if timeout(limits.drain, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests were cut off: they took longer than the daemon's stop");
+        tracing::warn!(
+            connections = connections.len(),
+            "requests were cut off: they took longer than the daemon's stop"
+        );
         connections.shutdown().await;
     }
 }

@@ -7,7 +7,10 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::service::view::BadBody;
+use crate::service::{
+    ServiceError,
+    view::{BadBody, Class, refusal},
+};
 
 /// Longest message, in bytes. What a client sent may be quoted in it, and that has up to 64 MiB.
 const MAX_MESSAGE: usize = 4096;
@@ -71,6 +74,23 @@ impl From<BadBody> for Problem {
             BadBody::Field { .. } => "InvalidInput",
         };
         Self::new(StatusCode::BAD_REQUEST, kind, error.to_string())
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let (class, kind) = refusal(&error);
+        let status = match class {
+            Class::BadInput => StatusCode::BAD_REQUEST,
+            Class::NotFound => StatusCode::NOT_FOUND,
+            Class::Conflict => StatusCode::CONFLICT,
+            Class::Unavailable => return Self::unavailable(error.to_string()),
+            Class::Internal => {
+                tracing::error!(%error, "a call failed");
+                return Self::bug();
+            }
+        };
+        Self::new(status, kind, error.to_string())
     }
 }
 

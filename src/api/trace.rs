@@ -44,6 +44,8 @@ pub(super) async fn call(request: Request, next: Next) -> Response {
 }
 
 /// The answer to a call that panicked.
+// The layer's signature.
+#[allow(clippy::needless_pass_by_value)]
 pub(super) fn panicked(cause: Box<dyn Any + Send>) -> Response {
     let cause = cause
         .downcast_ref::<String>()

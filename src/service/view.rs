@@ -4,10 +4,12 @@
 mod connection;
 mod decode;
 mod gateway;
+mod refusal;
 
 pub use connection::{ConnectionBody, ConnectionView};
 pub use decode::{BadBody, Object, decode};
 pub use gateway::{GatewayBody, GatewayIntent, GatewayView, VlanNumber};
+pub use refusal::{Class, refusal};
 
 #[cfg(test)]
 mod tests;

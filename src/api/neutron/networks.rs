@@ -1,0 +1,252 @@
+//! `/v2.0/networks`.
+
+use axum::{Extension, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    DIALECT, Ignored,
+    bulk::{Bulk, element, project},
+};
+use crate::{
+    api::{
+        App,
+        answer::{self, Answer},
+        body::Json,
+        filter::{Filter, Filtered, is_bool, is_id},
+        named::Named,
+    },
+    model::{Network, NetworkId, Vni},
+    service::{
+        Caller, NetworkDraft, NetworkUpdate, Segment,
+        view::{BadBody, Object},
+    },
+};
+
+/// MTU that is shown: what VXLAN over IPv4 leaves of 1500 bytes, as Neutron reckons it.
+const MTU: u16 = 1450;
+
+// ===== requests =====
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Creation {
+    network: Option<Object<NewNetwork>>,
+    networks: Option<Vec<Object<NewNetwork>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewNetwork {
+    name: Option<String>,
+    tenant_id: Option<String>,
+    project_id: Option<String>,
+    #[serde(rename = "provider:network_type")]
+    network_type: Option<String>,
+    #[serde(rename = "provider:segmentation_id")]
+    segmentation_id: Option<i64>,
+    #[serde(rename = "provider:physical_network")]
+    physical_network: Option<String>,
+    #[serde(rename = "admin_state_up")]
+    _admin_state_up: Ignored,
+    #[serde(rename = "shared")]
+    _shared: Ignored,
+    #[serde(rename = "router:external")]
+    _router_external: Ignored,
+    #[serde(rename = "mtu")]
+    _mtu: Ignored,
+    #[serde(rename = "description")]
+    _description: Ignored,
+    #[serde(rename = "port_security_enabled")]
+    _port_security_enabled: Ignored,
+    #[serde(rename = "availability_zone_hints")]
+    _availability_zone_hints: Ignored,
+    #[serde(rename = "vlan_transparent")]
+    _vlan_transparent: Ignored,
+    #[serde(rename = "is_default")]
+    _is_default: Ignored,
+    #[serde(rename = "qos_policy_id")]
+    _qos_policy_id: Ignored,
+    #[serde(rename = "dns_domain")]
+    _dns_domain: Ignored,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    network: Object<ChangedNetwork>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangedNetwork {
+    name: Option<String>,
+    #[serde(rename = "admin_state_up")]
+    _admin_state_up: Ignored,
+    #[serde(rename = "shared")]
+    _shared: Ignored,
+    #[serde(rename = "router:external")]
+    _router_external: Ignored,
+    #[serde(rename = "mtu")]
+    _mtu: Ignored,
+    #[serde(rename = "description")]
+    _description: Ignored,
+    #[serde(rename = "port_security_enabled")]
+    _port_security_enabled: Ignored,
+    #[serde(rename = "is_default")]
+    _is_default: Ignored,
+    #[serde(rename = "qos_policy_id")]
+    _qos_policy_id: Ignored,
+    #[serde(rename = "dns_domain")]
+    _dns_domain: Ignored,
+}
+
+impl NewNetwork {
+    fn into_draft(self, at: &str) -> Result<NetworkDraft, BadBody> {
+        if self.physical_network.is_some() {
+            let reason = "must be null: a VXLAN network has no physical network";
+            return Err(BadBody::field(format!("{at}.provider:physical_network"), reason));
+        }
+        let segmentation_id = format!("{at}.provider:segmentation_id");
+        let segment = match (self.network_type.as_deref(), self.segmentation_id) {
+            (None | Some("vxlan"), None) => Segment::Allocate,
+            (None | Some("vxlan"), Some(number)) => {
+                Segment::Vni(Vni::try_from(number).map_err(|error| BadBody::field(segmentation_id, error.to_string()))?)
+            }
+            (Some("local"), None) => Segment::None,
+            (Some("local"), Some(_)) => {
+                return Err(BadBody::field(segmentation_id, "a local network has no segment: leave it out"));
+            }
+            (Some(other), _) => {
+                let reason = format!("'{other}' can't be joined with VLANs: use vxlan, or local for no segment at all");
+                return Err(BadBody::field(format!("{at}.provider:network_type"), reason));
+            }
+        };
+        Ok(NetworkDraft {
+            name: self.name.unwrap_or_default(),
+            tenant_id: project(at, self.tenant_id, self.project_id)?,
+            segment,
+        })
+    }
+}
+
+// ===== answers =====
+
+#[derive(Debug, Serialize)]
+struct NetworkView<'a> {
+    id: NetworkId,
+    name: &'a str,
+    tenant_id: &'a str,
+    project_id: &'a str,
+    description: &'static str,
+    admin_state_up: bool,
+    status: &'static str,
+    shared: bool,
+    subnets: [&'static str; 0],
+    #[serde(rename = "provider:network_type")]
+    network_type: &'static str,
+    #[serde(rename = "provider:physical_network")]
+    physical_network: Value,
+    #[serde(rename = "provider:segmentation_id")]
+    segmentation_id: Option<Vni>,
+    mtu: u16,
+    #[serde(rename = "router:external")]
+    external: bool,
+    port_security_enabled: bool,
+    availability_zone_hints: [&'static str; 0],
+    availability_zones: [&'static str; 0],
+    tags: [&'static str; 0],
+}
+
+fn network_type(network: &Network) -> &'static str {
+    if network.vni.is_some() { "vxlan" } else { "local" }
+}
+
+impl<'a> From<&'a Network> for NetworkView<'a> {
+    fn from(network: &'a Network) -> Self {
+        Self {
+            id: network.id,
+            name: &network.name,
+            tenant_id: &network.tenant_id,
+            project_id: &network.tenant_id,
+            description: "",
+            admin_state_up: true,
+            status: "ACTIVE",
+            shared: false,
+            subnets: [],
+            network_type: network_type(network),
+            physical_network: Value::Null,
+            segmentation_id: network.vni,
+            mtu: MTU,
+            external: false,
+            port_security_enabled: false,
+            availability_zone_hints: [],
+            availability_zones: [],
+            tags: [],
+        }
+    }
+}
+
+impl Filtered for Network {
+    fn has(&self, attribute: &str, value: &str) -> bool {
+        match attribute {
+            "id" => is_id(value, self.id.0),
+            "name" => self.name == value,
+            "tenant_id" | "project_id" => self.tenant_id == value,
+            "description" => value.is_empty(),
+            "admin_state_up" => is_bool(value, true),
+            "status" => value == "ACTIVE",
+            "shared" | "router:external" | "port_security_enabled" => is_bool(value, false),
+            "provider:network_type" => value == network_type(self),
+            "provider:segmentation_id" => self.vni.is_some_and(|vni| value.parse() == Ok(vni.get())),
+            "mtu" => value.parse() == Ok(MTU),
+            _ => false,
+        }
+    }
+}
+
+fn write(text: &mut Vec<u8>, network: &Network) -> serde_json::Result<()> {
+    serde_json::to_writer(text, &NetworkView::from(network))
+}
+
+// ===== calls =====
+
+pub(super) async fn list(State(app): State<App>, filter: Filter) -> Answer {
+    let networks = filter.keep(app.service.networks().await?);
+    answer::list(StatusCode::OK, "networks", networks, write).await
+}
+
+pub(super) async fn show(State(app): State<App>, Named(id): Named) -> Answer {
+    let network = app.service.network(DIALECT, &id).await?;
+    answer::wrapped(StatusCode::OK, "network", &NetworkView::from(&network))
+}
+
+pub(super) async fn create(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Json(body): Json<Creation>,
+) -> Answer {
+    match Bulk::of((body.network, "network"), (body.networks, "networks"))? {
+        Bulk::One(new) => {
+            let network = app.service.create_network(&caller, new.into_draft("network")?).await?;
+            answer::wrapped(StatusCode::CREATED, "network", &NetworkView::from(&network))
+        }
+        Bulk::Many(new) => {
+            let draft = |(i, new): (usize, NewNetwork)| new.into_draft(&element("networks", i));
+            let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
+            let networks = app.service.create_networks(&caller, drafts).await?;
+            answer::list(StatusCode::CREATED, "networks", networks, write).await
+        }
+    }
+}
+
+pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {
+    let update = NetworkUpdate { name: body.network.0.name, tenant_id: None };
+    let network = app.service.update_network(DIALECT, &id, update).await?;
+    answer::wrapped(StatusCode::OK, "network", &NetworkView::from(&network))
+}
+
+pub(super) async fn delete(State(app): State<App>, Named(id): Named) -> Answer {
+    app.service.delete_network(DIALECT, &id).await?;
+    Ok(answer::gone())
+}

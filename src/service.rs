@@ -9,9 +9,10 @@ use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
 use serde::Serialize;
 
+pub use crate::store::PortFilter;
 pub use drafts::{
     AddressPairDraft, Caller, ConnectionDraft, DeviceDraft, Dialect, EndpointDraft, GatewayDraft, GatewayUpdate,
-    InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortFilter, PortUpdate, Segment,
+    InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment,
 };
 pub use error::ServiceError;
 

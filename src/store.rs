@@ -1,9 +1,207 @@
-//! The desired state on disk: SQLite behind sqlx's `Any` driver.
+//! The desired state on disk: SQLite behind sqlx's `Any` driver, so that PostgreSQL and MariaDB can stand beside it.
+//!
+//! ```text
+//!   Store::write ──queue──> writer task ──COMMIT──> file ──> answer
+//!                               │ commits (broadcast)
+//!   Store::feed <──bounded── feed task <──when it lags── table of changes
+//!   Store::snapshot <── pool of read connections (WAL: readers never wait for the writer)
+//! ```
+//!
+//! All SQL is here; what may be written is the service's to say. Its rules run as closures inside the writer's
+//! transaction, so that no other write can come between a check and what it allows.
 
+mod bulk;
+mod changes;
+mod codec;
 mod error;
+mod feed;
+mod open;
+mod ports;
+mod read;
+mod sql;
+mod tombstones;
+mod write;
+mod writer;
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use sqlx::AnyPool;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
+pub use ports::PortFilter;
+pub use read::{Read, VlanClash};
+pub use write::Write;
+pub use writer::Writing;
+
+use crate::model::{ChangeSet, FeedEvent, Revision};
+use feed::{Feed, Feeds};
+use open::Database;
+use writer::{Job, Task, Writer};
+
+/// Writes that may wait for the writer.
+const QUEUE: usize = 1024;
+/// How long a write waits for a place in that queue.
+const QUEUE_WAIT: Duration = Duration::from_secs(30);
+/// Commits that a feed may be behind before it reads the table of changes.
+const BROADCAST: usize = 16;
+/// Events that wait for the feed's consumer.
+const FEED: usize = 8;
 
 /// The handle of the store: cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+    readers: AnyPool,
+    commits: broadcast::WeakSender<Arc<ChangeSet>>,
+    health: watch::Receiver<Option<StoreError>>,
+    feeds: Arc<Feeds>,
+    stop: CancellationToken,
+    /// Ends with the writer.
+    running: watch::Receiver<()>,
+    #[cfg(test)]
+    page_limit: Arc<std::sync::atomic::AtomicU32>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the SQLite file, creates it where there is none (mode 0600), and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another daemon has it open, [`StoreError::NewerSchema`] where a later vtepd wrote
+    /// it, [`StoreError::Open`] and [`StoreError::Migrate`] otherwise.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let database = Arc::new(Database::lock(path)?);
+        database.migrate().await?;
+        let readers = database.readers();
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (commits, _) = broadcast::channel(BROADCAST);
+        let (ill, health) = watch::channel(None);
+        let (alive, running) = watch::channel(());
+        let feeds = Arc::new(Feeds::default());
+        let stop = CancellationToken::new();
+        #[cfg(test)]
+        let page_limit = Arc::new(std::sync::atomic::AtomicU32::new(u32::MAX >> 1));
+        let inner = Inner {
+            jobs,
+            readers,
+            commits: commits.downgrade(),
+            health,
+            feeds: Arc::clone(&feeds),
+            stop: stop.clone(),
+            running,
+            #[cfg(test)]
+            page_limit: Arc::clone(&page_limit),
+        };
+        let writer = Writer {
+            database,
+            jobs: queue,
+            commits,
+            health: ill,
+            feeds,
+            stop,
+            write: None,
+            commits_since_prune: 0,
+            #[cfg(test)]
+            page_limit,
+        };
+        tokio::spawn(async move {
+            writer.run().await;
+            drop(alive);
+        });
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Finishes the writes that are queued, refuses further ones, and gives the file free.
+    pub async fn close(&self) {
+        self.inner.stop.cancel();
+        let mut running = self.inner.running.clone();
+        // An error is what we wait for: the writer dropped its end.
+        while running.changed().await.is_ok() {}
+        self.inner.readers.close().await;
+    }
+
+    /// Whether the store takes writes: after a full disk it tries by itself, every second, until it does again.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn health(&self) -> Result<(), StoreError> {
+        self.inner.health.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    /// What the store holds now; one consistent view for as long as it is kept. Keep it short.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] while all read connections are busy, [`StoreError::Closed`].
+    pub async fn snapshot(&self) -> Result<Read, StoreError> {
+        Ok(Read::snapshot(self.inner.readers.begin().await?))
+    }
+
+    /// Runs `work` as one transaction: all of it is on the disk when this answers `Ok`, none of it on `Err`. What it
+    /// changed goes to the feeds. A caller that stops waiting doesn't stop the write.
+    ///
+    /// # Errors
+    /// What `work` answered; [`StoreError`] where the commit failed ([`StoreError::Unavailable`]: the disk is full),
+    /// the queue is full or the store is closed.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'a> FnOnce(&'a mut Write) -> Writing<'a, T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (task, answered) = Task::new(work);
+        self.inner.jobs.send_timeout(Box::new(task), QUEUE_WAIT).await.map_err(|error| match error {
+            mpsc::error::SendTimeoutError::Timeout(_) => StoreError::Overloaded,
+            mpsc::error::SendTimeoutError::Closed(_) => StoreError::Closed,
+        })?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// The content of the store, then [`FeedEvent::Loaded`], then each commit in order. Drop the receiver to end it.
+    #[must_use]
+    pub fn feed(&self) -> mpsc::Receiver<FeedEvent> {
+        let (consumer, events) = mpsc::channel(FEED);
+        // Closed already: the receiver ends at once.
+        if let Some(commits) = self.inner.commits.upgrade() {
+            let feed = Feed {
+                readers: self.inner.readers.clone(),
+                commits: commits.subscribe(),
+                consumer,
+                position: self.inner.feeds.register(),
+                stop: self.inner.stop.clone(),
+            };
+            tokio::spawn(feed.run());
+        }
+        events
+    }
+
+    /// Notes that a switch database holds everything up to `revision`; tombstones that all have passed are forgotten.
+    /// Meant to be called about once a second a database; unknown ones are ignored.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn confirm(&self, database: &str, revision: Revision) -> Result<(), StoreError> {
+        let database = database.to_owned();
+        self.write(move |write| Box::pin(async move { write.confirm(&database, revision).await })).await
+    }
+
+    /// Makes these the switch databases that tombstones are kept for: new ones have confirmed nothing yet, others are
+    /// forgotten.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn set_databases(&self, names: &[String]) -> Result<(), StoreError> {
+        let names = names.to_vec();
+        self.write(move |write| Box::pin(async move { write.set_databases(&names).await })).await
+    }
+}

@@ -3,6 +3,8 @@
 //! The feed starts with the whole content of the store as change sets, then [`FeedEvent::Loaded`], then every commit
 //! in the order of its revision: one path, whether a row is an hour or a millisecond old.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Binding, Connection, ConnectionId, Gateway, GatewayId, MacAddr, Network, NetworkId, Port, PortId, TunnelEndpoint,
 };
@@ -31,7 +33,7 @@ pub struct ChangeSet {
 }
 
 /// A row that came, changed or went. `…Set` carries the whole row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     /// A network was created or changed.
     NetworkSet(Network),
@@ -57,7 +59,7 @@ pub enum Change {
 
 /// An explanation, written with the API call that caused it, of rows that are to vanish from switches. Kept in the
 /// store until every switch has confirmed its revision.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Tombstone {
     /// A connection went: its network's Logical_Switch, MACs and flood row may go from the switch.
     Network {

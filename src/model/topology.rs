@@ -6,11 +6,12 @@ use std::{
 };
 
 use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
 
 use super::{ConnectionId, DeviceId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, VlanId, Vni};
 
 /// A logical gateway: one or two switches (active/active) with the ports that it may bind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gateway {
     /// Identity.
     pub id: GatewayId,
@@ -23,7 +24,7 @@ pub struct Gateway {
 }
 
 /// A switch of a gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Identity.
     pub id: DeviceId,
@@ -34,7 +35,7 @@ pub struct Device {
 }
 
 /// A port of a switch, and the VLANs that a connection binds on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// `Physical_Port.name`.
     pub name: String,
@@ -43,7 +44,7 @@ pub struct Interface {
 }
 
 /// A gateway's ports joined to a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// Identity.
     pub id: ConnectionId,
@@ -60,7 +61,7 @@ pub struct Connection {
 }
 
 /// A Neutron network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
     /// Identity.
     pub id: NetworkId,
@@ -73,7 +74,7 @@ pub struct Network {
 }
 
 /// A virtual machine's port on a network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
     /// Identity.
     pub id: PortId,
@@ -94,7 +95,7 @@ pub struct Port {
 }
 
 /// An address of a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedIp {
     /// The address.
     pub ip: IpAddr,
@@ -103,7 +104,7 @@ pub struct FixedIp {
 }
 
 /// An entry of a port's `allowed_address_pairs`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressPair {
     /// The MAC; the port's own where it was left out.
     pub mac: MacAddr,
@@ -112,7 +113,7 @@ pub struct AddressPair {
 }
 
 /// The VTEP of a compute node. Encapsulation is VXLAN over IPv4.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TunnelEndpoint {
     /// Identity.
     pub id: EndpointId,
@@ -123,7 +124,7 @@ pub struct TunnelEndpoint {
 }
 
 /// One VLAN on one port of one switch, for a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Binding {
     /// `Physical_Switch.name`.
     pub switch: String,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::model::{FixedIp, MacAddr, NetworkId, PortId, VlanId, Vni};
+use crate::model::{FixedIp, MacAddr, VlanId, Vni};
 
 /// Who calls.
 #[derive(Debug, Clone, Default)]
@@ -158,24 +158,6 @@ pub struct PortUpdate {
     pub host: Option<Option<String>>,
     /// The new list of further addresses.
     pub allowed_address_pairs: Option<Vec<AddressPairDraft>>,
-}
-
-/// Which ports to list: those that match every member that isn't `None`, in the order of their ids. A list matches
-/// where any of its entries does; an empty list matches nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PortFilter {
-    /// By identity.
-    pub ids: Option<Vec<PortId>>,
-    /// By network.
-    pub networks: Option<Vec<NetworkId>>,
-    /// By MAC.
-    pub macs: Option<Vec<MacAddr>>,
-    /// By compute node; the empty name matches unbound ports.
-    pub hosts: Option<Vec<String>>,
-    /// Only ports whose id comes after this one.
-    pub after: Option<PortId>,
-    /// At most so many.
-    pub limit: Option<u32>,
 }
 
 /// A tunnel endpoint to create.

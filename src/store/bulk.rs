@@ -1,0 +1,83 @@
+//! Statements over many rows at once. Their rows travel as one JSON text: binding them one by one takes ten times as
+//! long. JSON is where databases differ most (`json_each`, `json_to_recordset`, `JSON_TABLE`), so all of it is here.
+
+use serde::Serialize;
+
+use super::{StoreError, sql::Result};
+
+/// Inserts ports from rows of [`super::codec::PortRow`].
+pub(super) const INSERT_PORTS: &str = "
+    INSERT INTO ports (id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+    FROM json_each($1)";
+
+/// One page of ports, in the order in which they lie in the file: the last row number, and their rows.
+pub(super) const PORTS_PAGE: &str = "
+    SELECT COALESCE(MAX(place), 0),
+           json_group_array(json_array(id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs))
+    FROM (SELECT rowid AS place, * FROM ports WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
+
+/// Ports of [network, MAC] rows that exist.
+pub(super) const PORTS_WITH_MACS: &str = "
+    SELECT p.id, p.network_id, p.mac
+    FROM json_each($1) AS wanted
+    CROSS JOIN ports AS p ON p.mac = (wanted.value ->> 1) AND p.network_id = (wanted.value ->> 0)";
+
+/// Which of these networks exist.
+pub(super) const NETWORKS_AMONG: &str = "SELECT id FROM networks WHERE id IN (SELECT value FROM json_each($1))";
+
+/// Which of these hosts have a tunnel endpoint.
+pub(super) const HOSTS_AMONG: &str =
+    "SELECT host FROM tunnel_endpoints WHERE host IN (SELECT value FROM json_each($1))";
+
+/// A connection with another network that claims one of these [switch, port, VLAN] rows: by a VLAN that the interface
+/// names, or by its default on an interface that names none.
+pub(super) const VLAN_CLASH: &str = "
+    SELECT d.device_name, i.interface_name, i.segmentation_id, c.network_id, c.id
+    FROM json_each($1) AS b
+    CROSS JOIN pg_l2gatewayinterfaces AS i
+        ON i.interface_name = (b.value ->> 1) AND i.segmentation_id = (b.value ->> 2)
+    CROSS JOIN pg_l2gatewaydevices AS d ON d.id = i.device_id AND d.device_name = (b.value ->> 0)
+    CROSS JOIN pg_networkconnections AS c ON c.l2_gateway_id = d.l2_gateway_id
+    WHERE c.network_id <> $2
+    UNION ALL
+    SELECT d.device_name, i.interface_name, c.default_segmentation_id, c.network_id, c.id
+    FROM json_each($3) AS b
+    CROSS JOIN pg_l2gatewaydevices AS d ON d.device_name = (b.value ->> 0)
+    CROSS JOIN pg_networkconnections AS c
+        ON c.l2_gateway_id = d.l2_gateway_id AND c.default_segmentation_id = (b.value ->> 2)
+    CROSS JOIN pg_l2gatewayinterfaces AS i
+        ON i.device_id = d.id AND i.interface_name = (b.value ->> 1) AND i.segmentation_id IS NULL
+    WHERE c.network_id <> $4
+    LIMIT 1";
+
+/// Writes tombstones of rows [kind, network, switch, port, VLAN, MAC].
+pub(super) const INSERT_TOMBSTONES: &str = "
+    INSERT INTO tombstones (kind, network_id, switch, port, vlan, mac, revision)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, $1
+    FROM json_each($2)
+    WHERE TRUE
+    ON CONFLICT (kind, network_id, switch, port, vlan, mac) DO UPDATE SET revision = excluded.revision";
+
+/// Removes tombstones of such rows.
+pub(super) const DELETE_TOMBSTONES: &str = "
+    DELETE FROM tombstones
+    WHERE (kind, network_id, switch, port, vlan, mac) IN
+        (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each($1))";
+
+/// Forgets databases that are not among these.
+pub(super) const FORGET_DATABASES: &str =
+    "DELETE FROM switch_progress WHERE name NOT IN (SELECT value FROM json_each($1))";
+
+/// Adds databases that are not known yet.
+pub(super) const ADD_DATABASES: &str = "
+    INSERT INTO switch_progress (name, revision)
+    SELECT value, 0 FROM json_each($1)
+    WHERE value NOT IN (SELECT name FROM switch_progress)";
+
+/// The JSON text of rows.
+pub(super) fn json<T: Serialize + ?Sized>(rows: &T) -> Result<String> {
+    // Ids, numbers and strings always have a JSON form; the error is passed on all the same.
+    serde_json::to_string(rows)
+        .map_err(|error| StoreError::Database(std::sync::Arc::new(sqlx::Error::Encode(error.into()))))
+}

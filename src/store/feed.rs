@@ -1,0 +1,190 @@
+//! The change feed: the whole content first, then every commit in order, without a gap between the two.
+//!
+//! The task listens to the writer before it reads the tables, so nothing can fall between. When its consumer is slow,
+//! commits pile up in the table of changes on disk instead of in memory, and the writer never waits: the task reads
+//! on from that table, and the writer removes nothing from it that a feed has not passed.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::AnyPool;
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Read, StoreError, sql::Result};
+use crate::model::{Change, ChangeSet, FeedEvent, Revision};
+
+/// Changes in one event of the first load.
+const CHUNK: usize = 4096;
+/// Commits that are read from the table at once.
+const CATCH_UP: i64 = 4;
+/// After a failed read, it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How far each feed is: what the writer must not prune.
+#[derive(Debug, Default)]
+pub(super) struct Feeds {
+    positions: Mutex<Vec<Weak<AtomicU64>>>,
+}
+
+impl Feeds {
+    /// A feed that has delivered nothing yet.
+    pub(super) fn register(&self) -> Arc<AtomicU64> {
+        let position = Arc::new(AtomicU64::new(0));
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&position));
+        position
+    }
+
+    /// The revision that all feeds have passed.
+    pub(super) fn delivered(&self) -> Revision {
+        let mut positions = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        positions.retain(|position| position.strong_count() > 0);
+        positions
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|position| position.load(Ordering::Relaxed))
+            .min()
+            .unwrap_or(Revision::MAX)
+    }
+}
+
+/// The task's state.
+pub(super) struct Feed {
+    pub(super) readers: AnyPool,
+    pub(super) commits: broadcast::Receiver<Arc<ChangeSet>>,
+    pub(super) consumer: mpsc::Sender<FeedEvent>,
+    pub(super) position: Arc<AtomicU64>,
+    pub(super) stop: CancellationToken,
+}
+
+/// The consumer went away.
+struct Gone;
+
+impl Feed {
+    /// Works until the consumer goes away or the store is closed.
+    pub(super) async fn run(mut self) {
+        let stop = self.stop.clone();
+        let consumer = self.consumer.clone();
+        tokio::select! {
+            Err(Gone) = self.deliver() => {}
+            () = consumer.closed() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn deliver(&mut self) -> std::result::Result<(), Gone> {
+        let mut sent = self.load_all().await?;
+        self.send(FeedEvent::Loaded(sent)).await?;
+        loop {
+            self.position.store(sent, Ordering::Relaxed);
+            match self.commits.recv().await {
+                Ok(set) if set.revision <= sent => {}
+                Ok(set) if set.revision == sent + 1 => {
+                    sent = set.revision;
+                    self.send(FeedEvent::Changes(Arc::unwrap_or_clone(set))).await?;
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => sent = self.catch_up(sent).await?,
+                Err(RecvError::Closed) => return Err(Gone),
+            }
+        }
+    }
+
+    /// Sends the tables. The answer is where to go on: the revision of the first attempt, because rows that a failed
+    /// attempt has sent may be gone by the next, and the changes since then tell.
+    async fn load_all(&mut self) -> std::result::Result<Revision, Gone> {
+        let mut since = None;
+        loop {
+            match self.load(&mut since).await? {
+                Ok(revision) => return Ok(since.unwrap_or(revision)),
+                Err(error) => {
+                    tracing::error!(%error, "the store can't be read; trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn load(&self, since: &mut Option<Revision>) -> std::result::Result<Result<Revision>, Gone> {
+        macro_rules! attempt {
+            ($read:expr) => {
+                match $read.await {
+                    Ok(rows) => rows,
+                    Err(error) => return Ok(Err(StoreError::from(error))),
+                }
+            };
+        }
+        let mut view = Read::snapshot(attempt!(self.readers.begin()));
+        let revision = attempt!(view.revision());
+        since.get_or_insert(revision);
+        self.send_rows(revision, attempt!(view.networks()), Change::NetworkSet).await?;
+        self.send_rows(revision, attempt!(view.endpoints()), Change::EndpointSet).await?;
+        self.send_rows(revision, attempt!(view.gateways()), Change::GatewaySet).await?;
+        self.send_rows(revision, attempt!(view.connections()), Change::ConnectionSet).await?;
+        let mut place = 0;
+        loop {
+            let (last, ports) = attempt!(view.ports_page(place, CHUNK as i64));
+            if ports.is_empty() {
+                break;
+            }
+            place = last;
+            self.send_rows(revision, ports, Change::PortSet).await?;
+        }
+        for tombstones in attempt!(view.tombstones()).chunks(CHUNK) {
+            let set = ChangeSet { revision, changes: Vec::new(), tombstones: tombstones.to_vec() };
+            self.send(FeedEvent::Changes(set)).await?;
+        }
+        Ok(Ok(revision))
+    }
+
+    async fn send_rows<T>(
+        &self,
+        revision: Revision,
+        rows: Vec<T>,
+        change: fn(T) -> Change,
+    ) -> std::result::Result<(), Gone> {
+        let mut rows = rows.into_iter().map(change);
+        loop {
+            let changes: Vec<_> = rows.by_ref().take(CHUNK).collect();
+            if changes.is_empty() {
+                return Ok(());
+            }
+            self.send(FeedEvent::Changes(ChangeSet { revision, changes, tombstones: Vec::new() })).await?;
+        }
+    }
+
+    /// Sends what the table of changes holds beyond `sent`; answers how far that was.
+    async fn catch_up(&self, mut sent: Revision) -> std::result::Result<Revision, Gone> {
+        loop {
+            let sets = match self.changes_after(sent).await {
+                Ok(sets) if sets.is_empty() => return Ok(sent),
+                Ok(sets) => sets,
+                Err(error) => {
+                    tracing::error!(%error, "the store's changes can't be read; trying again");
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
+            };
+            for set in sets {
+                sent = set.revision;
+                self.send(FeedEvent::Changes(set)).await?;
+                self.position.store(sent, Ordering::Relaxed);
+            }
+        }
+    }
+
+    async fn changes_after(&self, sent: Revision) -> Result<Vec<ChangeSet>> {
+        Read::snapshot(self.readers.begin().await?).changes_after(sent, CATCH_UP).await
+    }
+
+    async fn send(&self, event: FeedEvent) -> std::result::Result<(), Gone> {
+        self.consumer.send(event).await.map_err(|_| Gone)
+    }
+}

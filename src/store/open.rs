@@ -1,0 +1,162 @@
+//! Opening the file: modes, the lock against a second daemon, migrations, connections.
+
+use std::{
+    borrow::Cow,
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    AnyConnection, AnyPool, ConnectOptions as _, Connection as _, SqlSafeStr as _,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+use super::{StoreError, sql::Result};
+
+/// Connections for reads, beside the writer's own.
+const READERS: u32 = 4;
+/// How long a read waits for one of them.
+const READER_WAIT: Duration = Duration::from_secs(10);
+
+/// `synchronous=FULL`: a commit is on the disk before it is answered. `cache_size` is in KiB where negative.
+const WRITER_PRAGMAS: &str = "
+    PRAGMA busy_timeout = 5000;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA cache_size = -65536;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA journal_size_limit = 67108864;";
+const READER_PRAGMAS: &str = "
+    PRAGMA busy_timeout = 5000;
+    PRAGMA query_only = ON;
+    PRAGMA cache_size = -16384;
+    PRAGMA temp_store = MEMORY;";
+
+/// The schema's versions, oldest first. Those of PostgreSQL and MariaDB will stand beside them.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../../schemas/sql/sqlite/0001_init.sql"))];
+
+/// A store's file: where it is, and how to connect to it. Holds its lock.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    options: AnyConnectOptions,
+    /// Released by the system when the last clone is closed, however the process ends.
+    _lock: File,
+}
+
+impl Database {
+    /// Creates the file where there is none, and takes its lock.
+    pub(super) fn lock(path: &Path) -> Result<Self> {
+        let failed = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
+        private().open(path).map_err(failed)?;
+        // The lock lies beside the file itself, whatever link led to it.
+        let path = fs::canonicalize(path).map_err(failed)?;
+        let lock = take_lock(&path)?;
+        for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")] {
+            match fs::set_permissions(&file, Permissions::from_mode(0o600)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        sqlx::any::install_default_drivers();
+        let options = AnyConnectOptions::from_str(&url(&path))?.disable_statement_logging();
+        Ok(Self { path, options, _lock: lock })
+    }
+
+    /// Brings the schema up to date.
+    pub(super) async fn migrate(&self) -> Result<()> {
+        let mut connection = self.writer().await?;
+        let done = migrator().run(&mut connection).await;
+        let closed = connection.close().await;
+        match done {
+            Ok(()) => Ok(closed?),
+            Err(MigrateError::VersionMissing(found)) => {
+                let known = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
+                Err(StoreError::NewerSchema { path: self.path.clone(), found, known })
+            }
+            Err(source) => Err(StoreError::Migrate { path: self.path.clone(), source: Arc::new(source) }),
+        }
+    }
+
+    /// The connection of the only writer.
+    pub(super) async fn writer(&self) -> Result<AnyConnection> {
+        let mut connection = AnyConnection::connect_with(&self.options).await?;
+        sqlx::raw_sql(WRITER_PRAGMAS).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Connections for reads.
+    pub(super) fn readers(&self) -> AnyPool {
+        AnyPoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(READER_WAIT)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(READER_PRAGMAS).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(self.options.clone())
+    }
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, (*sql).into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    // SQLite gives the files beside it (-wal, -shm) the mode of the main one.
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// A file of its own: SQLite's locks on the database file are POSIX locks, which any other descriptor of this process
+/// on that file would release when it is closed.
+fn take_lock(path: &Path) -> Result<File> {
+    let lock_path = beside(path, ".lock");
+    let failed = |source: io::Error| StoreError::Open { path: lock_path.clone(), source: Arc::new(source) };
+    let mut file = private().open(&lock_path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            // Only for the message: who can't be told is 'another vtepd'.
+            let _ = file.take(32).read_to_string(&mut pid);
+            let pid = pid.trim().parse::<u32>();
+            let holder = pid.map_or_else(|_| "another vtepd".to_owned(), |pid| format!("process {pid}"));
+            return Err(StoreError::Locked { path: path.to_owned(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+    Ok(file)
+}
+
+/// sqlx takes a URL, and decodes its path.
+fn url(path: &Path) -> String {
+    let mut url = "sqlite://".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => url.push(char::from(*byte)),
+            other => url.push_str(&format!("%{other:02X}")),
+        }
+    }
+    url
+}

@@ -1,0 +1,343 @@
+//! Reading: gateways, connections, networks, tunnel endpoints. Ports are next door.
+
+use std::collections::BTreeSet;
+
+use sqlx::{Any, AnyConnection, Transaction, any::AnyArguments, any::AnyRow, query::Query};
+
+use super::{
+    StoreError, bulk,
+    sql::{Columns, Result, query},
+};
+use crate::model::{
+    Binding, Connection, ConnectionId, Device, EndpointId, Gateway, GatewayId, Interface, Network, NetworkId, Revision,
+    TunnelEndpoint, VlanId, Vni, bindings,
+};
+
+/// One consistent view of the store: either a snapshot of the last commit, or what a write in progress sees.
+pub struct Read {
+    conn: Conn,
+    /// A failure of the disk, remembered for the writer: the caller may have wrapped it into an error of its own.
+    pub(super) unavailable: Option<StoreError>,
+}
+
+enum Conn {
+    Snapshot(Transaction<'static, Any>),
+    Writer(AnyConnection),
+}
+
+/// A VLAN that another network's connection holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VlanClash {
+    /// Switch, port and VLAN.
+    pub binding: Binding,
+    /// Whose it is.
+    pub network: NetworkId,
+    /// Which connection bound it.
+    pub connection: ConnectionId,
+}
+
+// ===== statements =====
+
+impl Read {
+    pub(super) fn snapshot(transaction: Transaction<'static, Any>) -> Self {
+        Self { conn: Conn::Snapshot(transaction), unavailable: None }
+    }
+
+    pub(super) fn writer(connection: AnyConnection) -> Self {
+        Self { conn: Conn::Writer(connection), unavailable: None }
+    }
+
+    fn conn(&mut self) -> &mut AnyConnection {
+        match &mut self.conn {
+            Conn::Snapshot(transaction) => transaction,
+            Conn::Writer(connection) => connection,
+        }
+    }
+
+    pub(super) async fn all(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<AnyRow>> {
+        let rows = query.fetch_all(self.conn()).await;
+        self.noted(rows)
+    }
+
+    pub(super) async fn optional(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Option<AnyRow>> {
+        let row = query.fetch_optional(self.conn()).await;
+        self.noted(row)
+    }
+
+    pub(super) async fn one(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<AnyRow> {
+        let row = query.fetch_one(self.conn()).await;
+        self.noted(row)
+    }
+
+    /// Runs a statement; answers how many rows it changed.
+    pub(super) async fn run(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<u64> {
+        let done = query.execute(self.conn()).await;
+        self.noted(done).map(|done| done.rows_affected())
+    }
+
+    fn noted<T>(&mut self, result: sqlx::Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            let error = StoreError::from(error);
+            if error.is_unavailable() {
+                self.unavailable = Some(error.clone());
+            }
+            error
+        })
+    }
+}
+
+// ===== gateways =====
+
+const DEVICES: &str = "SELECT l2_gateway_id, id, device_name FROM pg_l2gatewaydevices ORDER BY l2_gateway_id, position";
+const DEVICES_OF: &str = "SELECT l2_gateway_id, id, device_name FROM pg_l2gatewaydevices WHERE l2_gateway_id = $1 \
+                          ORDER BY l2_gateway_id, position";
+const INTERFACES: &str = "SELECT device_id, interface_name, segmentation_id FROM pg_l2gatewayinterfaces \
+                          ORDER BY device_id, position";
+const INTERFACES_OF: &str = "SELECT device_id, interface_name, segmentation_id FROM pg_l2gatewayinterfaces WHERE device_id \
+                             IN (SELECT id FROM pg_l2gatewaydevices WHERE l2_gateway_id = $1) ORDER BY device_id, position";
+
+impl Read {
+    /// The revision of the last commit that this view sees.
+    pub async fn revision(&mut self) -> Result<Revision> {
+        let row = self.one(query("SELECT revision FROM revisions WHERE id = 1")).await?;
+        Columns::of("revisions", &row).count()
+    }
+
+    /// All gateways, in the order of their ids.
+    pub async fn gateways(&mut self) -> Result<Vec<Gateway>> {
+        let gateways = self.all(query("SELECT id, name, tenant_id FROM pg_l2gateways ORDER BY id")).await?;
+        let devices = self.all(query(DEVICES)).await?;
+        let interfaces = self.all(query(INTERFACES)).await?;
+        assemble(&gateways, &devices, &interfaces)
+    }
+
+    /// One gateway.
+    pub async fn gateway(&mut self, id: GatewayId) -> Result<Option<Gateway>> {
+        let id = id.to_string();
+        let gateway = query("SELECT id, name, tenant_id FROM pg_l2gateways WHERE id = $1").bind(id.clone());
+        let Some(gateway) = self.optional(gateway).await? else { return Ok(None) };
+        let devices = self.all(query(DEVICES_OF).bind(id.clone())).await?;
+        let interfaces = self.all(query(INTERFACES_OF).bind(id)).await?;
+        Ok(assemble(&[gateway], &devices, &interfaces)?.pop())
+    }
+
+    /// Who bears this name.
+    pub async fn gateways_named(&mut self, name: &str) -> Result<Vec<GatewayId>> {
+        let rows =
+            self.all(query("SELECT id FROM pg_l2gateways WHERE name = $1 ORDER BY id").bind(name.to_owned())).await?;
+        rows.iter().map(|row| Columns::of("pg_l2gateways.id", row).parsed()).collect()
+    }
+}
+
+/// Joins the three tables of gateways. Rows of devices and interfaces come sorted by what they belong to.
+fn assemble(gateways: &[AnyRow], devices: &[AnyRow], interfaces: &[AnyRow]) -> Result<Vec<Gateway>> {
+    let mut of_device = hashbrown::HashMap::<&str, Vec<Interface>, foldhash::fast::RandomState>::default();
+    for row in interfaces {
+        let mut columns = Columns::of("pg_l2gatewayinterfaces", row);
+        let list = of_device.entry(columns.text()?).or_default();
+        let name = columns.text()?;
+        let vlan: Option<VlanId> = columns.optional()?;
+        match list.last_mut().filter(|last| last.name == name) {
+            Some(last) => last.vlans.extend(vlan),
+            None => list.push(Interface { name: name.to_owned(), vlans: vlan.into_iter().collect() }),
+        }
+    }
+    let mut of_gateway = hashbrown::HashMap::<&str, Vec<Device>, foldhash::fast::RandomState>::default();
+    for row in devices {
+        let mut columns = Columns::of("pg_l2gatewaydevices", row);
+        let list = of_gateway.entry(columns.text()?).or_default();
+        let id = columns.text()?;
+        list.push(Device {
+            id: id.parse().map_err(|_| columns.corrupt(id))?,
+            name: columns.string()?,
+            interfaces: of_device.remove(id).unwrap_or_default(),
+        });
+    }
+    gateways
+        .iter()
+        .map(|row| {
+            let mut columns = Columns::of("pg_l2gateways", row);
+            let id = columns.text()?;
+            Ok(Gateway {
+                id: id.parse().map_err(|_| columns.corrupt(id))?,
+                name: columns.string()?,
+                tenant_id: columns.string()?,
+                devices: of_gateway.remove(id).unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+// ===== connections =====
+
+macro_rules! connections {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, tenant_id, l2_gateway_id, network_id, port_id, default_segmentation_id FROM \
+             pg_networkconnections ",
+            $rest
+        )
+    };
+}
+
+impl Read {
+    /// All connections, in the order of their ids.
+    pub async fn connections(&mut self) -> Result<Vec<Connection>> {
+        self.connections_by(query(connections!("ORDER BY id"))).await
+    }
+
+    /// One connection.
+    pub async fn connection(&mut self, id: ConnectionId) -> Result<Option<Connection>> {
+        Ok(self.connections_by(query(connections!("WHERE id = $1")).bind(id.to_string())).await?.pop())
+    }
+
+    /// The connections of a gateway.
+    pub async fn connections_of_gateway(&mut self, id: GatewayId) -> Result<Vec<Connection>> {
+        self.connections_by(query(connections!("WHERE l2_gateway_id = $1 ORDER BY id")).bind(id.to_string())).await
+    }
+
+    /// The connections of a network.
+    pub async fn connections_of_network(&mut self, id: NetworkId) -> Result<Vec<Connection>> {
+        self.connections_by(query(connections!("WHERE network_id = $1 ORDER BY id")).bind(id.to_string())).await
+    }
+
+    async fn connections_by(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<Connection>> {
+        let read = |row: &AnyRow| {
+            let mut columns = Columns::of("pg_networkconnections", row);
+            Ok(Connection {
+                id: columns.parsed()?,
+                tenant_id: columns.string()?,
+                gateway_id: columns.parsed()?,
+                network_id: columns.parsed()?,
+                port_id: columns.string()?,
+                default_vlan: columns.optional()?,
+            })
+        };
+        self.all(query).await?.iter().map(read).collect()
+    }
+
+    /// What all connections of a network bind.
+    pub async fn network_bindings(&mut self, id: NetworkId) -> Result<BTreeSet<Binding>> {
+        let mut all = BTreeSet::new();
+        for connection in self.connections_of_network(id).await? {
+            if let Some(gateway) = self.gateway(connection.gateway_id).await? {
+                all.append(&mut bindings(&gateway, &connection));
+            }
+        }
+        Ok(all)
+    }
+
+    /// One of `wanted` that a connection with a network other than `network` binds.
+    pub async fn vlan_clash(&mut self, network: NetworkId, wanted: &BTreeSet<Binding>) -> Result<Option<VlanClash>> {
+        let rows: Vec<_> = wanted.iter().map(|b| (&b.switch, &b.port, b.vlan)).collect();
+        let rows = bulk::json(&rows)?;
+        let network = network.to_string();
+        let clash = query(bulk::VLAN_CLASH).bind(rows.clone()).bind(network.clone()).bind(rows).bind(network);
+        let Some(row) = self.optional(clash).await? else { return Ok(None) };
+        let mut columns = Columns::of("pg_networkconnections", &row);
+        Ok(Some(VlanClash {
+            binding: Binding { switch: columns.string()?, port: columns.string()?, vlan: columns.number()? },
+            network: columns.parsed()?,
+            connection: columns.parsed()?,
+        }))
+    }
+}
+
+// ===== networks =====
+
+const FREE_VNI: &str = "
+    SELECT MIN(vni) FROM (
+        SELECT $1 AS vni WHERE NOT EXISTS (SELECT 1 FROM networks WHERE vni = $2)
+        UNION ALL
+        SELECT vni FROM (
+            SELECT n.vni + 1 AS vni FROM networks AS n
+            WHERE n.vni >= $3 AND n.vni < $4 AND NOT EXISTS (SELECT 1 FROM networks AS m WHERE m.vni = n.vni + 1)
+            ORDER BY n.vni LIMIT 1
+        ) AS after
+    ) AS free";
+
+impl Read {
+    /// All networks, in the order of their ids.
+    pub async fn networks(&mut self) -> Result<Vec<Network>> {
+        self.networks_by(query("SELECT id, name, tenant_id, vni FROM networks ORDER BY id")).await
+    }
+
+    /// One network.
+    pub async fn network(&mut self, id: NetworkId) -> Result<Option<Network>> {
+        let query = query("SELECT id, name, tenant_id, vni FROM networks WHERE id = $1").bind(id.to_string());
+        Ok(self.networks_by(query).await?.pop())
+    }
+
+    /// The network that has this VNI.
+    pub async fn network_of_vni(&mut self, vni: Vni) -> Result<Option<Network>> {
+        let query = query("SELECT id, name, tenant_id, vni FROM networks WHERE vni = $1").bind(i64::from(vni.get()));
+        Ok(self.networks_by(query).await?.pop())
+    }
+
+    /// Who bears this name.
+    pub async fn networks_named(&mut self, name: &str) -> Result<Vec<NetworkId>> {
+        let rows = self.all(query("SELECT id FROM networks WHERE name = $1 ORDER BY id").bind(name.to_owned())).await?;
+        rows.iter().map(|row| Columns::of("networks.id", row).parsed()).collect()
+    }
+
+    /// Which of these networks exist.
+    pub async fn networks_among(&mut self, ids: &BTreeSet<NetworkId>) -> Result<BTreeSet<NetworkId>> {
+        let rows = self.all(query(bulk::NETWORKS_AMONG).bind(bulk::json(ids)?)).await?;
+        rows.iter().map(|row| Columns::of("networks.id", row).parsed()).collect()
+    }
+
+    /// The lowest VNI of `first..=last` that no network has. Reads the taken ones from `first` up to the gap.
+    pub async fn free_vni(&mut self, first: u32, last: u32) -> Result<Option<Vni>> {
+        let (first, last) = (i64::from(first), i64::from(last));
+        let row = self.one(query(FREE_VNI).bind(first).bind(first).bind(first).bind(last)).await?;
+        Columns::of("networks.vni", &row).optional()
+    }
+
+    async fn networks_by(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<Network>> {
+        let read = |row: &AnyRow| {
+            let mut columns = Columns::of("networks", row);
+            Ok(Network {
+                id: columns.parsed()?,
+                name: columns.string()?,
+                tenant_id: columns.string()?,
+                vni: columns.optional()?,
+            })
+        };
+        self.all(query).await?.iter().map(read).collect()
+    }
+}
+
+// ===== tunnel endpoints =====
+
+impl Read {
+    /// All tunnel endpoints, in the order of their ids.
+    pub async fn endpoints(&mut self) -> Result<Vec<TunnelEndpoint>> {
+        self.endpoints_by(query("SELECT id, host, ip FROM tunnel_endpoints ORDER BY id")).await
+    }
+
+    /// One tunnel endpoint.
+    pub async fn endpoint(&mut self, id: EndpointId) -> Result<Option<TunnelEndpoint>> {
+        let query = query("SELECT id, host, ip FROM tunnel_endpoints WHERE id = $1").bind(id.to_string());
+        Ok(self.endpoints_by(query).await?.pop())
+    }
+
+    /// The tunnel endpoint of a compute node.
+    pub async fn endpoint_of(&mut self, host: &str) -> Result<Option<TunnelEndpoint>> {
+        let query = query("SELECT id, host, ip FROM tunnel_endpoints WHERE host = $1").bind(host.to_owned());
+        Ok(self.endpoints_by(query).await?.pop())
+    }
+
+    /// Which of these compute nodes have one.
+    pub async fn hosts_among(&mut self, hosts: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
+        let rows = self.all(query(bulk::HOSTS_AMONG).bind(bulk::json(hosts)?)).await?;
+        rows.iter().map(|row| Columns::of("tunnel_endpoints.host", row).string()).collect()
+    }
+
+    async fn endpoints_by(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<TunnelEndpoint>> {
+        let read = |row: &AnyRow| {
+            let mut columns = Columns::of("tunnel_endpoints", row);
+            Ok(TunnelEndpoint { id: columns.parsed()?, host: columns.string()?, ip: columns.parsed()? })
+        };
+        self.all(query).await?.iter().map(read).collect()
+    }
+}

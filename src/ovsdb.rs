@@ -15,6 +15,7 @@
 //! Recovery is apart from the connection that it recovers: [`session::Backoff`] says when to dial again, its
 //! owner dials. Values stay bytes until someone needs them: a [`json::Cursor`] reads them in one pass.
 
+pub mod client;
 pub mod connection;
 pub mod framing;
 pub mod json;
@@ -24,6 +25,7 @@ pub mod session;
 pub mod transact;
 pub mod transport;
 
+pub use client::Client;
 pub use connection::{CloseReason, Connection, Inbox, Limits, RequestError};
 pub use json::{Cursor, JsonError};
 pub use message::{Incoming, Raw, RpcError};

@@ -264,3 +264,6 @@ impl CloseReason {
         Self::Malformed { error: error.to_string(), excerpt: super::message::excerpt(text) }
     }
 }
+
+#[cfg(test)]
+mod tests;

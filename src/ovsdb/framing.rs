@@ -104,10 +104,9 @@ impl Framer {
                             return Err(FramingError::TooDeep { offset: self.length + at - 1 });
                         }
                     }
+                    b' ' | b'\t' | b'\r' | b'\n' => {}
                     _ if self.depth == 0 => {
-                        if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
-                            return Err(FramingError::NotJson { offset: self.length + at - 1 });
-                        }
+                        return Err(FramingError::NotJson { offset: self.length + at - 1 });
                     }
                     b'"' => self.in_string = true,
                     b'}' | b']' => {
@@ -123,3 +122,6 @@ impl Framer {
         Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,10 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
         match key {
             "method" if value.peek()? == Kind::String => method = Some(value.string()?.into_owned()),
             "id" => members.id = Some(value.raw()?),
-            "params" => members.params = Some(value.raw()?),
+            "params" => {
+                let start = value.clone();
+                members.params = Some((start, value.raw()?));
+            }
             "result" => members.result = Some(value.raw()?),
             "error" => members.error = Some(value.raw()?),
             _ => value.skip()?,
@@ -140,9 +143,11 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
         (Some(method), Some(id)) => Ok(Message::Request {
             id: Raw::part(text, id),
             method,
-            params: members.params.map_or(Raw(Bytes::from_static(b"[]")), |params| Raw::part(text, params)),
+            params: members.params.map_or(Raw(Bytes::from_static(b"[]")), |(_, params)| Raw::part(text, params)),
         }),
-        (Some(method), None) => notification(text, method, members.params).map(Message::Incoming),
+        (Some(method), None) => {
+            notification(text, method, members.params.map(|(start, _)| start)).map(Message::Incoming)
+        }
         (None, Some(id)) => members.reply(text, id),
         (None, None) if members.result.is_some() || members.error.is_some() => Ok(Message::StrayReply),
         (None, None) => Err(Cursor::new(text).expected("a member 'method' or 'id'")),
@@ -152,7 +157,8 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
 #[derive(Default)]
 struct Members<'a> {
     id: Option<&'a [u8]>,
-    params: Option<&'a [u8]>,
+    /// Where they begin, and their text.
+    params: Option<(Cursor<'a>, &'a [u8])>,
     result: Option<&'a [u8]>,
     error: Option<&'a [u8]>,
 }
@@ -170,8 +176,8 @@ impl Members<'_> {
     }
 }
 
-fn notification(text: &Bytes, method: String, params: Option<&[u8]>) -> Result<Incoming, JsonError> {
-    let mut params = Cursor::new(params.unwrap_or(b"[]"));
+fn notification(text: &Bytes, method: String, params: Option<Cursor<'_>>) -> Result<Incoming, JsonError> {
+    let mut params = params.unwrap_or(Cursor::new(b"[]"));
     Ok(match method.as_str() {
         "update" => {
             let (monitor, updates) = update(text, &mut params)?;
@@ -270,3 +276,6 @@ pub(super) fn write_answer(out: &mut Vec<u8>, id: &Raw, method: &str, params: &R
         out.extend_from_slice(b",\"result\":null,\"error\":\"unknown method\"}");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,3 +55,6 @@ fn columns(table: &mut Cursor<'_>) -> Result<BTreeSet<String>, JsonError> {
     })?;
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests;

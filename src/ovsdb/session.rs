@@ -42,7 +42,7 @@ impl Backoff {
         let low = self.next.mul_f64(0.75).max(self.min);
         let high = self.next.mul_f64(1.25).min(self.max).max(low);
         self.next = (self.next * 2).min(self.max);
-        low + (high - low).mul_f64(if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.0 })
+        low + high.saturating_sub(low).mul_f64(if random.is_finite() { random.clamp(0.0, 1.0) } else { 0.0 })
     }
 
     /// A connection came to be.
@@ -139,3 +139,6 @@ impl Liveness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

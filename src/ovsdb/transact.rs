@@ -111,3 +111,6 @@ fn outcome(value: &mut Cursor<'_>) -> Result<Outcome, JsonError> {
         None => Outcome::Done { count, uuid },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,7 @@ fn check(text: &[u8]) -> Result<(), JsonError> {
 }
 
 /// Any JSON value, several levels deep.
-pub(crate) fn any_json() -> impl Strategy<Value = Value> {
+pub(in crate::ovsdb) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),

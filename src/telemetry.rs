@@ -6,6 +6,7 @@
 #[cfg(feature = "systemd")]
 mod journal;
 pub mod notify;
+#[cfg_attr(feature = "systemd", allow(dead_code, reason = "with systemd the journal is written to natively"))]
 mod prefixed;
 
 #[cfg(test)]
@@ -17,8 +18,6 @@ use std::{
 };
 
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
-
-use crate::config::LogConfig;
 
 /// The log can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -45,22 +44,22 @@ pub struct LogHandle {
 }
 
 impl LogHandle {
-    /// Takes the levels of a new configuration.
+    /// Takes the levels of a new configuration, as [`init`] does.
     ///
     /// # Errors
     /// [`LogError::Levels`]; the old levels stay.
-    pub fn reload(&self, config: &LogConfig) -> Result<(), LogError> {
-        let filter = filter(config, rust_log())?;
+    pub fn reload(&self, levels: &str) -> Result<(), LogError> {
+        let filter = filter(levels, rust_log())?;
         self.filter.reload(filter).map_err(|error| LogError::Twice(error.to_string()))
     }
 }
 
-/// Begins to log, for the whole process. `RUST_LOG` overrides the levels of the configuration.
+/// Begins to log, for the whole process, at these levels (`info,vtepd::fleet=debug`). `RUST_LOG` overrides them.
 ///
 /// # Errors
 /// [`LogError`].
-pub fn init(config: &LogConfig) -> Result<LogHandle, LogError> {
-    let (filter, handle) = reload::Layer::new(filter(config, rust_log())?);
+pub fn init(levels: &str) -> Result<LogHandle, LogError> {
+    let (filter, handle) = reload::Layer::new(filter(levels, rust_log())?);
     let registry = tracing_subscriber::registry().with(filter).with(output());
     registry.try_init().map_err(|error| LogError::Twice(error.to_string()))?;
     Ok(LogHandle { filter: handle })
@@ -70,10 +69,10 @@ fn rust_log() -> Option<String> {
     std::env::var("RUST_LOG").ok().filter(|levels| !levels.is_empty())
 }
 
-fn filter(config: &LogConfig, rust_log: Option<String>) -> Result<EnvFilter, LogError> {
+fn filter(levels: &str, rust_log: Option<String>) -> Result<EnvFilter, LogError> {
     let (levels, origin) = match rust_log {
         Some(levels) => (levels, "RUST_LOG"),
-        None => (config.directives.clone(), "[DEFAULT]"),
+        None => (levels.to_owned(), "[DEFAULT]"),
     };
     EnvFilter::try_new(&levels).map_err(|error| LogError::Levels { levels, origin, why: error.to_string() })
 }

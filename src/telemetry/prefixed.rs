@@ -16,7 +16,6 @@ pub(super) fn priority(level: Level) -> u8 {
 }
 
 /// Standard error with a prefix.
-#[cfg_attr(feature = "systemd", allow(dead_code, reason = "with systemd the journal is written to natively"))]
 pub(super) struct Prefixed;
 
 /// One event's line.

@@ -14,10 +14,9 @@ fn each_line_of_a_stream_has_its_level() {
 
 #[test]
 fn rust_log_overrides_the_configuration_and_wrong_levels_are_refused() {
-    let config = LogConfig { directives: "info,vtepd=debug".to_owned() };
-    assert_eq!(filter(&config, None).unwrap().to_string(), "vtepd=debug,info");
-    assert_eq!(filter(&config, Some("error".to_owned())).unwrap().to_string(), "error");
-    let wrong = filter(&config, Some("vtepd=loud".to_owned())).unwrap_err().to_string();
+    assert_eq!(filter("info,vtepd=debug", None).unwrap().to_string(), "vtepd=debug,info");
+    assert_eq!(filter("info,vtepd=debug", Some("error".to_owned())).unwrap().to_string(), "error");
+    let wrong = filter("info,vtepd=debug", Some("vtepd=loud".to_owned())).unwrap_err().to_string();
     assert!(wrong.contains("'vtepd=loud' (RUST_LOG)"), "{wrong}");
 }
 

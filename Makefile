@@ -1,0 +1,50 @@
+# vtepd: `make demo` shows it at work, `make test` runs all that CI runs. Both install what is missing.
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+PREFIX ?= /usr
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+.PHONY: demo
+demo: deps ## two emulated switches, the daemon, the specification's example; Ctrl-C ends it
+	cargo build --locked --bin vtepd
+	packaging/demo/demo.sh
+
+.PHONY: test
+test: deps ## everything that CI runs
+	tests/run.sh fmt deny clippy features tests doctests docs
+
+.PHONY: lint
+lint: deps ## format, lints, licences
+	tests/run.sh fmt deny clippy features
+
+.PHONY: unit
+unit: deps ## the tests alone
+	tests/run.sh tests doctests
+
+.PHONY: soak
+soak: deps ## tests that take too long for every run
+	tests/run.sh soak
+
+.PHONY: bench
+bench: deps ## benchmarks (release build)
+	tests/run.sh bench
+
+.PHONY: deps
+deps: ## Debian's packages that are missing; checks the Rust toolchain
+	@packaging/deps.sh
+
+.PHONY: build
+build: deps ## release build
+	cargo build --release --locked
+
+.PHONY: install
+install: ## the release build, unit, users and example under DESTDIR
+	install -D -m 0755 target/release/vtepd $(DESTDIR)$(PREFIX)/bin/vtepd
+	install -D -m 0644 packaging/systemd/vtepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vtepd.service
+	install -D -m 0644 packaging/sysusers/vtepd.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/vtepd.conf
+	install -D -m 0644 packaging/tmpfiles/vtepd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vtepd.conf
+	install -D -m 0644 plumgrid.ini.example $(DESTDIR)$(PREFIX)/share/doc/vtepd/plumgrid.ini.example
+	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/vtepd/README.md

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs from Debian's packages what building, testing and the demo need; checks the Rust toolchain, which is not
+# installed here: vtepd wants a newer one than Debian has.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+    openvswitch-switch openvswitch-vtep openvswitch-common # ovsdb-server, vtep-ctl, the hardware_vtep schema
+    libsystemd-dev pkg-config gcc libc6-dev                # to build
+    sqlite3 jq curl python3 python3-venv ca-certificates   # to test, and for the demo
+)
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$package")
+done
+
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "deps: installing ${missing[*]}"
+    as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || {
+            echo "deps: run as root: apt-get install ${missing[*]}" >&2
+            exit 1
+        }
+        as_root=(sudo)
+        # Nobody is there to type a password.
+        [ -t 0 ] || as_root+=(--non-interactive)
+    fi
+    "${as_root[@]}" apt-get -qq update </dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends \
+        "${missing[@]}" </dev/null
+fi
+
+wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+found=$(cargo --version 2>/dev/null | cut -d' ' -f2 || true)
+if [ -z "$found" ] || [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort --version-sort | head -n1)" != "$wanted" ]; then
+    cat >&2 <<TEXT
+deps: Rust $wanted or newer is needed, and ${found:+version }${found:-no cargo} was found.
+      With rustup (a Debian package, too): rustup toolchain install stable --component rustfmt,clippy
+TEXT
+    exit 1
+fi

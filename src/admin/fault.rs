@@ -1,0 +1,62 @@
+//! Errors as JSON-RPC tells them: a code a class, the message, and the type in `data`.
+
+use jsonrpsee::types::ErrorObjectOwned;
+use serde_json::json;
+
+use crate::service::{
+    ServiceError,
+    view::{BadBody, Class, refusal},
+};
+
+/// Longest message, in bytes: what a client sent may be quoted in it.
+const MAX_MESSAGE: usize = 4096;
+
+/// Why a call failed.
+#[derive(Debug)]
+pub(super) struct Fault {
+    class: Class,
+    kind: &'static str,
+    message: String,
+}
+
+impl Fault {
+    pub(super) fn bug(message: impl Into<String>) -> Self {
+        Self { class: Class::Internal, kind: "InternalError", message: message.into() }
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
+impl From<ServiceError> for Fault {
+    fn from(error: ServiceError) -> Self {
+        let (class, kind) = refusal(&error);
+        Self { class, kind, message: error.to_string() }
+    }
+}
+
+impl From<BadBody> for Fault {
+    fn from(error: BadBody) -> Self {
+        Self { class: Class::BadInput, kind: "InvalidInput", message: error.to_string() }
+    }
+}
+
+impl From<Fault> for ErrorObjectOwned {
+    fn from(mut fault: Fault) -> Self {
+        // -32602 and -32603 are JSON-RPC's own; the others are ours, from the range that is left to servers, and end as
+        // the HTTP status does.
+        let code = match fault.class {
+            Class::BadInput => -32602,
+            Class::NotFound => -32044,
+            Class::Conflict => -32049,
+            Class::Unavailable => -32053,
+            Class::Internal => -32603,
+        };
+        if fault.message.len() > MAX_MESSAGE {
+            fault.message.truncate(fault.message.floor_char_boundary(MAX_MESSAGE));
+            fault.message.push('…');
+        }
+        ErrorObjectOwned::owned(code, fault.message, Some(json!({"type": fault.kind})))
+    }
+}

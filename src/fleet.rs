@@ -24,6 +24,12 @@ pub(crate) enum Command {
 }
 
 impl Fleet {
+    /// A fleet without switches: what tests of the rooms above stand on.
+    #[must_use]
+    pub fn detached() -> Self {
+        Self { commands: mpsc::channel(1).0 }
+    }
+
     /// All configured switches, by name.
     pub async fn switches(&self) -> Vec<SwitchStatus> {
         self.ask(Command::Switches).await.unwrap_or_default()

@@ -82,7 +82,7 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Updates {
     monitor: String,
-    updates: mpsc::Receiver<Raw>,
+    arrived: mpsc::Receiver<Raw>,
     ended: Arc<OnceLock<MonitorEnd>>,
     handle: Client,
 }
@@ -211,12 +211,12 @@ impl Client {
 
     async fn watch(&self, method: &str, database: &str, requests: &[u8]) -> Result<(Raw, Updates), ClientError> {
         let monitor = format!("monitor{}", self.tags.fetch_add(1, Ordering::Relaxed));
-        let (sender, updates) = mpsc::channel(UPDATES);
+        let (updates, arrived) = mpsc::channel(UPDATES);
         let ended = Arc::new(OnceLock::new());
-        let interest = Interest::Monitor { id: monitor.clone(), updates: sender, ended: Arc::clone(&ended) };
+        let interest = Interest::Monitor { id: monitor.clone(), updates, ended: Arc::clone(&ended) };
         let parts = [string(database), string(&monitor), requests.to_vec()];
         let initial = self.start(method, params(parts), Some(interest)).await?.reply().await?;
-        Ok((initial, Updates { monitor, updates, ended, handle: self.clone() }))
+        Ok((initial, Updates { monitor, arrived, ended, handle: self.clone() }))
     }
 
     async fn ask(&self, method: &str, params: Vec<u8>) -> Result<Raw, ClientError> {
@@ -263,7 +263,7 @@ impl Call {
 impl Updates {
     /// The next update: `<table-updates>` of a `monitor`, `<table-updates2>` of a `monitor_cond`. Cancel-safe.
     pub async fn next(&mut self) -> Result<Raw, MonitorEnd> {
-        match self.updates.recv().await {
+        match self.arrived.recv().await {
             Some(update) => Ok(update),
             None => Err(self.ended.get().cloned().unwrap_or(MonitorEnd::Closed(CloseReason::Dropped))),
         }

@@ -17,16 +17,12 @@ fn cut(stream: &[u8], pieces: &[usize], max: usize) -> Result<(Vec<Vec<u8>>, Fra
         let (mut fresh, behind) = rest.split_at((*piece).clamp(1, rest.len()));
         rest = behind;
         while !fresh.is_empty() {
-            match framer.scan(fresh)? {
-                Some(end) => {
-                    message.extend_from_slice(&fresh[..end]);
-                    messages.push(std::mem::take(&mut message));
-                    fresh = &fresh[end..];
-                }
-                None => {
-                    message.extend_from_slice(fresh);
-                    fresh = &[];
-                }
+            let end = framer.scan(fresh)?;
+            let (ours, behind) = fresh.split_at(end.unwrap_or(fresh.len()));
+            message.extend_from_slice(ours);
+            fresh = behind;
+            if end.is_some() {
+                messages.push(std::mem::take(&mut message));
             }
         }
     }
@@ -76,10 +72,9 @@ proptest! {
     ) {
         let whole = cut(&bytes, &[usize::MAX], max).map(|(messages, framer)| (messages, framer.pending()));
         let pieced = cut(&bytes, &pieces, max).map(|(messages, framer)| (messages, framer.pending()));
-        // A cut stream may be found too long before its garbage is seen; never the other way round.
-        match (&whole, &pieced) {
-            (Err(_), Err(_)) => {}
-            _ => prop_assert_eq!(whole, pieced),
+        // Which of two faults is seen first may depend on the cut; whether there is one may not.
+        if whole.is_ok() || pieced.is_ok() {
+            prop_assert_eq!(whole, pieced);
         }
     }
 }

@@ -9,7 +9,7 @@ mod driver;
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -74,6 +74,7 @@ pub enum ClientError {
 #[derive(Debug)]
 pub struct Call {
     tag: u64,
+    canceled: Arc<AtomicBool>,
     answer: oneshot::Receiver<Result<Raw, ClientError>>,
     handle: Client,
 }
@@ -226,9 +227,11 @@ impl Client {
     async fn start(&self, method: &str, params: Vec<u8>, interest: Option<Interest>) -> Result<Call, ClientError> {
         let tag = self.tags.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
-        let command = Command { tag, method: method.to_owned(), params, answered, interest };
+        let canceled = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&canceled);
+        let command = Command { tag, method: method.to_owned(), params, answered, interest, canceled: flag };
         self.commands.send(command).await.map_err(|_| self.lost())?;
-        Ok(Call { tag, answer, handle: self.clone() })
+        Ok(Call { tag, canceled, answer, handle: self.clone() })
     }
 
     fn lost(&self) -> ClientError {
@@ -253,6 +256,8 @@ impl Call {
     /// Asks the server to give the request up (section 4.1.4); [`Self::reply`] is then [`ClientError::Canceled`].
     /// The transaction may have been committed nevertheless.
     pub async fn cancel(&self) {
+        // For a request that the driver has not taken yet; the tag is for one that it has.
+        self.canceled.store(true, Ordering::Release);
         // An error means that the connection is gone, and the request with it.
         self.handle.cancels.send(self.tag).await.ok();
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +25,8 @@ pub(super) struct Command {
     pub(super) params: Vec<u8>,
     pub(super) answered: oneshot::Sender<Result<Raw, ClientError>>,
     pub(super) interest: Option<Interest>,
+    /// Canceled before we saw it.
+    pub(super) canceled: Arc<AtomicBool>,
 }
 
 /// Notifications that the request gives rise to: known before it is sent, as an update may overtake the reply.
@@ -90,7 +95,11 @@ impl Driver {
     }
 
     fn send(&mut self, command: Command) {
-        let Command { tag, method, params, answered, interest } = command;
+        let Command { tag, method, params, answered, interest, canceled } = command;
+        if canceled.load(Ordering::Acquire) {
+            drop(answered.send(Err(ClientError::Canceled)));
+            return;
+        }
         let id = match self.connection.request(&method, &params) {
             Ok(id) => id,
             Err(error) => {

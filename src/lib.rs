@@ -8,6 +8,7 @@ pub mod admin;
 pub mod api;
 pub mod config;
 pub mod fleet;
+pub mod intent;
 pub mod model;
 pub mod ovsdb;
 pub mod service;

@@ -2,6 +2,7 @@
 
 pub mod change;
 mod ids;
+pub mod indexed;
 mod mac;
 pub mod status;
 mod topology;

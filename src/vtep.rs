@@ -1,0 +1,19 @@
+//! `hardware_vtep` as Rust types: which columns we ask for, the replica of the rows that a switch holds, and the
+//! operations that change them. It knows nothing of what is desired.
+
+pub mod columns;
+mod decode;
+pub mod operations;
+pub mod replica;
+pub mod rows;
+
+pub use columns::Columns;
+pub use operations::{LocatorRef, LogicalSwitchRef, Operation, encode};
+pub use replica::{Replica, Touched};
+pub use rows::{LocatorIndex, LogicalSwitchIndex, ReplicationMode};
+
+/// Name of the database (RFC 7047 `<db-name>`).
+pub const DATABASE: &str = "hardware_vtep";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! From the bytes of a monitor reply or an `update` (RFC 7047 section 4.1.6, `<table-updates>`) straight into the rows
+//! of the replica: no tree in between.
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use super::{
+    replica::{Replica, Touched},
+    rows::{Locator, LogicalSwitch, Multicast, PhysicalPort, PhysicalSwitch, ReplicationMode, RowIp, Unicast},
+};
+use crate::{
+    model::MacAddr,
+    ovsdb::json::{Cursor, JsonError},
+};
+
+type Result<T = ()> = std::result::Result<T, JsonError>;
+
+impl Replica {
+    /// Takes the reply of `monitor`, or the `<table-updates>` of an `update`, and tells what it touched.
+    ///
+    /// # Errors
+    /// [`JsonError`] where the text is not what RFC 7047 says. Rows before the error were taken: the replica is then of
+    /// no further use, and the session has to start again.
+    pub fn apply(&mut self, updates: &[u8], touched: &mut Touched) -> Result {
+        let mut cursor = Cursor::new(updates);
+        cursor.object(|table, rows| match table {
+            "Ucast_Macs_Remote" => each_row(rows, |uuid, row| self.unicast(uuid, row, touched)),
+            "Physical_Switch" => each_row(rows, |uuid, row| {
+                let row = row.map(physical_switch).transpose()?;
+                self.set_switch(uuid, row, touched);
+                Ok(())
+            }),
+            "Physical_Port" => each_row(rows, |uuid, row| {
+                let row = row.map(physical_port).transpose()?;
+                self.set_port(uuid, row, touched);
+                Ok(())
+            }),
+            "Logical_Switch" => each_row(rows, |uuid, row| {
+                let row = row.map(logical_switch).transpose()?;
+                self.set_logical_switch(uuid, row, touched);
+                Ok(())
+            }),
+            "Physical_Locator" => each_row(rows, |uuid, row| {
+                let row = row.map(locator).transpose()?;
+                self.set_locator(uuid, row);
+                Ok(())
+            }),
+            "Physical_Locator_Set" => each_row(rows, |uuid, row| self.locator_set(uuid, row)),
+            "Mcast_Macs_Remote" => each_row(rows, |uuid, row| self.multicast(uuid, row, touched)),
+            "Ucast_Macs_Local" | "Mcast_Macs_Local" => each_row(rows, |uuid, row| self.local(uuid, row, touched)),
+            _ => rows.skip(),
+        })?;
+        cursor.end()
+    }
+
+    fn unicast(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
+        let Some(row) = row else {
+            self.set_mac(uuid, None, touched);
+            self.set_odd_mac(uuid, None, touched);
+            return Ok(());
+        };
+        let (mut mac, mut ip, mut logical_switch, mut locator) = (None, RowIp::None, None, None);
+        row.object(|column, value| {
+            match column {
+                "MAC" => mac = MacAddr::from_ascii(value.string()?.as_bytes()),
+                "ipaddr" => ip = RowIp::parse(&value.string()?),
+                "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
+                "locator" => locator = Some(self.intern_locator(value.uuid()?)),
+                _ => value.skip()?,
+            }
+            Ok(())
+        })?;
+        // The schema makes both references obligatory.
+        let (Some(logical_switch), Some(locator)) = (logical_switch, locator) else { return Ok(()) };
+        let row = mac.map(|mac| Unicast { uuid, mac, ip, logical_switch, locator });
+        self.set_odd_mac(uuid, row.is_none().then_some(logical_switch), touched);
+        self.set_mac(uuid, row, touched);
+        Ok(())
+    }
+
+    fn multicast(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
+        let (mut unknown_dst, mut logical_switch, mut set) = (false, None, None);
+        if let Some(row) = row {
+            row.object(|column, value| {
+                match column {
+                    "MAC" => unknown_dst = value.string()? == "unknown-dst",
+                    "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
+                    "locator_set" => set = Some(value.uuid()?),
+                    _ => value.skip()?,
+                }
+                Ok(())
+            })?;
+        }
+        let row = logical_switch.zip(set).map(|(logical_switch, set)| Multicast { logical_switch, unknown_dst, set });
+        self.set_multicast(uuid, row, touched);
+        Ok(())
+    }
+
+    fn local(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
+        let mut logical_switch = None;
+        if let Some(row) = row {
+            row.object(|column, value| {
+                match column {
+                    "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
+                    _ => value.skip()?,
+                }
+                Ok(())
+            })?;
+        }
+        self.set_local(uuid, logical_switch, touched);
+        Ok(())
+    }
+
+    fn locator_set(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>) -> Result {
+        let Some(row) = row else {
+            self.set_locator_set(uuid, None);
+            return Ok(());
+        };
+        let mut locators = Vec::new();
+        row.object(|column, value| match column {
+            "locators" => uuids(value, |uuid| locators.push(self.intern_locator(uuid))),
+            _ => value.skip(),
+        })?;
+        self.set_locator_set(uuid, Some(locators));
+        Ok(())
+    }
+}
+
+/// Calls `f` with each row's UUID and a cursor on its new content; `None` where the row was deleted.
+fn each_row<'a>(rows: &mut Cursor<'a>, mut f: impl FnMut(Uuid, Option<&mut Cursor<'a>>) -> Result) -> Result {
+    rows.object(|uuid, update| {
+        // The key of a row is its UUID; anything else is no row that we could ever name.
+        let Ok(uuid) = Uuid::try_parse_ascii(uuid.as_bytes()) else { return update.skip() };
+        let mut deleted = true;
+        update.object(|member, row| match member {
+            "new" => {
+                deleted = false;
+                f(uuid, Some(row))
+            }
+            _ => row.skip(),
+        })?;
+        if deleted { f(uuid, None) } else { Ok(()) }
+    })
+}
+
+fn physical_switch(row: &mut Cursor<'_>) -> Result<PhysicalSwitch> {
+    let mut switch = PhysicalSwitch::default();
+    row.object(|column, value| match column {
+        "name" => store(&mut switch.name, value),
+        "tunnel_ips" => value.set(|ip| {
+            switch.tunnel_ips.extend(ip.string()?.parse::<std::net::IpAddr>());
+            Ok(())
+        }),
+        "ports" => uuids(value, |uuid| switch.ports.push(uuid)),
+        "switch_fault_status" => faults(value, &mut switch.faults),
+        _ => value.skip(),
+    })?;
+    Ok(switch)
+}
+
+fn physical_port(row: &mut Cursor<'_>) -> Result<PhysicalPort> {
+    let mut port = PhysicalPort::default();
+    row.object(|column, value| match column {
+        "name" => store(&mut port.name, value),
+        "vlan_bindings" => value.map(|vlan, logical_switch| {
+            let (vlan, logical_switch) = (vlan.integer()?, logical_switch.uuid()?);
+            port.bindings.extend(u16::try_from(vlan).ok().map(|vlan| (vlan, logical_switch)));
+            Ok(())
+        }),
+        "port_fault_status" => faults(value, &mut port.faults),
+        _ => value.skip(),
+    })?;
+    port.faults.retain(|fault| fault != "UP");
+    Ok(port)
+}
+
+fn logical_switch(row: &mut Cursor<'_>) -> Result<LogicalSwitch> {
+    let mut logical_switch = LogicalSwitch::default();
+    row.object(|column, value| match column {
+        "name" => store(&mut logical_switch.name, value),
+        "description" => store(&mut logical_switch.description, value),
+        "tunnel_key" => value.set(|key| {
+            logical_switch.tunnel_key = Some(key.integer()?);
+            Ok(())
+        }),
+        "replication_mode" => value.set(|mode| {
+            logical_switch.replication_mode = match mode.string()?.as_ref() {
+                "source_node" => Some(ReplicationMode::SourceNode),
+                "service_node" => Some(ReplicationMode::ServiceNode),
+                _ => None,
+            };
+            Ok(())
+        }),
+        _ => value.skip(),
+    })?;
+    Ok(logical_switch)
+}
+
+fn locator(row: &mut Cursor<'_>) -> Result<Locator> {
+    let mut locator = Locator { ip: None, keyed: false };
+    let mut vxlan = true;
+    row.object(|column, value| match column {
+        "dst_ip" => {
+            locator.ip = value.string()?.parse().ok();
+            Ok(())
+        }
+        "encapsulation_type" => {
+            vxlan = value.string()? == "vxlan_over_ipv4";
+            Ok(())
+        }
+        "tunnel_key" => value.set(|key| {
+            locator.keyed = true;
+            key.skip()
+        }),
+        _ => value.skip(),
+    })?;
+    locator.ip = locator.ip.filter(|_| vxlan);
+    Ok(locator)
+}
+
+/// A set of references: `["set",[["uuid",…],…]]` or a bare `["uuid",…]`.
+fn uuids(value: &mut Cursor<'_>, mut f: impl FnMut(Uuid)) -> Result {
+    value.set(|uuid| {
+        f(uuid.uuid()?);
+        Ok(())
+    })
+}
+
+fn faults(value: &mut Cursor<'_>, faults: &mut Vec<String>) -> Result {
+    value.set(|fault| {
+        faults.push(fault.string()?.into_owned());
+        Ok(())
+    })
+}
+
+fn store(field: &mut String, value: &mut Cursor<'_>) -> Result {
+    *field = value.string().map(Cow::into_owned)?;
+    Ok(())
+}

@@ -1,0 +1,368 @@
+//! The rows that a switch holds, as its monitor tells them.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::{IpAddr, Ipv4Addr},
+};
+
+use uuid::Uuid;
+
+use super::rows::{
+    Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Unicast,
+};
+use crate::model::{MacAddr, indexed::Indexed};
+
+/// A port and a VLAN of it.
+pub type BoundPort = (Uuid, u16);
+
+/// The replica. Rows of any table may come in any order, so a row may refer to one that isn't there yet.
+#[derive(Debug, Default)]
+pub struct Replica {
+    pub(super) switches: HashMap<Uuid, PhysicalSwitch>,
+    pub(super) ports: HashMap<Uuid, PhysicalPort>,
+    logical_switches: Interned<LogicalSwitch>,
+    /// What refers to each Logical_Switch, by its index.
+    refs: Vec<Refs>,
+    by_name: HashMap<String, LogicalSwitchIndex>,
+    by_key: HashMap<i64, BTreeSet<LogicalSwitchIndex>>,
+    locators: Interned<Locator>,
+    /// Locators without a tunnel key.
+    by_ip: HashMap<Ipv4Addr, LocatorIndex>,
+    sets: HashMap<Uuid, Vec<LocatorIndex>>,
+    macs: Indexed<Unicast>,
+    /// Rows of Ucast_Macs_Remote whose MAC is none.
+    odd_macs: HashMap<Uuid, LogicalSwitchIndex>,
+    multicasts: HashMap<Uuid, Multicast>,
+    /// Rows of Ucast_Macs_Local and Mcast_Macs_Local.
+    locals: HashMap<Uuid, LogicalSwitchIndex>,
+}
+
+/// What refers to a Logical_Switch.
+#[derive(Debug, Default)]
+struct Refs {
+    macs: usize,
+    odd_macs: BTreeSet<Uuid>,
+    multicasts: BTreeSet<Uuid>,
+    bindings: BTreeSet<BoundPort>,
+    locals: usize,
+}
+
+/// What an update changed, for the plan to look at again.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// Rows of Ucast_Macs_Remote, by what they say something about.
+    pub macs: HashMap<LogicalSwitchIndex, Vec<MacAddr>>,
+    /// Logical_Switches whose own row came, went or changed.
+    pub rows: BTreeSet<LogicalSwitchIndex>,
+    /// Logical_Switches whose own row, flood row, bindings, local MACs or odd rows changed.
+    pub logical_switches: BTreeSet<LogicalSwitchIndex>,
+    /// Ports whose row or bindings changed.
+    pub ports: BTreeSet<Uuid>,
+    /// Physical_Switch rows came, went or changed their ports or VTEPs.
+    pub switches: bool,
+}
+
+/// Rows that are referred to by number.
+#[derive(Debug)]
+struct Interned<T> {
+    index: HashMap<Uuid, u32, foldhash::fast::FixedState>,
+    rows: Vec<(Uuid, Option<T>)>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self { index: HashMap::default(), rows: Vec::new() }
+    }
+}
+
+impl<T> Interned<T> {
+    /// The number of a row, which may still be to come.
+    fn intern(&mut self, uuid: Uuid) -> u32 {
+        *self.index.entry(uuid).or_insert_with(|| {
+            self.rows.push((uuid, None));
+            u32::try_from(self.rows.len() - 1).expect("2^32 rows don't fit into memory")
+        })
+    }
+
+    fn set(&mut self, index: u32, row: Option<T>) -> Option<T> {
+        std::mem::replace(&mut self.rows[index as usize].1, row)
+    }
+
+    fn get(&self, index: u32) -> Option<&T> {
+        self.rows[index as usize].1.as_ref()
+    }
+
+    fn uuid(&self, index: u32) -> Uuid {
+        self.rows[index as usize].0
+    }
+}
+
+// ===== impl Replica: reading =====
+
+impl Replica {
+    /// Physical_Switch rows.
+    pub fn switches(&self) -> impl Iterator<Item = &PhysicalSwitch> {
+        self.switches.values()
+    }
+
+    /// The Physical_Switch of this name.
+    #[must_use]
+    pub fn switch(&self, name: &str) -> Option<&PhysicalSwitch> {
+        self.switches.values().find(|switch| switch.name == name)
+    }
+
+    /// The port of this name on this switch.
+    #[must_use]
+    pub fn port_of(&self, switch: &PhysicalSwitch, name: &str) -> Option<(Uuid, &PhysicalPort)> {
+        let ports = switch.ports.iter().filter_map(|uuid| Some((*uuid, self.ports.get(uuid)?)));
+        ports.into_iter().find(|(_, port)| port.name == name)
+    }
+
+    /// A port.
+    #[must_use]
+    pub fn port(&self, uuid: Uuid) -> Option<&PhysicalPort> {
+        self.ports.get(&uuid)
+    }
+
+    /// Whether the address is a VTEP of one of these switches themselves.
+    #[must_use]
+    pub fn is_own_vtep(&self, ip: Ipv4Addr) -> bool {
+        self.switches.values().any(|switch| switch.tunnel_ips.contains(&IpAddr::V4(ip)))
+    }
+
+    /// Logical_Switch rows.
+    pub fn logical_switches(&self) -> impl Iterator<Item = (LogicalSwitchIndex, &LogicalSwitch)> {
+        let rows = self.logical_switches.rows.iter().enumerate();
+        rows.filter_map(|(index, (_, row))| Some((LogicalSwitchIndex::try_from(index).ok()?, row.as_ref()?)))
+    }
+
+    /// A Logical_Switch row.
+    #[must_use]
+    pub fn logical_switch(&self, index: LogicalSwitchIndex) -> Option<&LogicalSwitch> {
+        self.logical_switches.get(index)
+    }
+
+    /// `_uuid` of a Logical_Switch.
+    #[must_use]
+    pub fn logical_switch_uuid(&self, index: LogicalSwitchIndex) -> Uuid {
+        self.logical_switches.uuid(index)
+    }
+
+    /// The Logical_Switch of this `_uuid`.
+    #[must_use]
+    pub fn logical_switch_index(&self, uuid: Uuid) -> Option<LogicalSwitchIndex> {
+        self.logical_switches.index.get(&uuid).copied()
+    }
+
+    /// The Logical_Switch of this name.
+    #[must_use]
+    pub fn logical_switch_named(&self, name: &str) -> Option<LogicalSwitchIndex> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The Logical_Switches with this `tunnel_key`.
+    pub fn logical_switches_with_key(&self, key: i64) -> impl Iterator<Item = LogicalSwitchIndex> {
+        self.by_key.get(&key).into_iter().flatten().copied()
+    }
+
+    /// The bindings that refer to a Logical_Switch.
+    pub fn bindings_to(&self, index: LogicalSwitchIndex) -> impl Iterator<Item = BoundPort> {
+        self.refs(index).into_iter().flat_map(|refs| &refs.bindings).copied()
+    }
+
+    /// Rows of Mcast_Macs_Remote of a Logical_Switch, with their `_uuid`.
+    pub fn multicasts_of(&self, index: LogicalSwitchIndex) -> impl Iterator<Item = (Uuid, Multicast)> {
+        let rows = self.refs(index).into_iter().flat_map(|refs| &refs.multicasts);
+        rows.filter_map(|uuid| Some((*uuid, *self.multicasts.get(uuid)?)))
+    }
+
+    /// Number of rows of Ucast_Macs_Remote of a Logical_Switch, those without a proper MAC included.
+    #[must_use]
+    pub fn mac_count(&self, index: LogicalSwitchIndex) -> usize {
+        self.refs(index).map_or(0, |refs| refs.macs + refs.odd_macs.len())
+    }
+
+    /// Rows of Ucast_Macs_Remote of a Logical_Switch whose MAC is none.
+    pub fn odd_macs_of(&self, index: LogicalSwitchIndex) -> impl Iterator<Item = Uuid> {
+        self.refs(index).into_iter().flat_map(|refs| &refs.odd_macs).copied()
+    }
+
+    /// Number of rows of Ucast_Macs_Local and Mcast_Macs_Local that refer to a Logical_Switch.
+    #[must_use]
+    pub fn local_count(&self, index: LogicalSwitchIndex) -> usize {
+        self.refs(index).map_or(0, |refs| refs.locals)
+    }
+
+    /// All rows of Ucast_Macs_Remote with a proper MAC.
+    pub fn macs(&self) -> impl Iterator<Item = &Unicast> {
+        self.macs.iter()
+    }
+
+    /// Number of rows of Ucast_Macs_Remote.
+    #[must_use]
+    pub fn mac_total(&self) -> usize {
+        self.macs.len() + self.odd_macs.len()
+    }
+
+    /// The rows of a MAC on a Logical_Switch: more than one are duplicates, which the schema takes.
+    pub fn macs_with(&self, index: LogicalSwitchIndex, mac: MacAddr) -> impl Iterator<Item = &Unicast> {
+        self.macs.with_key((index, mac))
+    }
+
+    /// The locator of a VTEP, without a tunnel key of its own.
+    #[must_use]
+    pub fn locator(&self, ip: Ipv4Addr) -> Option<(LocatorIndex, Uuid)> {
+        self.by_ip.get(&ip).map(|index| (*index, self.locators.uuid(*index)))
+    }
+
+    /// Whether a set holds exactly these VTEPs. `ips` is sorted.
+    #[must_use]
+    pub fn set_equals(&self, set: Uuid, ips: &[Ipv4Addr]) -> bool {
+        let Some(members) = self.sets.get(&set) else { return false };
+        let proper = |index: &LocatorIndex| self.locators.get(*index).filter(|l| !l.keyed).and_then(|l| l.ip);
+        members.len() == ips.len()
+            && members.iter().all(|index| proper(index).is_some_and(|ip| ips.binary_search(&ip).is_ok()))
+    }
+
+    fn refs(&self, index: LogicalSwitchIndex) -> Option<&Refs> {
+        self.refs.get(index as usize)
+    }
+}
+
+// ===== impl Replica: following the monitor =====
+
+impl Replica {
+    pub(super) fn intern_logical_switch(&mut self, uuid: Uuid) -> LogicalSwitchIndex {
+        let index = self.logical_switches.intern(uuid);
+        if self.refs.len() <= index as usize {
+            self.refs.push(Refs::default());
+        }
+        index
+    }
+
+    pub(super) fn intern_locator(&mut self, uuid: Uuid) -> LocatorIndex {
+        self.locators.intern(uuid)
+    }
+
+    pub(super) fn set_switch(&mut self, uuid: Uuid, row: Option<PhysicalSwitch>, touched: &mut Touched) {
+        touched.switches = true;
+        match row {
+            Some(row) => self.switches.insert(uuid, row),
+            None => self.switches.remove(&uuid),
+        };
+    }
+
+    pub(super) fn set_port(&mut self, uuid: Uuid, row: Option<PhysicalPort>, touched: &mut Touched) {
+        touched.ports.insert(uuid);
+        let new = row.as_ref().map(|row| row.bindings.clone()).unwrap_or_default();
+        let old = match row {
+            Some(row) => self.ports.insert(uuid, row),
+            None => self.ports.remove(&uuid),
+        };
+        let old = old.map(|row| row.bindings).unwrap_or_default();
+        for (vlan, logical_switch) in old.iter().filter(|(vlan, ls)| new.get(vlan) != Some(ls)) {
+            let index = self.intern_logical_switch(*logical_switch);
+            self.refs[index as usize].bindings.remove(&(uuid, *vlan));
+            touched.logical_switches.insert(index);
+        }
+        for (vlan, logical_switch) in new.iter().filter(|(vlan, ls)| old.get(vlan) != Some(ls)) {
+            let index = self.intern_logical_switch(*logical_switch);
+            self.refs[index as usize].bindings.insert((uuid, *vlan));
+            touched.logical_switches.insert(index);
+        }
+    }
+
+    pub(super) fn set_logical_switch(&mut self, uuid: Uuid, row: Option<LogicalSwitch>, touched: &mut Touched) {
+        let index = self.intern_logical_switch(uuid);
+        touched.logical_switches.insert(index);
+        touched.rows.insert(index);
+        if let Some(row) = &row {
+            self.by_name.insert(row.name.clone(), index);
+            if let Some(key) = row.tunnel_key {
+                self.by_key.entry(key).or_default().insert(index);
+            }
+        }
+        let new = row.as_ref().map(|row| (row.name.clone(), row.tunnel_key));
+        if let Some(old) = self.logical_switches.set(index, row) {
+            let renamed = new.as_ref().is_none_or(|(name, _)| *name != old.name);
+            if renamed && self.by_name.get(&old.name) == Some(&index) {
+                self.by_name.remove(&old.name);
+            }
+            if let Some(key) = old.tunnel_key.filter(|key| new.is_none_or(|(_, new)| new != Some(*key)))
+                && let Some(indexes) = self.by_key.get_mut(&key)
+            {
+                indexes.remove(&index);
+                if indexes.is_empty() {
+                    self.by_key.remove(&key);
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_locator(&mut self, uuid: Uuid, row: Option<Locator>) {
+        let index = self.locators.intern(uuid);
+        if let Some(old) = self.locators.set(index, row)
+            && let Some(ip) = old.ip
+            && self.by_ip.get(&ip) == Some(&index)
+        {
+            self.by_ip.remove(&ip);
+        }
+        if let Some(Locator { ip: Some(ip), keyed: false }) = row {
+            self.by_ip.insert(ip, index);
+        }
+    }
+
+    pub(super) fn set_locator_set(&mut self, uuid: Uuid, row: Option<Vec<LocatorIndex>>) {
+        match row {
+            Some(locators) => self.sets.insert(uuid, locators),
+            None => self.sets.remove(&uuid),
+        };
+    }
+
+    pub(super) fn set_mac(&mut self, uuid: Uuid, row: Option<Unicast>, touched: &mut Touched) {
+        if let Some(old) = self.macs.remove(uuid) {
+            self.refs[old.logical_switch as usize].macs -= 1;
+            touched.macs.entry(old.logical_switch).or_default().push(old.mac);
+        }
+        if let Some(new) = row {
+            self.refs[new.logical_switch as usize].macs += 1;
+            touched.macs.entry(new.logical_switch).or_default().push(new.mac);
+            self.macs.insert(new);
+        }
+    }
+
+    pub(super) fn set_odd_mac(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
+        if let Some(old) = self.odd_macs.remove(&uuid) {
+            self.refs[old as usize].odd_macs.remove(&uuid);
+            touched.logical_switches.insert(old);
+        }
+        if let Some(new) = row {
+            self.odd_macs.insert(uuid, new);
+            self.refs[new as usize].odd_macs.insert(uuid);
+            touched.logical_switches.insert(new);
+        }
+    }
+
+    pub(super) fn set_multicast(&mut self, uuid: Uuid, row: Option<Multicast>, touched: &mut Touched) {
+        if let Some(old) = self.multicasts.remove(&uuid) {
+            self.refs[old.logical_switch as usize].multicasts.remove(&uuid);
+            touched.logical_switches.insert(old.logical_switch);
+        }
+        if let Some(new) = row {
+            self.multicasts.insert(uuid, new);
+            self.refs[new.logical_switch as usize].multicasts.insert(uuid);
+            touched.logical_switches.insert(new.logical_switch);
+        }
+    }
+
+    pub(super) fn set_local(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
+        if let Some(old) = self.locals.remove(&uuid) {
+            self.refs[old as usize].locals -= 1;
+            touched.logical_switches.insert(old);
+        }
+        if let Some(new) = row {
+            self.locals.insert(uuid, new);
+            self.refs[new as usize].locals += 1;
+        }
+    }
+}

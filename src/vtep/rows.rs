@@ -1,0 +1,158 @@
+//! The rows of `hardware_vtep`, compact: a switch holds up to a million of them.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use uuid::Uuid;
+
+use crate::model::{MacAddr, indexed::Record};
+
+/// Number of a Logical_Switch in the [`super::Replica`].
+pub type LogicalSwitchIndex = u32;
+/// Number of a Physical_Locator in the [`super::Replica`].
+pub type LocatorIndex = u32;
+
+/// A row of Physical_Switch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PhysicalSwitch {
+    /// `name`.
+    pub name: String,
+    /// `tunnel_ips`: its own VTEPs.
+    pub tunnel_ips: Vec<IpAddr>,
+    /// `ports`.
+    pub ports: Vec<Uuid>,
+    /// `switch_fault_status`.
+    pub faults: Vec<String>,
+}
+
+/// A row of Physical_Port.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PhysicalPort {
+    /// `name`.
+    pub name: String,
+    /// `vlan_bindings`: VLAN (0 to 4095) and the Logical_Switch's UUID.
+    pub bindings: BTreeMap<u16, Uuid>,
+    /// `port_fault_status`, without `UP`, which is none.
+    pub faults: Vec<String>,
+}
+
+/// A row of Logical_Switch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogicalSwitch {
+    /// `name`; unique in the schema.
+    pub name: String,
+    /// `description`.
+    pub description: String,
+    /// `tunnel_key`: the VNI, as far as the schema's integer is one.
+    pub tunnel_key: Option<i64>,
+    /// `replication_mode`.
+    pub replication_mode: Option<ReplicationMode>,
+}
+
+/// `Logical_Switch.replication_mode` (schema 1.6): who copies broadcast, unknown and multicast frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplicationMode {
+    /// The switch sends to every member of the flood list.
+    SourceNode,
+    /// The switch sends to one member, which copies.
+    ServiceNode,
+}
+
+impl ReplicationMode {
+    /// As the column spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ReplicationMode::SourceNode => "source_node",
+            ReplicationMode::ServiceNode => "service_node",
+        }
+    }
+}
+
+/// A row of Physical_Locator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Locator {
+    /// `dst_ip`, where it is an IPv4 address, as `vxlan_over_ipv4` asks for.
+    pub ip: Option<Ipv4Addr>,
+    /// Whether `tunnel_key` is set: a tunnel with a key of its own, which we never use.
+    pub keyed: bool,
+}
+
+/// A row of Mcast_Macs_Remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Multicast {
+    /// `logical_switch`.
+    pub logical_switch: LogicalSwitchIndex,
+    /// Whether `MAC` is `unknown-dst`: the flood list.
+    pub unknown_dst: bool,
+    /// `locator_set`.
+    pub set: Uuid,
+}
+
+/// A row of Ucast_Macs_Remote. 48 bytes, and so is an `Option` of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unicast {
+    /// `_uuid`.
+    pub uuid: Uuid,
+    /// `MAC`.
+    pub mac: MacAddr,
+    /// `ipaddr`.
+    pub ip: RowIp,
+    /// `logical_switch`.
+    pub logical_switch: LogicalSwitchIndex,
+    /// `locator`.
+    pub locator: LocatorIndex,
+}
+
+const _: () = assert!(size_of::<Option<Unicast>>() == 48);
+
+impl Record for Unicast {
+    type Id = Uuid;
+    type Key = (LogicalSwitchIndex, MacAddr);
+
+    fn id(&self) -> Uuid {
+        self.uuid
+    }
+
+    fn key(&self) -> (LogicalSwitchIndex, MacAddr) {
+        (self.logical_switch, self.mac)
+    }
+}
+
+/// `ipaddr`: the schema takes any text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowIp {
+    /// Empty.
+    None,
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address.
+    V6(Ipv6Addr),
+    /// Something else: never what is desired.
+    Other,
+}
+
+impl RowIp {
+    /// Reads the column.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.parse() {
+            Ok(IpAddr::V4(ip)) => RowIp::V4(ip),
+            Ok(IpAddr::V6(ip)) => RowIp::V6(ip),
+            Err(_) if text.is_empty() => RowIp::None,
+            Err(_) => RowIp::Other,
+        }
+    }
+}
+
+impl From<Option<IpAddr>> for RowIp {
+    fn from(ip: Option<IpAddr>) -> Self {
+        match ip {
+            None => RowIp::None,
+            Some(IpAddr::V4(ip)) => RowIp::V4(ip),
+            Some(IpAddr::V6(ip)) => RowIp::V6(ip),
+        }
+    }
+}

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod intent;
 pub mod model;
 pub mod ovsdb;
+pub mod plan;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -27,7 +27,7 @@ pub struct Replica {
     by_key: HashMap<i64, BTreeSet<LogicalSwitchIndex>>,
     locators: Interned<Locator>,
     /// Locators without a tunnel key.
-    by_ip: HashMap<Ipv4Addr, LocatorIndex>,
+    by_ip: HashMap<Ipv4Addr, LocatorIndex, foldhash::fast::FixedState>,
     sets: HashMap<Uuid, Vec<LocatorIndex>>,
     macs: Indexed<Unicast>,
     /// Rows of Ucast_Macs_Remote whose MAC is none.

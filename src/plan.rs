@@ -1,0 +1,243 @@
+//! Desired x actual x policy -> transactions. Pure: no I/O and no clock.
+//!
+//! Work is named by [`Key`]s. [`Planner::audit`] finds all keys whose rows are not as desired; a change or a drift
+//! names its keys itself. [`Planner::add`] looks at one key, compares what is desired with what is there *now*, and
+//! adds the operations that are missing to a [`Transaction`]. So there is one comparison, whatever asked for it, and
+//! work that waited in a queue can't be out of date.
+
+mod audit;
+mod bindings;
+mod desired;
+mod macs;
+mod network;
+pub mod ownership;
+mod transaction;
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+pub use audit::{Audit, GuardCount};
+pub use desired::{Desired, Section};
+pub use ownership::Ownership;
+pub use transaction::{Tally, Transaction};
+
+use crate::{
+    intent::NetworkIntent,
+    model::{MacAddr, NetworkId},
+    vtep::{Columns, LogicalSwitchIndex, Replica},
+};
+
+/// A piece of work: rows that are compared, written and blamed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// A network's Logical_Switch and flood row; its bindings too while the Logical_Switch is not there yet.
+    Network(NetworkId),
+    /// A VLAN of a Physical_Port.
+    Binding(Uuid, u16),
+    /// A MAC of a network.
+    Mac(NetworkId, MacAddr),
+}
+
+/// What the operator decided.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Which Logical_Switches are ours.
+    pub ownership: Ownership,
+    /// What the switch's schema can hold.
+    pub columns: Columns,
+    /// Unexplained deletions of more than this share of our rows are held, in percent.
+    pub guard_percent: u8,
+    /// And of at least so many rows.
+    pub guard_min_rows: u32,
+}
+
+/// What is under way, and must not be planned again.
+#[derive(Debug, Default, Clone)]
+pub struct InFlight {
+    /// Keys of transactions that aren't answered, or whose update hasn't come.
+    pub keys: HashSet<Key>,
+    /// Ports whose bindings such a transaction changes: the next one has to see the result.
+    pub ports: HashSet<Uuid>,
+    /// Locators that such a transaction inserts: a second insert of one would violate the index.
+    pub locators: HashSet<std::net::Ipv4Addr>,
+}
+
+/// What the guard says of deletions that nothing explains (architecture rule 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Nobody counted them since the last change: count first.
+    Unknown,
+    /// They are few, or were released.
+    Pass,
+    /// They wait for an operator.
+    Hold,
+}
+
+/// What became of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The rows are right, or will be once something else was done that brings the key back.
+    Right,
+    /// Operations were added.
+    Added,
+    /// Something under way has to end first.
+    Wait,
+    /// Foreign rows stand in the way.
+    Conflict,
+    /// It was quarantined.
+    Quarantined,
+    /// There are deletions that nothing explains, and they haven't been counted.
+    Uncounted,
+    /// There are deletions that nothing explains, and they are held.
+    Held,
+}
+
+/// A look at one database at one moment.
+#[derive(Clone, Copy)]
+pub struct Planner<'a> {
+    /// What it should hold.
+    pub desired: &'a Desired,
+    /// What it holds.
+    pub actual: &'a Replica,
+    /// What the operator decided.
+    pub policy: &'a Policy,
+    /// What is under way.
+    pub in_flight: &'a InFlight,
+    /// What failed and waits for its next attempt.
+    pub quarantined: &'a dyn Fn(&Key) -> bool,
+    /// The guard's word.
+    pub guard: Guard,
+}
+
+/// A network as this database sees it.
+enum Wanted<'a> {
+    /// A connection brings it to a switch that is there.
+    Yes(&'a NetworkIntent),
+    /// No connection brings it.
+    No,
+    /// It can't be said: the switch that should carry it isn't in the database, or the network isn't known yet.
+    Unclear,
+}
+
+// ===== impl InFlight =====
+
+impl InFlight {
+    /// A transaction was sent.
+    pub fn reserve(&mut self, transaction: &Transaction) {
+        self.keys.extend(&transaction.keys);
+        self.ports.extend(transaction.ports());
+        self.locators.extend(&transaction.locators);
+    }
+}
+
+// ===== impl Planner =====
+
+impl<'a> Planner<'a> {
+    /// Adds what this key needs to the transaction.
+    pub fn add(&self, key: Key, transaction: &mut Transaction) -> Verdict {
+        if self.in_flight.keys.contains(&key) {
+            return Verdict::Wait;
+        }
+        if transaction.serves(&key) {
+            return Verdict::Right;
+        }
+        if (self.quarantined)(&key) {
+            return Verdict::Quarantined;
+        }
+        match key {
+            Key::Network(network) => self.add_network(network, transaction),
+            Key::Binding(port, vlan) => self.add_binding(port, vlan, transaction),
+            Key::Mac(network, mac) => self.add_mac(network, mac, transaction),
+        }
+    }
+
+    /// The network whose Logical_Switch this is, if it is ours.
+    #[must_use]
+    pub fn owner(&self, index: LogicalSwitchIndex) -> Option<NetworkId> {
+        let row = self.actual.logical_switch(index)?;
+        self.policy.ownership.network(&row.name, |network| self.desired.knows(network))
+    }
+
+    /// The Logical_Switch of a network that we write to, and further ones that bear an earlier prefix.
+    #[must_use]
+    pub fn logical_switches(&self, network: NetworkId) -> (Option<LogicalSwitchIndex>, Vec<LogicalSwitchIndex>) {
+        let names = self.policy.ownership.names(network);
+        let mut found = names.filter_map(|name| self.actual.logical_switch_named(&name));
+        let chosen = found.next().filter(|index| self.owner(*index) == Some(network));
+        (chosen, found.filter(|index| self.owner(*index) == Some(network)).collect())
+    }
+
+    /// A foreign Logical_Switch that has the network's VNI, by name.
+    #[must_use]
+    pub fn vni_conflict(&self, network: &NetworkIntent) -> Option<&'a str> {
+        let vni = i64::from(network.vni?.get());
+        let foreign = |index: &LogicalSwitchIndex| self.owner(*index).is_none();
+        let index = self.actual.logical_switches_with_key(vni).find(foreign)?;
+        self.actual.logical_switch(index).map(|row| row.name.as_str())
+    }
+
+    /// Whether an API call explains that the network goes from this database.
+    fn is_buried(&self, network: NetworkId) -> bool {
+        self.desired.sections.values().any(|section| section.intent.buried_networks.contains(&network))
+    }
+
+    fn wanted(&self, network: NetworkId) -> Wanted<'a> {
+        let mut carriers = self.desired.sections.values().filter(|s| s.intent.networks.contains(&network)).peekable();
+        if carriers.peek().is_none() {
+            return Wanted::No;
+        }
+        let here = carriers.any(|section| self.actual.switch(&section.physical_switch).is_some());
+        match self.desired.networks.get(&network) {
+            Some(intent) if here => Wanted::Yes(intent),
+            _ => Wanted::Unclear,
+        }
+    }
+
+    /// What the guard says where nothing explains a deletion; `None`: go on.
+    fn unexplained(&self, explained: bool) -> Option<Verdict> {
+        match self.guard {
+            _ if explained => None,
+            Guard::Pass => None,
+            Guard::Unknown => Some(Verdict::Uncounted),
+            Guard::Hold => Some(Verdict::Held),
+        }
+    }
+
+    /// Everything that can be sent now, a dry run. Its transactions don't disturb one another; applying them and planning
+    /// again reaches the desired state in a few rounds.
+    #[must_use]
+    pub fn plan(&self, operations: usize) -> Vec<Transaction> {
+        let mut in_flight = self.in_flight.clone();
+        let (audit, guard) = (self.audit(None), self.guard_verdict());
+        let mut transactions = Vec::new();
+        let mut keys = audit.keys().peekable();
+        while keys.peek().is_some() {
+            let planner = Planner { guard, in_flight: &in_flight, ..*self };
+            let mut transaction = Transaction::default();
+            while transaction.len() < operations
+                && let Some(key) = keys.next()
+            {
+                planner.add(key, &mut transaction);
+            }
+            let transaction = transaction.finish(self.actual);
+            if !transaction.operations.is_empty() {
+                in_flight.reserve(&transaction);
+                transactions.push(transaction);
+            }
+        }
+        transactions
+    }
+
+    /// Counts the deletions that nothing explains, and decides.
+    #[must_use]
+    pub fn guard_verdict(&self) -> Guard {
+        if self.guard == Guard::Unknown { self.count_unexplained().verdict(self.policy) } else { self.guard }
+    }
+}
+
+/// Names of networks with something, for counting.
+type PerNetwork<T> = HashMap<NetworkId, T>;
+
+#[cfg(test)]
+mod tests;

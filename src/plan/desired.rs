@@ -1,0 +1,67 @@
+//! What one database should hold: the sections of plumgrid.ini that share it, and the networks that they carry.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use crate::{
+    intent::{BoundNetwork, NetworkIntent, SwitchIntent},
+    model::{NetworkId, VlanId},
+    vtep::Replica,
+};
+
+/// What one database should hold.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// By the name of the section in plumgrid.ini, which is the device name of gateways.
+    pub sections: BTreeMap<String, Section>,
+    /// The networks that the sections carry.
+    pub networks: HashMap<NetworkId, Arc<NetworkIntent>>,
+}
+
+/// One switch of a database.
+#[derive(Debug, Clone, Default)]
+pub struct Section {
+    /// `Physical_Switch.name`.
+    pub physical_switch: String,
+    /// What it should hold.
+    pub intent: Arc<SwitchIntent>,
+}
+
+// ===== impl Desired =====
+
+impl Desired {
+    /// Whether a connection brings the network here, or one that went is remembered.
+    #[must_use]
+    pub fn knows(&self, network: NetworkId) -> bool {
+        let mut intents = self.sections.values().map(|section| &section.intent);
+        self.networks.contains_key(&network) || intents.any(|intent| intent.buried_networks.contains(&network))
+    }
+
+    /// Forgets the content of networks that no section carries any more.
+    pub fn forget_networks(&mut self) {
+        let sections = &self.sections;
+        self.networks.retain(|id, _| sections.values().any(|section| section.intent.networks.contains(id)));
+    }
+
+    /// The section to which a port belongs, and the port's name.
+    #[must_use]
+    pub fn section_of<'a>(&'a self, actual: &'a Replica, port: Uuid) -> Option<(&'a Section, &'a str)> {
+        let name = &actual.port(port)?.name;
+        let section = self.sections.values().find(|section| {
+            actual.switch(&section.physical_switch).is_some_and(|switch| switch.ports.contains(&port))
+        })?;
+        Some((section, name))
+    }
+
+    /// The network that should be bound to a VLAN of a port.
+    #[must_use]
+    pub fn binding<'a>(&'a self, actual: &'a Replica, port: Uuid, vlan: u16) -> Option<&'a BoundNetwork> {
+        let (section, name) = self.section_of(actual, port)?;
+        let vlan = VlanId::try_from(i64::from(vlan)).ok()?;
+        section.intent.bindings.get(&(name.to_owned(), vlan))
+    }
+}

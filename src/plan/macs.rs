@@ -1,0 +1,90 @@
+//! A MAC of a network: one row of Ucast_Macs_Remote, on one Logical_Switch.
+
+use super::{Key, Planner, Transaction, Verdict, Wanted};
+use crate::{
+    intent::{DesiredMac, NetworkIntent},
+    model::{MacAddr, NetworkId},
+    vtep::{LogicalSwitchIndex, LogicalSwitchRef, Operation, rows::Unicast},
+};
+
+impl<'a> Planner<'a> {
+    pub(super) fn add_mac(&self, network: NetworkId, mac: MacAddr, transaction: &mut Transaction) -> Verdict {
+        let (chosen, surplus) = self.logical_switches(network);
+        let intent = match self.wanted(network) {
+            Wanted::Yes(intent) if self.vni_conflict(intent).is_some() => return Verdict::Conflict,
+            Wanted::Yes(intent) if intent.vni.is_none() => return Verdict::Right,
+            Wanted::Yes(intent) => Some(intent),
+            // The bindings go first.
+            Wanted::No if chosen.iter().chain(&surplus).any(|ls| self.actual.bindings_to(*ls).next().is_some()) => {
+                return Verdict::Right;
+            }
+            Wanted::No => None,
+            Wanted::Unclear => return Verdict::Right,
+        };
+        let desired = intent.and_then(|intent| self.desired_mac(intent, mac));
+        let rows = || chosen.into_iter().flat_map(|index| self.actual.macs_with(index, mac));
+        let right = |row: &&Unicast| desired.is_some_and(|desired| self.is_right(row, desired));
+        // Of duplicates the one stays that is right.
+        let kept = desired.and_then(|_| rows().find(right).or_else(|| rows().next()));
+        let others = || surplus.iter().flat_map(|index| self.actual.macs_with(*index, mac));
+        // Where the network is wanted, its Logical_Switches of an earlier prefix go because there is a better one.
+        let goes = rows().next().is_some() || (intent.is_none() && others().next().is_some());
+        if desired.is_none() && goes {
+            let explained = self.explains_mac(intent, network, mac);
+            if let Some(verdict) = self.unexplained(explained) {
+                return verdict;
+            }
+        }
+        let before = transaction.len();
+        if let Some(desired) = desired.filter(|_| kept.is_none_or(|row| !right(&row))) {
+            if !transaction.can_locate(&[desired.vtep], self.actual, self.in_flight) {
+                return Verdict::Wait;
+            }
+            transaction.serve(Key::Mac(network, mac));
+            let ip = desired.ip;
+            if let Some(row) = kept {
+                let locator = transaction.locate(desired.vtep, self.actual);
+                transaction.push(Operation::UpdateMac { row: row.uuid, ip, locator });
+            } else {
+                let there = chosen.map(|index| LogicalSwitchRef::Row(self.actual.logical_switch_uuid(index)));
+                let Some(logical_switch) = there.or_else(|| transaction.new_logical_switch(network)) else {
+                    // It comes with the Logical_Switch.
+                    return Verdict::Right;
+                };
+                let locator = transaction.locate(desired.vtep, self.actual);
+                transaction.push(Operation::InsertMac { logical_switch, mac, ip, locator });
+            }
+        }
+        for row in rows().chain(others()).filter(|row| kept.is_none_or(|kept| kept.uuid != row.uuid)) {
+            transaction.serve(Key::Mac(network, mac));
+            transaction.push(Operation::DeleteMac { row: row.uuid });
+        }
+        if transaction.len() > before { Verdict::Added } else { Verdict::Right }
+    }
+
+    /// The row that a MAC should have. None points to the switch itself.
+    pub(super) fn desired_mac(&self, intent: &'a NetworkIntent, mac: MacAddr) -> Option<&'a DesiredMac> {
+        intent.macs.get(mac).filter(|row| !self.actual.is_own_vtep(row.vtep))
+    }
+
+    pub(super) fn is_right(&self, row: &Unicast, desired: &DesiredMac) -> bool {
+        row.ip == desired.ip.into()
+            && self.actual.locator(desired.vtep).is_some_and(|(locator, _)| locator == row.locator)
+    }
+
+    /// Whether the going of a MAC is explained: by a tombstone, or because it is known and must not have a row.
+    pub(super) fn explains_mac(&self, intent: Option<&NetworkIntent>, network: NetworkId, mac: MacAddr) -> bool {
+        match intent {
+            Some(intent) => {
+                let known = intent.macs.get(mac).is_some() || intent.contested.get(mac).is_some();
+                known || intent.buried.get(mac).is_some()
+            }
+            None => self.is_buried(network),
+        }
+    }
+
+    /// The rows of Ucast_Macs_Remote of a Logical_Switch that has to go.
+    pub(super) fn has_macs(&self, index: LogicalSwitchIndex) -> bool {
+        self.actual.mac_count(index) > 0
+    }
+}

@@ -1,0 +1,4 @@
+mod database;
+mod properties;
+mod rules;
+mod scenario;

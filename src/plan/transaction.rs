@@ -1,0 +1,192 @@
+//! A transaction in the making: operations, and the keys that they serve.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::Ipv4Addr,
+};
+
+use uuid::Uuid;
+
+use super::{InFlight, Key};
+use crate::{
+    model::{NetworkId, VlanId},
+    vtep::{LocatorRef, LogicalSwitchRef, Operation, Replica},
+};
+
+/// Operations that are committed together.
+#[derive(Debug, Clone, Default)]
+pub struct Transaction {
+    /// In the order in which they are sent.
+    pub operations: Vec<Operation>,
+    /// For each operation the index of the key that it serves, for the blame when it fails.
+    owners: Vec<u32>,
+    /// The keys that the transaction serves, each once.
+    pub keys: Vec<Key>,
+    served: HashSet<Key, foldhash::fast::FixedState>,
+    /// Rows, for people.
+    pub tally: Tally,
+    /// Locators that it inserts.
+    pub locators: HashSet<Ipv4Addr>,
+    /// Logical_Switches that it inserts.
+    logical_switches: HashMap<NetworkId, u32>,
+    /// Ports whose bindings it changes. All changes of a port are one operation: they wait for the port's state before.
+    ports: BTreeMap<Uuid, PortEdit>,
+    new: u32,
+}
+
+#[derive(Debug, Clone, Default)]
+struct PortEdit {
+    key: u32,
+    delete: BTreeSet<u16>,
+    insert: BTreeMap<VlanId, LogicalSwitchRef>,
+}
+
+/// Rows that a plan changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Inserted.
+    pub inserts: u64,
+    /// Updated; a binding counts as an update of its port.
+    pub updates: u64,
+    /// Deleted.
+    pub deletes: u64,
+}
+
+// ===== impl Tally =====
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.inserts += other.inserts;
+        self.updates += other.updates;
+        self.deletes += other.deletes;
+    }
+}
+
+// ===== impl Transaction =====
+
+impl Transaction {
+    /// Number of operations so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.operations.len() + 2 * self.ports.len()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The key that an operation serves.
+    #[must_use]
+    pub fn key_of(&self, operation: usize) -> Option<Key> {
+        self.keys.get(*self.owners.get(operation)? as usize).copied()
+    }
+
+    /// The ports whose bindings it changes.
+    pub fn ports(&self) -> impl Iterator<Item = Uuid> {
+        self.ports.keys().copied()
+    }
+
+    /// Completes the transaction: the changes of each port become its operations.
+    #[must_use]
+    pub fn finish(mut self, actual: &Replica) -> Self {
+        for (port, edit) in &self.ports {
+            let bindings = actual.port(*port).map(|row| row.bindings.clone()).unwrap_or_default();
+            let delete = edit.delete.iter().copied().collect();
+            let insert = edit.insert.iter().map(|(vlan, logical_switch)| (*vlan, *logical_switch)).collect();
+            self.operations.push(Operation::ExpectBindings { port: *port, bindings });
+            self.operations.push(Operation::Bind { port: *port, delete, insert });
+            self.owners.extend([edit.key; 2]);
+            self.tally.updates += 1;
+        }
+        self
+    }
+
+    /// Whether it serves the key already.
+    pub(super) fn serves(&self, key: &Key) -> bool {
+        self.served.contains(key)
+    }
+
+    /// Opens a key: the operations that follow serve it.
+    pub(super) fn serve(&mut self, key: Key) {
+        if self.served.insert(key) {
+            self.keys.push(key);
+        }
+    }
+
+    pub(super) fn push(&mut self, operation: Operation) {
+        match &operation {
+            Operation::InsertLogicalSwitch { .. } | Operation::InsertFlood { .. } | Operation::InsertMac { .. } => {
+                self.tally.inserts += 1;
+            }
+            Operation::UpdateLogicalSwitch { .. } | Operation::UpdateFlood { .. } | Operation::UpdateMac { .. } => {
+                self.tally.updates += 1;
+            }
+            Operation::DeleteLogicalSwitch { .. } | Operation::DeleteMulticast { .. } | Operation::DeleteMac { .. } => {
+                self.tally.deletes += 1
+            }
+            // They come and go with the rows that refer to them.
+            Operation::InsertLocator { .. } | Operation::InsertLocatorSet { .. } => {}
+            Operation::ExpectBindings { .. } | Operation::Bind { .. } => {}
+        }
+        self.operations.push(operation);
+        self.owners.push(index(self.keys.len()));
+    }
+
+    /// A number for a row that the transaction inserts.
+    pub(super) fn number(&mut self) -> u32 {
+        self.new += 1;
+        self.new
+    }
+
+    pub(super) fn insert_logical_switch(&mut self, network: NetworkId, new: u32) {
+        self.logical_switches.insert(network, new);
+    }
+
+    /// The Logical_Switch of a network that the transaction itself inserts.
+    pub(super) fn new_logical_switch(&self, network: NetworkId) -> Option<LogicalSwitchRef> {
+        self.logical_switches.get(&network).map(|new| LogicalSwitchRef::New(*new))
+    }
+
+    /// Whether the locators of these VTEPs can be referred to: none is just being inserted by somebody else.
+    pub(super) fn can_locate(&self, ips: &[Ipv4Addr], actual: &Replica, in_flight: &InFlight) -> bool {
+        ips.iter().all(|ip| !in_flight.locators.contains(ip) || actual.locator(*ip).is_some())
+    }
+
+    /// The locator of a VTEP; inserts it where the switch has none.
+    pub(super) fn locate(&mut self, ip: Ipv4Addr, actual: &Replica) -> LocatorRef {
+        if let Some((_, row)) = actual.locator(ip) {
+            return LocatorRef::Row(row);
+        }
+        if self.locators.insert(ip) {
+            self.push(Operation::InsertLocator { ip });
+        }
+        LocatorRef::New(ip)
+    }
+
+    /// A set of the locators of these VTEPs, by its number.
+    pub(super) fn locator_set(&mut self, ips: &[Ipv4Addr], actual: &Replica) -> u32 {
+        let locators = ips.iter().map(|ip| self.locate(*ip, actual)).collect();
+        let new = self.number();
+        self.push(Operation::InsertLocatorSet { new, locators });
+        new
+    }
+
+    pub(super) fn unbind(&mut self, port: Uuid, vlan: u16) {
+        self.edit(port).delete.insert(vlan);
+    }
+
+    pub(super) fn bind(&mut self, port: Uuid, vlan: VlanId, logical_switch: LogicalSwitchRef) {
+        self.edit(port).insert.insert(vlan, logical_switch);
+    }
+
+    fn edit(&mut self, port: Uuid) -> &mut PortEdit {
+        let key = index(self.keys.len());
+        self.ports.entry(port).or_insert_with(|| PortEdit { key, ..PortEdit::default() })
+    }
+}
+
+fn index(keys: usize) -> u32 {
+    u32::try_from(keys.saturating_sub(1)).unwrap_or(u32::MAX)
+}

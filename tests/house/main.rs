@@ -1,5 +1,8 @@
-//! The house's own rules, checked without a network: arrows between rooms, sizes of files, the example, the unit.
+//! The house's own rules, checked without a network: arrows between rooms, sizes of files, the example, the unit
+//! and what it is told.
 
 mod arrows;
 mod files;
 mod packaging;
+#[cfg(feature = "systemd")]
+mod systemd;

@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
     fn admin(&mut self) -> AdminConfig {
         let mut section = self.open("admin");
         let socket =
-            section.get("socket", value::socket_path).unwrap_or_else(|| PathBuf::from("/run/vtepd/admin.sock"));
+            section.get("socket", value::own_socket_path).unwrap_or_else(|| PathBuf::from("/run/vtepd/admin.sock"));
         let group = section.get("group", value::text);
         section.close();
         AdminConfig { socket, group }
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
             switches.extend(switch.map(|switch| (title, switch)));
         }
         for (name, why) in switch::disagreements(&switches) {
-            if let Some(place) = places.remove(&name) {
+            if let Some(place) = places.get(&name).cloned() {
                 self.errors.push(ConfigError { place, problem: Problem::Conflict(why) });
             }
         }

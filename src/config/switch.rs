@@ -161,38 +161,36 @@ fn credentials(section: &mut Section<'_>, defaults: &Defaults) -> Option<Credent
     Some(Credentials { username: username?, password: password? })
 }
 
-/// Switches behind one OVSDB server share one session: what belongs to the session must be the same for all of them,
-/// and each Physical_Switch has one section. Yields section and reason.
+/// Each Physical_Switch has one section: a gateway's device names it. Switches behind one OVSDB server share one
+/// session, so that what belongs to the session must be the same for all of them. Yields section and reason.
 pub(super) fn disagreements(switches: &BTreeMap<String, SwitchConfig>) -> Vec<(String, String)> {
-    let mut first_of: BTreeMap<&Transport, Vec<&SwitchConfig>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, &SwitchConfig> = BTreeMap::new();
+    let mut by_server: BTreeMap<&Transport, &SwitchConfig> = BTreeMap::new();
     let mut found = Vec::new();
     for switch in switches.values() {
-        let same = first_of.entry(&switch.transport).or_default();
-        if let Some(twin) = same.iter().find(|other| other.physical_switch == switch.physical_switch) {
+        let twin = *by_name.entry(&switch.physical_switch).or_insert(switch);
+        let neighbour = *by_server.entry(&switch.transport).or_insert(switch);
+        if twin.name != switch.name {
             let why = format!(
-                "[switch:{}] and [switch:{}] are the same Physical_Switch '{}' behind the same address: remove one, or \
-                 set physical_switch",
+                "[switch:{}] and [switch:{}] are both the Physical_Switch '{}', and a gateway's device could mean \
+                 either: remove one, or set physical_switch",
                 twin.name, switch.name, switch.physical_switch
             );
             found.push((switch.name.clone(), why));
-        } else if let Some(other) = same.first() {
-            let key = [
-                ("lock", other.lock == switch.lock),
-                ("guard_percent", other.guard_percent == switch.guard_percent),
-                ("guard_min_rows", other.guard_min_rows == switch.guard_min_rows),
-                ("inactivity_probe", other.inactivity_probe == switch.inactivity_probe),
-            ]
-            .into_iter()
-            .find_map(|(key, same)| (!same).then_some(key));
-            found.extend(key.map(|key| {
-                let why = format!(
-                    "[switch:{}] and [switch:{}] share one OVSDB server, and so one session: '{key}' must be the same",
-                    other.name, switch.name
-                );
-                (switch.name.clone(), why)
-            }));
         }
-        same.push(switch);
+        let differing = [
+            ("lock", neighbour.lock == switch.lock),
+            ("guard_percent", neighbour.guard_percent == switch.guard_percent),
+            ("guard_min_rows", neighbour.guard_min_rows == switch.guard_min_rows),
+            ("inactivity_probe", neighbour.inactivity_probe == switch.inactivity_probe),
+        ];
+        if let Some((key, _)) = differing.iter().find(|(_, same)| !same) {
+            let why = format!(
+                "[switch:{}] and [switch:{}] share one OVSDB server, and so one session: '{key}' must be the same",
+                neighbour.name, switch.name
+            );
+            found.push((switch.name.clone(), why));
+        }
     }
     found
 }

@@ -292,7 +292,9 @@ fn one_server_behind_several_switches() {
     assert_eq!(parse(&pair("")).unwrap().switches.len(), 2);
     let lock = errors(&pair("lock = off"));
     assert!(lock[0].starts_with("plumgrid.ini:3: ") && lock[0].contains("'lock' must be the same"), "{lock:?}");
-    assert!(errors(&pair("physical_switch = a"))[0].contains("the same Physical_Switch 'a'"));
+    assert!(errors(&pair("physical_switch = a"))[0].contains("both the Physical_Switch 'a'"));
+    let elsewhere = "[switch:a]\nmanagement_ip = 10.0.0.1\n[switch:b]\nmanagement_ip = 10.0.0.2\nphysical_switch = a\n";
+    assert!(errors(elsewhere)[0].starts_with("plumgrid.ini:3: [switch:a] and [switch:b] are both"));
 }
 
 #[test]
@@ -313,7 +315,7 @@ fn what_excludes_each_other() {
         assert!(errors.len() == 1 && errors[0].contains(why), "{errors:?}");
     }
     let long = format!("[admin]\nsocket = /{}\n", "x".repeat(107));
-    assert!(errors(&long)[0].contains("holds 107 bytes"));
+    assert!(errors(&long)[0].contains("may have 103 bytes, this one has 108"));
 }
 
 #[test]

@@ -97,8 +97,17 @@ pub(super) fn path(value: &str) -> Result<PathBuf, String> {
 
 /// The path of a Unix socket.
 pub(super) fn socket_path(value: &str) -> Result<PathBuf, String> {
-    if value.len() > LONGEST_SOCKET_PATH {
-        return Err(format!("a Unix socket's path holds {LONGEST_SOCKET_PATH} bytes, this one has {}", value.len()));
+    socket_path_of(value, LONGEST_SOCKET_PATH)
+}
+
+/// The path of a socket that we make: it is made under a name that is four bytes longer, and renamed.
+pub(super) fn own_socket_path(value: &str) -> Result<PathBuf, String> {
+    socket_path_of(value, LONGEST_SOCKET_PATH - ".new".len())
+}
+
+fn socket_path_of(value: &str, longest: usize) -> Result<PathBuf, String> {
+    if value.len() > longest {
+        return Err(format!("the socket's path may have {longest} bytes, this one has {}", value.len()));
     }
     path(value)
 }

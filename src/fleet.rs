@@ -1,9 +1,31 @@
 //! The switches: one worker task a hardware_vtep database, and the supervisor that feeds them.
+//!
+//! ```text
+//!   FeedEvent          Command (Fleet)
+//!       │                   │
+//!       ▼                   ▼
+//!   supervisor: Intent ── mailbox (conflating) ──▶ worker: Desired, Replica, Work ── Connection ──▶ switch
+//!                       ── Query, Release ───────▶        │
+//!                                                         └── (address, revision) ──▶ confirm
+//! ```
+//!
+//! One task owns each database: its session, lock, replica and status (architecture rule 1). Nothing mutable is shared
+//! but the mailboxes, in which newer desired states replace older ones: a slow switch costs no memory and no wait.
+
+mod live;
+mod mailbox;
+mod pace;
+mod status;
+mod supervisor;
+mod work;
+mod worker;
 
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
+
+use supervisor::Supervisor;
 
 use crate::{
     config::SwitchConfig,
@@ -43,31 +65,17 @@ pub struct FleetSettings {
 }
 
 impl Fleet {
-    /// Starts the supervisor. Ends when [`Fleet::stop`] was called.
+    /// Starts the supervisor and a worker a database. Ends when [`Fleet::stop`] was called. `confirm` gets the address of
+    /// a database and the revision that it holds completely.
     #[must_use]
     pub fn start(
         settings: FleetSettings,
-        mut feed: mpsc::Receiver<FeedEvent>,
+        feed: mpsc::Receiver<FeedEvent>,
         confirm: mpsc::Sender<(String, Revision)>,
     ) -> (Self, JoinHandle<()>) {
-        let (commands, mut asked) = mpsc::channel(64);
-        let supervisor = tokio::spawn(async move {
-            let _kept_until_the_end = (settings, confirm);
-            loop {
-                tokio::select! {
-                    Some(_) = feed.recv() => {}
-                    Some(command) = asked.recv() => match command {
-                        Command::Switches(answer) => drop(answer.send(Vec::new())),
-                        Command::Switch(_, answer) => drop(answer.send(None)),
-                        Command::Release(name, answer) => drop(answer.send(Err(UnknownSwitch(name)))),
-                        Command::Reconfigure(_, answer) => drop(answer.send(())),
-                        Command::Stop => break,
-                    },
-                    else => break,
-                }
-            }
-        });
-        (Self { commands }, supervisor)
+        let (commands, asked) = mpsc::channel(64);
+        let supervisor = Supervisor::new(settings, confirm);
+        (Self { commands }, tokio::spawn(supervisor.run(feed, asked)))
     }
 
     /// Takes other switches, without touching the sessions of those that stay as they are.

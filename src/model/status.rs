@@ -95,6 +95,9 @@ pub struct BindingStatus {
 pub struct SwitchStatus {
     /// Name of its section in plumgrid.ini.
     pub name: String,
+    /// `Physical_Switch.name`: what gateways call it.
+    #[serde(skip)]
+    pub physical_switch: String,
     /// The session.
     pub session: SessionStatus,
     /// The worst of session, guard, faults and bindings.

@@ -1,0 +1,644 @@
+//! One session with a switch: identify, read everything, then keep it right.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    pace::Pace,
+    status,
+    work::Work,
+    worker::{Changed, Query, Stopped, Worker, after, merge},
+};
+use crate::{
+    config::LockPolicy,
+    model::{NetworkId, Revision, status::SessionState},
+    ovsdb::{Connection, Inbox, Incoming, JsonError, Raw, RpcError, Schema, session::Backoff, transact::Reply},
+    plan::{Guard, Key, Ownership, Planner, Policy, Tally, Transaction, Verdict},
+    vtep::{self, Columns, LogicalSwitchIndex, Replica, Touched},
+};
+
+/// How long the switch may take to answer what we ask before we follow it: a dump of 500,000 rows takes 8 s.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(120);
+/// Everything is compared so often, whatever the monitor said: belt and braces.
+const AUDIT_PERIOD: Duration = Duration::from_secs(600);
+/// Messages beyond this are decoded off the runtime's fast path, so that others are served meanwhile.
+const LARGE: usize = 256 * 1024;
+/// How long the database rests after it said that it has no resources.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The monitor's id.
+const MONITOR: &str = "vtepd";
+
+/// Why a session ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) text: String,
+    /// Nothing will be better by itself: the configuration and the switch don't fit.
+    pub(super) refused: bool,
+}
+
+/// The lock of architecture rule 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    Held,
+    Waiting,
+    Unsupported,
+    Off,
+}
+
+/// What the next reply answers, before the switch is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Schema(u64),
+    Monitor(u64),
+    Following,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Live<'w> {
+    pub(super) worker: &'w mut Worker,
+    connection: Connection,
+    phase: Phase,
+    lock_request: Option<u64>,
+    pub(super) lock: Lock,
+    pub(super) schema_version: String,
+    pub(super) policy: Policy,
+    pub(super) replica: Replica,
+    pub(super) work: Work,
+    pace: Pace,
+    guard: Guard,
+    /// Rows of the plan that is being applied, and of the last one that was.
+    tally: Tally,
+    pub(super) last_plan: Option<(std::time::SystemTime, Tally)>,
+    /// Networks that nobody wants and that are still here.
+    pub(super) draining: BTreeSet<NetworkId>,
+    drained_unknown: bool,
+    confirmed: Option<Revision>,
+    next_audit: Instant,
+    buffer: Vec<u8>,
+}
+
+type Step<T = ()> = Result<T, Ended>;
+
+// ===== impl Ended =====
+
+impl Ended {
+    fn lost(text: impl Into<String>) -> Self {
+        Self { text: text.into(), refused: false }
+    }
+
+    fn refused(text: impl Into<String>) -> Self {
+        Self { text: text.into(), refused: true }
+    }
+}
+
+impl From<JsonError> for Ended {
+    fn from(error: JsonError) -> Self {
+        Self::lost(format!("the switch sent what RFC 7047 doesn't know: {error}"))
+    }
+}
+
+// ===== impl Live: the session =====
+
+impl<'w> Live<'w> {
+    /// Runs until the session or the worker ends.
+    pub(super) async fn run(
+        worker: &'w mut Worker,
+        mut connection: Connection,
+        mut inbox: Inbox,
+        backoff: &mut Backoff,
+    ) -> Result<Ended, Stopped> {
+        let request = connection.request("get_schema", format!("[\"{}\"]", vtep::DATABASE).as_bytes());
+        let phase = match request {
+            Ok(id) => Phase::Schema(id),
+            Err(error) => return Ok(Ended::lost(error.to_string())),
+        };
+        worker.enter(SessionState::Identifying, String::new());
+        let strictest = worker.settings.sections.iter().map(|s| (s.guard_percent, s.guard_min_rows)).min();
+        let (guard_percent, guard_min_rows) = strictest.unwrap_or((20, 10));
+        let ownership = Ownership::new(&worker.settings.deployment, &worker.settings.previous_prefixes);
+        let mut live = Self {
+            worker,
+            connection,
+            phase,
+            lock_request: None,
+            lock: Lock::Off,
+            schema_version: String::new(),
+            policy: Policy { ownership, columns: Columns::default(), guard_percent, guard_min_rows },
+            replica: Replica::default(),
+            work: Work::default(),
+            pace: Pace::default(),
+            guard: Guard::Unknown,
+            tally: Tally::default(),
+            last_plan: None,
+            draining: BTreeSet::new(),
+            drained_unknown: true,
+            confirmed: None,
+            next_audit: after(AUDIT_PERIOD),
+            buffer: Vec::new(),
+        };
+        let setup = after(SETUP_TIMEOUT);
+        loop {
+            let deadline = if live.phase == Phase::Following { live.next_timer() } else { setup };
+            let step = tokio::select! {
+                message = inbox.recv() => match message {
+                    Some(message) => {
+                        backoff.replied();
+                        live.take(message)
+                    }
+                    None => {
+                        let reason = inbox.close_reason().map_or_else(String::new, |reason| reason.to_string());
+                        Err(Ended::lost(reason))
+                    }
+                },
+                news = live.worker.mailbox.take() => {
+                    let changed = merge(&mut live.worker.desired, &mut live.worker.revision, news);
+                    live.desired_changed(changed);
+                    Ok(())
+                }
+                query = live.worker.queries.recv() => match query {
+                    Some(query) => live.answer(query),
+                    None => return Err(Stopped),
+                },
+                () = sleep_until(deadline) => live.timer(),
+            };
+            if let Err(ended) = step.and_then(|()| live.pump()) {
+                return Ok(ended);
+            }
+        }
+    }
+
+    fn take(&mut self, message: Incoming) -> Step {
+        match message {
+            Incoming::Reply { id, result } => self.reply(id, result),
+            Incoming::Update { monitor, updates } if monitor == MONITOR => self.update(&updates),
+            Incoming::Locked(_) => {
+                self.lock = Lock::Held;
+                self.confirmed = None;
+                Ok(())
+            }
+            Incoming::Stolen(_) => {
+                tracing::warn!(switch = %self.worker.names(), "the switch's lock was taken by another controller");
+                self.lock = Lock::Waiting;
+                Ok(())
+            }
+            Incoming::MonitorCanceled(_) => Err(Ended::lost("the switch's database was converted or removed")),
+            Incoming::Update { .. } | Incoming::Update2 { .. } | Incoming::Other { .. } => Ok(()),
+        }
+    }
+
+    fn reply(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
+        if self.lock_request == Some(id) {
+            self.lock_request = None;
+            return self.locked(result);
+        }
+        match self.phase {
+            Phase::Schema(request) if request == id => self.identify(result),
+            Phase::Monitor(request) if request == id => self.synchronise(result),
+            _ => self.answered(id, result),
+        }
+    }
+
+    /// The schema came: asks for what it has of what we want, and for the lock.
+    fn identify(&mut self, result: Result<Raw, RpcError>) -> Step {
+        let raw =
+            result.map_err(|error| Ended::refused(format!("the server has no hardware_vtep database: {error}")))?;
+        let schema = Schema::read(&mut raw.cursor())?;
+        self.policy.columns = Columns::intersect(&schema.tables).map_err(|error| Ended::refused(error.to_string()))?;
+        self.schema_version = schema.version;
+        let policies = || self.worker.settings.sections.iter().map(|section| section.lock);
+        if policies().any(|policy| policy != LockPolicy::Off) {
+            self.lock = Lock::Waiting;
+            let lock = format!("[\"{}\"]", self.worker.settings.deployment);
+            self.lock_request = Some(self.request("lock", lock.as_bytes())?);
+        }
+        let params = self.policy.columns.monitor_params(MONITOR);
+        self.phase = Phase::Monitor(self.request("monitor", &params)?);
+        self.worker.enter(SessionState::Syncing, String::new());
+        Ok(())
+    }
+
+    fn locked(&mut self, result: Result<Raw, RpcError>) -> Step {
+        let held = match result {
+            Ok(raw) => {
+                let mut held = false;
+                raw.cursor().object(|member, value| match member {
+                    "locked" => value.boolean().map(|locked| held = locked),
+                    _ => value.skip(),
+                })?;
+                Some(held)
+            }
+            Err(_) => None,
+        };
+        self.lock = match held {
+            Some(true) => Lock::Held,
+            Some(false) => Lock::Waiting,
+            None if self.worker.settings.sections.iter().any(|s| s.lock == LockPolicy::Required) => {
+                return Err(Ended::refused("the switch knows no locks, and lock = required"));
+            }
+            None => Lock::Unsupported,
+        };
+        if self.lock == Lock::Waiting {
+            tracing::info!(switch = %self.worker.names(), "another controller holds the switch's lock; waiting for it");
+        }
+        Ok(())
+    }
+
+    /// The first monitor reply: everything that the switch holds.
+    fn synchronise(&mut self, result: Result<Raw, RpcError>) -> Step {
+        let raw = result.map_err(|error| Ended::lost(format!("the switch refused the monitor: {error}")))?;
+        let mut touched = Touched::default();
+        off_the_fast_path(raw.as_bytes().len(), || self.replica.apply(raw.as_bytes(), &mut touched))?;
+        self.phase = Phase::Following;
+        let present: Vec<&str> = self.replica.switches().map(|switch| switch.name.as_str()).collect();
+        let sections = &self.worker.desired.sections;
+        if sections.keys().all(|name| !present.contains(&name.as_str())) {
+            let wanted: Vec<_> = sections.keys().map(String::as_str).collect();
+            let there = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+            tracing::warn!(switch = %self.worker.names(), wanted = wanted.join(", "), there, "the database has no Physical_Switch of the configured name; nothing is written to it");
+        }
+        let rows = self.replica.mac_total();
+        // A server that compacts a big database says nothing for seconds.
+        let rows_in_seconds = u64::try_from(rows / 50_000).unwrap_or(0);
+        self.connection.set_patience(Duration::from_secs(30 + rows_in_seconds));
+        self.worker.enter(SessionState::Up, String::new());
+        tracing::info!(switch = %self.worker.names(), rows, schema = %self.schema_version, lock = ?self.lock, "the session is up");
+        self.audit();
+        Ok(())
+    }
+
+    pub(super) fn planner(&self) -> Planner<'_> {
+        Planner {
+            desired: &self.worker.desired,
+            actual: &self.replica,
+            policy: &self.policy,
+            in_flight: &self.work.in_flight,
+            quarantined: &|_| false,
+            guard: self.guard,
+        }
+    }
+
+    fn request(&mut self, method: &str, params: &[u8]) -> Step<u64> {
+        self.connection.request(method, params).map_err(|error| Ended::lost(error.to_string()))
+    }
+
+    fn answer(&mut self, query: Query) -> Step {
+        match query {
+            Query::Status(answer) => drop(answer.send(status::with_session(self))),
+            Query::Release => {
+                tracing::info!(switch = %self.worker.names(), "held deletions were released by an operator");
+                self.worker.released = true;
+                self.audit();
+            }
+        }
+        Ok(())
+    }
+}
+
+// ===== impl Live: what changed =====
+
+impl Live<'_> {
+    /// Compares everything, and queues what differs.
+    fn audit(&mut self) {
+        self.next_audit = after(AUDIT_PERIOD);
+        self.guard = Guard::Unknown;
+        self.work.held.clear();
+        self.drained_unknown = true;
+        if self.worker.revision.is_some() {
+            let rows = self.replica.mac_total() * 48;
+            let audit = off_the_fast_path(rows, || self.planner().audit(None));
+            self.work.push_audit(audit);
+        }
+    }
+
+    fn desired_changed(&mut self, changed: Changed) {
+        if self.phase != Phase::Following {
+            return;
+        }
+        if changed.switches || self.confirmed.is_none() {
+            self.audit();
+        }
+        self.guard = Guard::Unknown;
+        for (network, macs) in changed.networks {
+            self.work.push(Key::Network(network));
+            match macs {
+                Some(macs) => macs.into_iter().for_each(|mac| self.work.push(Key::Mac(network, mac))),
+                None => self.work.compare_all_of(network),
+            }
+        }
+    }
+
+    /// Rows changed on the switch: by us, by itself, or by somebody else.
+    fn update(&mut self, updates: &Raw) -> Step {
+        let mut touched = Touched::default();
+        off_the_fast_path(updates.as_bytes().len(), || self.replica.apply(updates.as_bytes(), &mut touched))?;
+        if self.phase != Phase::Following {
+            return Ok(());
+        }
+        if touched.switches {
+            self.audit();
+        }
+        let settling = self.work.is_settling();
+        for (index, macs) in touched.macs {
+            let Some(network) = self.planner().owner(index) else { continue };
+            for mac in macs {
+                let key = Key::Mac(network, mac);
+                if settling {
+                    self.work.settled(&key);
+                }
+                self.work.push_drift(key);
+            }
+            if self.replica.mac_count(index) == 0 {
+                self.touch_network(network, settling);
+            }
+        }
+        for index in touched.logical_switches {
+            if let Some(network) = self.planner().owner(index) {
+                self.touch_network(network, settling);
+            }
+        }
+        self.touch_rows(&touched.rows);
+        for port in touched.ports {
+            for vlan in self.vlans_of(port) {
+                let key = Key::Binding(port, vlan);
+                self.work.settled(&key);
+                self.work.push_drift(key);
+            }
+        }
+        Ok(())
+    }
+
+    fn touch_network(&mut self, network: NetworkId, settling: bool) {
+        let key = Key::Network(network);
+        if settling {
+            self.work.settled(&key);
+        }
+        self.work.push_drift(key);
+        // Bindings that went may have been the last thing that kept its MACs.
+        if !self.worker.desired.networks.contains_key(&network) {
+            self.work.compare_all_of(network);
+        }
+    }
+
+    /// Logical_Switch rows came, went or changed: their MACs are looked at, and what they blocked.
+    fn touch_rows(&mut self, rows: &BTreeSet<LogicalSwitchIndex>) {
+        if rows.is_empty() {
+            return;
+        }
+        self.drained_unknown = true;
+        self.work.retry_conflicts();
+        for index in rows {
+            match self.planner().owner(*index) {
+                Some(network) => self.work.compare_all_of(network),
+                // It went, or its name isn't ours any more: whoever is desired and has no row now wants one.
+                None => {
+                    self.missing_networks().into_iter().for_each(|network| self.work.push_drift(Key::Network(network)))
+                }
+            }
+        }
+    }
+
+    fn missing_networks(&self) -> Vec<NetworkId> {
+        let planner = self.planner();
+        let missing = |network: &NetworkId| planner.logical_switches(*network).0.is_none();
+        self.worker.desired.networks.keys().copied().filter(missing).collect()
+    }
+
+    /// VLANs of a port that something is bound to, or should be.
+    fn vlans_of(&self, port: uuid::Uuid) -> BTreeSet<u16> {
+        let bound = self.replica.port(port).into_iter().flat_map(|row| row.bindings.keys().copied());
+        let section = self.worker.desired.section_of(&self.replica, port);
+        let desired = section.into_iter().flat_map(|(section, name)| {
+            section.intent.bindings.keys().filter(move |(port, _)| port == name).map(|(_, vlan)| vlan.get())
+        });
+        bound.chain(desired).collect()
+    }
+
+    fn next_timer(&self) -> Instant {
+        self.work.next_tick().map_or(self.next_audit, |tick| tick.min(self.next_audit))
+    }
+
+    fn timer(&mut self) -> Step {
+        if self.phase != Phase::Following {
+            return Err(Ended::lost("the switch did not answer in time"));
+        }
+        let now = Instant::now();
+        self.work.tick(now);
+        if self.next_audit <= now {
+            self.audit();
+        }
+        Ok(())
+    }
+}
+
+// ===== impl Live: what is sent =====
+
+impl Live<'_> {
+    fn may_write(&self) -> bool {
+        self.phase == Phase::Following
+            && self.worker.revision.is_some()
+            && self.lock != Lock::Waiting
+            && self.work.paused.is_none()
+    }
+
+    /// Sends as much as may be under way.
+    fn pump(&mut self) -> Step {
+        while self.may_write() && self.work.sent.len() < Pace::WINDOW {
+            let unsynced = self.work.take_unsynced();
+            if !unsynced.is_empty() {
+                let rows = self.replica.mac_total() * 48;
+                let audit = off_the_fast_path(rows, || self.planner().audit(Some(&unsynced)));
+                self.work.push_audit(audit);
+            }
+            let Some(transaction) = self.next_transaction() else { break };
+            self.buffer.clear();
+            let lock = (self.lock == Lock::Held).then_some(self.worker.settings.deployment.as_str());
+            vtep::encode(lock, &transaction.operations, &mut self.buffer);
+            let id =
+                self.connection.request("transact", &self.buffer).map_err(|error| Ended::lost(error.to_string()))?;
+            self.work.sent(id, transaction, Instant::now());
+        }
+        self.rest();
+        Ok(())
+    }
+
+    fn next_transaction(&mut self) -> Option<Transaction> {
+        loop {
+            let mut transaction = Transaction::default();
+            if let Some(half) = self.work.pop_half() {
+                for key in half {
+                    self.add(key, &mut transaction);
+                }
+            } else {
+                let mut looked_at = false;
+                while transaction.len() < self.pace.operations()
+                    && let Some(key) = self.work.pop()
+                {
+                    looked_at = true;
+                    self.add(key, &mut transaction);
+                }
+                if !looked_at {
+                    return None;
+                }
+            }
+            if !transaction.is_empty() {
+                return Some(transaction.finish(&self.replica));
+            }
+        }
+    }
+
+    fn add(&mut self, key: Key, transaction: &mut Transaction) {
+        // A fight is looked for before the row is repaired once more, and only if it needs repair.
+        if self.work.is_quarantined(&key) {
+            return;
+        }
+        let mut verdict = self.verdict(key, transaction);
+        if verdict == Verdict::Uncounted {
+            self.count_unexplained();
+            verdict = self.verdict(key, transaction);
+        }
+        match verdict {
+            Verdict::Right => self.work.absolve(&key),
+            Verdict::Wait => self.work.wait(key),
+            Verdict::Conflict => drop(self.work.conflicts.insert(key)),
+            Verdict::Added | Verdict::Quarantined | Verdict::Uncounted | Verdict::Held => {}
+        }
+    }
+
+    fn verdict(&mut self, key: Key, transaction: &mut Transaction) -> Verdict {
+        let mut trial = Transaction::default();
+        let worker = &*self.worker;
+        let planner = |work: &'_ Work, guard, transaction: &mut Transaction| {
+            Planner {
+                desired: &worker.desired,
+                actual: &self.replica,
+                policy: &self.policy,
+                in_flight: &work.in_flight,
+                quarantined: &|key: &Key| work.is_quarantined(key),
+                guard,
+            }
+            .add(key, transaction)
+        };
+        if self.work.has_drifted(&key) && planner(&self.work, self.guard, &mut trial) == Verdict::Added {
+            tracing::debug!(switch = %worker.names(), ?key, "a row was changed by somebody else; putting it back");
+            if !self.work.may_repair(key, Instant::now()) {
+                tracing::warn!(switch = %worker.names(), ?key, "somebody else keeps changing a row; leaving it alone for a while");
+                return Verdict::Quarantined;
+            }
+        }
+        planner(&self.work, self.guard, transaction)
+    }
+
+    /// Counts the deletions that nothing explains, and decides whether they may go.
+    fn count_unexplained(&mut self) {
+        let planner = Planner { guard: Guard::Unknown, ..self.planner() };
+        let count = planner.count_unexplained();
+        self.guard = if self.worker.released { Guard::Pass } else { count.verdict(&self.policy) };
+        if self.guard == Guard::Hold {
+            let networks: BTreeSet<_> = count.unexplained.keys().copied().collect();
+            if networks != self.work.held {
+                tracing::warn!(
+                    switch = %self.worker.names(), rows = count.total(), of = count.own,
+                    "deletions that nothing explains are held; look at the desired state, then release them"
+                );
+            }
+            self.work.held = networks;
+        } else {
+            self.work.held.clear();
+        }
+    }
+
+    /// A transaction was answered.
+    fn answered(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
+        let Some(sent) = self.work.sent.remove(&id) else { return Ok(()) };
+        let now = Instant::now();
+        self.work.release(&sent.transaction);
+        let raw =
+            result.map_err(|error| Ended::lost(format!("the switch refused a transaction as a whole: {error}")))?;
+        let assert = usize::from(self.lock == Lock::Held);
+        let operations = sent.transaction.operations.len();
+        let reply = Reply::read(&mut raw.cursor(), operations + assert)?;
+        let Some(failure) = reply.failure() else {
+            self.pace.answered(operations, now.duration_since(sent.at));
+            self.tally += sent.transaction.tally;
+            for key in sent.transaction.keys {
+                // RFC 7047 lets the update come after the reply; until it does, the row isn't written once more.
+                match self.verdict(key, &mut Transaction::default()) {
+                    Verdict::Right => self.work.absolve(&key),
+                    _ => self.work.settle(key, now),
+                }
+            }
+            return Ok(());
+        };
+        let details = failure.details.map(|details| format!(": {details}")).unwrap_or_default();
+        let error = format!("{}{details}", failure.error);
+        let operation = failure.operation.and_then(|operation| operation.checked_sub(assert));
+        let culprit = operation.and_then(|operation| sent.transaction.key_of(operation));
+        let mut keys = sent.transaction.keys;
+        match failure.error {
+            "not owner" => {
+                self.lock = Lock::Waiting;
+                keys.into_iter().for_each(|key| self.work.push(key));
+            }
+            "resources exhausted" | "I/O error" => {
+                tracing::warn!(switch = %self.worker.names(), error, "the switch's database is in trouble");
+                self.work.paused = Some(now + PAUSE);
+                keys.into_iter().for_each(|key| self.work.push(key));
+            }
+            _ => match culprit {
+                Some(culprit) => {
+                    tracing::warn!(switch = %self.worker.names(), key = ?culprit, error, "the switch refused a row");
+                    self.work.blame(culprit, error, now);
+                    keys.retain(|key| *key != culprit);
+                    self.work.again(keys);
+                }
+                None if keys.len() > 1 => self.work.bisect(keys),
+                None => {
+                    for key in keys {
+                        tracing::warn!(switch = %self.worker.names(), ?key, error, "the switch refused a row");
+                        self.work.blame(key, error.clone(), now);
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// When all is done: what was applied, what is still draining, and how far the switch confirms.
+    fn rest(&mut self) {
+        if self.phase != Phase::Following || !self.work.is_quiet() || self.worker.revision.is_none() {
+            return;
+        }
+        if self.tally != Tally::default() {
+            let Tally { inserts, updates, deletes } = self.tally;
+            tracing::info!(switch = %self.worker.names(), inserts, updates, deletes, revision = self.worker.revision, "the switch is as desired");
+            self.last_plan = Some((std::time::SystemTime::now(), std::mem::take(&mut self.tally)));
+        }
+        if self.worker.released && self.guard != Guard::Unknown {
+            self.worker.released = false;
+            self.guard = Guard::Unknown;
+        }
+        if self.drained_unknown {
+            self.drained_unknown = false;
+            let planner = self.planner();
+            let owned = self.replica.logical_switches().filter_map(|(index, _)| planner.owner(index));
+            self.draining = owned.filter(|network| !self.worker.desired.networks.contains_key(network)).collect();
+        }
+        // Tombstones are needed until what they explain is gone.
+        let done = self.draining.difference(&self.work.held).next().is_none() && self.work.quarantine.is_empty();
+        if done
+            && self.lock != Lock::Waiting
+            && self.confirmed != self.worker.revision
+            && let Some(revision) = self.worker.revision
+            && self.worker.confirm.try_send((self.worker.settings.address.clone(), revision)).is_ok()
+        {
+            self.confirmed = Some(revision);
+        }
+    }
+}
+
+/// Runs what may take longer than a task should without others being kept from running.
+fn off_the_fast_path<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes > LARGE { tokio::task::block_in_place(work) } else { work() }
+}

@@ -1,0 +1,232 @@
+//! What a worker tells of its switches, made only when somebody asks.
+
+use std::time::SystemTime;
+
+use super::{
+    live::{Live, Lock},
+    worker::Worker,
+};
+use crate::{
+    config::{SwitchConfig, Transport},
+    intent::BoundNetwork,
+    model::{
+        VlanId,
+        status::{BindingStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus},
+    },
+    plan::{Key, Section},
+};
+
+/// The switches of a worker without a session.
+pub(super) fn without_session(worker: &Worker) -> Vec<SwitchStatus> {
+    let address = &worker.settings.address;
+    let reason = match worker.session.state {
+        _ if worker.session.reason.is_empty() => format!("connecting to {address}"),
+        _ => worker.session.reason.clone(),
+    };
+    let status = if worker.session.state == SessionState::Refused { Status::Error } else { Status::Down };
+    worker.settings.sections.iter().map(|config| bare(worker, config, status, &reason)).collect()
+}
+
+fn bare(worker: &Worker, config: &SwitchConfig, status: Status, reason: &str) -> SwitchStatus {
+    let section = worker.desired.sections.get(&config.physical_switch).cloned().unwrap_or_default();
+    let since = rfc3339(worker.session.since);
+    let binding = |(port, vlan): &(String, VlanId), bound: &BoundNetwork| BindingStatus {
+        switch: config.physical_switch.clone(),
+        port: port.clone(),
+        vlan: *vlan,
+        status,
+        reason: reason.to_owned(),
+        rows_desired: worker.desired.networks.get(&bound.network).map_or(0, |network| network.macs.len() as u64),
+        rows_actual: 0,
+        since: since.clone(),
+        network_id: bound.network,
+        connections: bound.connections.clone(),
+    };
+    let bindings: Vec<_> = section.intent.bindings.iter().map(|(key, bound)| binding(key, bound)).collect();
+    let rows = |network| worker.desired.networks.get(network).map_or(0, |network| network.macs.len() as u64);
+    SwitchStatus {
+        name: config.name.clone(),
+        physical_switch: config.physical_switch.clone(),
+        session: session(worker, config, "", "off"),
+        status,
+        reason: reason.to_owned(),
+        faults: Vec::new(),
+        degraded: Vec::new(),
+        ports: Vec::new(),
+        bindings,
+        rows_desired: section.intent.networks.iter().map(rows).sum(),
+        rows_actual: 0,
+        last_plan: None,
+        draining: Vec::new(),
+    }
+}
+
+fn session(worker: &Worker, config: &SwitchConfig, schema_version: &str, lock: &str) -> SessionStatus {
+    SessionStatus {
+        state: worker.session.state,
+        since: rfc3339(worker.session.since),
+        address: worker.settings.address.to_string(),
+        transport: match config.transport {
+            Transport::Tcp(..) => "tcp".to_owned(),
+            Transport::Unix(_) => "unix".to_owned(),
+        },
+        schema_version: schema_version.to_owned(),
+        lock: lock.to_owned(),
+        peer: worker.session.peer.clone(),
+    }
+}
+
+/// The switches of a live session.
+pub(super) fn with_session(live: &Live<'_>) -> Vec<SwitchStatus> {
+    if live.worker.session.state != SessionState::Up {
+        return without_session(live.worker);
+    }
+    live.worker.settings.sections.iter().map(|config| switch(live, config)).collect()
+}
+
+fn switch(live: &Live<'_>, config: &SwitchConfig) -> SwitchStatus {
+    let lock = match live.lock {
+        Lock::Held => "held",
+        Lock::Waiting => "waiting",
+        Lock::Unsupported => "unsupported",
+        Lock::Off => "off",
+    };
+    let mut status = match live.replica.switch(&config.physical_switch) {
+        Some(_) => bare(live.worker, config, Status::Active, ""),
+        None => bare(live.worker, config, Status::Error, &absent(live, config)),
+    };
+    status.session = session(live.worker, config, &live.schema_version, lock);
+    status.degraded.clone_from(&live.policy.columns.degraded);
+    status.last_plan = live.last_plan.map(|(at, tally)| PlanSummary {
+        at: rfc3339(at),
+        inserts: tally.inserts,
+        updates: tally.updates,
+        deletes: tally.deletes,
+    });
+    status.draining = live.draining.iter().copied().collect();
+    let Some(physical) = live.replica.switch(&config.physical_switch) else { return status };
+    let ports = physical.ports.iter().filter_map(|uuid| live.replica.port(*uuid));
+    status.ports = ports.clone().map(|port| port.name.clone()).collect();
+    status.ports.sort_unstable();
+    status.faults.clone_from(&physical.faults);
+    status.faults.extend(ports.flat_map(|port| port.faults.iter().map(|fault| format!("{}: {fault}", port.name))));
+    if let Some(section) = live.worker.desired.sections.get(&config.physical_switch) {
+        for row in &mut status.bindings {
+            judge(live, section, row);
+        }
+        let counts = section.intent.networks.iter().map(|network| rows(live, *network));
+        (status.rows_desired, status.rows_actual) = counts.fold((0, 0), |sum, (d, a)| (sum.0 + d, sum.1 + a));
+    }
+    let parts = status.bindings.iter().map(|row| (row.status, row.reason.clone()));
+    let own = [
+        (!live.work.held.is_empty()).then(|| (Status::Held, held())),
+        (lock == "waiting").then(|| (Status::Pending, "another controller holds the switch's lock".to_owned())),
+        (!status.faults.is_empty()).then(|| (Status::Degraded, status.faults.join(", "))),
+        (!status.draining.is_empty()).then(|| (Status::Draining, "rows of disconnected networks are going".to_owned())),
+    ];
+    if let Some((worst, reason)) = parts.chain(own.into_iter().flatten()).max_by_key(|(status, _)| *status) {
+        (status.status, status.reason) = (worst, reason);
+    }
+    status
+}
+
+fn absent(live: &Live<'_>, config: &SwitchConfig) -> String {
+    let mut names: Vec<_> = live.replica.switches().map(|switch| switch.name.as_str()).collect();
+    names.sort_unstable();
+    let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!(
+        "the database at {} has no Physical_Switch '{}' (there: {there}): set physical_switch in [switch:{}]",
+        live.worker.settings.address, config.physical_switch, config.name
+    )
+}
+
+fn held() -> String {
+    "deletions that nothing explains are held: look whether the desired state is complete, then release them".to_owned()
+}
+
+/// Rows that a network should have on the database, and those that are right.
+fn rows(live: &Live<'_>, network: crate::model::NetworkId) -> (u64, u64) {
+    let Some(intent) = live.worker.desired.networks.get(&network) else { return (0, 0) };
+    let bindings = live.worker.desired.sections.values().flat_map(|section| section.intent.bindings.values());
+    let bindings = bindings.filter(|bound| bound.network == network).count();
+    let desired = (1 + usize::from(!intent.flood.is_empty()) + bindings + intent.macs.len()) as u64;
+    let planner = live.planner();
+    let wrong = match planner.logical_switches(network).0 {
+        None => desired,
+        Some(_) => live.work.outstanding(network),
+    };
+    (desired, desired.saturating_sub(wrong))
+}
+
+/// The status of one binding.
+fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus) {
+    let planner = live.planner();
+    (row.rows_desired, row.rows_actual) = rows(live, row.network_id);
+    let mut set = |status, reason: String| (row.status, row.reason) = (status, reason);
+    let Some(switch) = live.replica.switch(&section.physical_switch) else { return };
+    let Some((port, port_row)) = live.replica.port_of(switch, &row.port) else {
+        let mut ports: Vec<_> =
+            switch.ports.iter().filter_map(|p| live.replica.port(*p)).map(|p| p.name.as_str()).collect();
+        ports.sort_unstable();
+        let reason = format!("port {} is not on {}; its ports are: {}", row.port, row.switch, ports.join(", "));
+        return set(Status::Error, reason);
+    };
+    let Some(network) = live.worker.desired.networks.get(&row.network_id) else {
+        return set(Status::Pending, "the network isn't known yet".to_owned());
+    };
+    if network.vni.is_none() {
+        return set(Status::Error, "the network has no VXLAN segment".to_owned());
+    }
+    if let Some(name) = planner.vni_conflict(network) {
+        let vni = network.vni.map_or(0, crate::model::Vni::get);
+        let reason = format!("Logical_Switch '{name}', which is not ours, has the network's VNI {vni} on this switch");
+        return set(Status::Conflict, reason);
+    }
+    let vlan = row.vlan.get();
+    let bound = port_row.bindings.get(&vlan);
+    let holder = bound.and_then(|uuid| live.replica.logical_switch_index(*uuid));
+    if let Some(index) = holder
+        && planner.owner(index).is_none()
+    {
+        let name = live.replica.logical_switch(index).map_or("unknown", |row| row.name.as_str());
+        let reason = format!("VLAN {vlan} of port {} is bound to Logical_Switch '{name}', which is not ours", row.port);
+        return set(Status::Conflict, reason);
+    }
+    let of_network = |key: &Key| match key {
+        Key::Network(id) | Key::Mac(id, _) => *id == row.network_id,
+        Key::Binding(p, v) => *p == port && *v == vlan,
+    };
+    if let Some((key, fault)) = live.work.quarantine.iter().find(|(key, _)| of_network(key)) {
+        let what = match key {
+            Key::Network(_) => "the Logical_Switch or its flood row".to_owned(),
+            Key::Binding(..) => format!("VLAN {vlan} of port {}", row.port),
+            Key::Mac(_, mac) => format!("MAC {mac}"),
+        };
+        let count = live.work.quarantine.keys().filter(|key| of_network(key)).count();
+        let more = if count > 1 { format!(" (and {} more rows)", count - 1) } else { String::new() };
+        let status = if fault.fight { Status::Conflict } else { Status::Error };
+        return set(status, format!("{what}: {}{more}", fault.error));
+    }
+    if live.work.held.contains(&row.network_id) {
+        return set(Status::Held, held());
+    }
+    let chosen = planner.logical_switches(row.network_id).0;
+    if chosen.is_none() || holder != chosen || live.work.outstanding(row.network_id) > 0 {
+        let reason =
+            if live.lock == Lock::Waiting { "another controller holds the switch's lock" } else { "being written" };
+        return set(Status::Pending, reason.to_owned());
+    }
+    let faults = switch.faults.iter().chain(&port_row.faults).cloned().collect::<Vec<_>>();
+    if !faults.is_empty() {
+        return set(Status::Degraded, format!("the switch reports: {}", faults.join(", ")));
+    }
+    let degraded = live.policy.columns.degraded.iter().find(|text| text.starts_with("Logical_Switch.replication_mode"));
+    match degraded {
+        Some(text) if !network.flood.is_empty() => set(Status::Degraded, text.clone()),
+        _ => set(Status::Active, String::new()),
+    }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}

@@ -1,0 +1,264 @@
+//! Feeds the workers: owns the desired state, and knows which worker serves which switch.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::{
+    Command, FleetSettings, UnknownSwitch,
+    mailbox::Mailbox,
+    worker::{self, Query, Worker},
+};
+use crate::{
+    config::{SwitchConfig, Transport},
+    intent::{Intent, Update},
+    model::{FeedEvent, Revision, status::SwitchStatus},
+    ovsdb::Address,
+};
+
+/// How long a worker may take to tell its status: it is never busy for longer than some milliseconds.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    settings: FleetSettings,
+    intent: Intent,
+    workers: BTreeMap<Address, Running>,
+    /// Address of the database of each device.
+    of_switch: HashMap<String, Address>,
+    confirm: mpsc::Sender<(String, Revision)>,
+    confirmations: mpsc::Receiver<(Address, Revision)>,
+    confirmed: mpsc::Sender<(Address, Revision)>,
+    /// The last revision that each database confirmed.
+    revisions: HashMap<Address, Revision>,
+}
+
+#[derive(Debug)]
+struct Running {
+    sections: Vec<SwitchConfig>,
+    mailbox: Arc<Mailbox>,
+    queries: mpsc::Sender<Query>,
+    task: JoinHandle<()>,
+}
+
+/// Where the database of a switch is.
+pub(super) fn address(transport: &Transport) -> Address {
+    match transport {
+        Transport::Tcp(host, port) => Address::Tcp { host: host.clone(), port: *port },
+        Transport::Unix(path) => Address::Unix(path.clone()),
+    }
+}
+
+// ===== impl Supervisor =====
+
+impl Supervisor {
+    pub(super) fn new(settings: FleetSettings, confirm: mpsc::Sender<(String, Revision)>) -> Self {
+        let (confirmed, confirmations) = mpsc::channel(1024);
+        Self {
+            settings,
+            intent: Intent::default(),
+            workers: BTreeMap::new(),
+            of_switch: HashMap::new(),
+            confirm,
+            confirmations,
+            confirmed,
+            revisions: HashMap::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut feed: mpsc::Receiver<FeedEvent>, mut commands: mpsc::Receiver<Command>) {
+        let switches = std::mem::take(&mut self.settings.switches);
+        self.reconfigure(switches).await;
+        loop {
+            tokio::select! {
+                Some(event) = feed.recv() => self.feed(event),
+                Some((address, revision)) = self.confirmations.recv() => self.confirm(address, revision),
+                command = commands.recv() => match command {
+                    Some(Command::Stop) | None => break,
+                    Some(command) => self.command(command).await,
+                },
+            }
+        }
+        for (_, running) in std::mem::take(&mut self.workers) {
+            stop(running).await;
+        }
+    }
+
+    fn feed(&mut self, event: FeedEvent) {
+        let updates = match event {
+            FeedEvent::Changes(set) => self.intent.apply(set),
+            FeedEvent::Loaded(revision) => self.intent.loaded(revision),
+        };
+        for update in updates {
+            self.deliver(&update);
+        }
+        // Everybody hears of the revision: a database that a change doesn't concern confirms it all the same.
+        if self.intent.is_loaded() {
+            let revision = self.intent.revision();
+            for running in self.workers.values() {
+                running.mailbox.put(|news| news.revision = Some(revision));
+            }
+        }
+    }
+
+    fn deliver(&self, update: &Update) {
+        match update {
+            Update::Switch { switch, intent, networks } => {
+                let Some(running) = self.worker_of(switch) else { return };
+                running.mailbox.put(|news| {
+                    news.switches.insert(switch.clone(), intent.clone());
+                    for network in networks {
+                        // Content alone, if it is new to the worker; what changed came by the network's own update.
+                        news.network(network, Some(&[]));
+                    }
+                });
+            }
+            Update::Network { switches, network, macs } => {
+                for running in switches.iter().filter_map(|switch| self.worker_of(switch)) {
+                    running.mailbox.put(|news| news.network(network, macs.as_deref()));
+                }
+            }
+        }
+    }
+
+    fn worker_of(&self, switch: &str) -> Option<&Running> {
+        self.workers.get(self.of_switch.get(switch)?)
+    }
+
+    fn confirm(&mut self, address: Address, revision: Revision) {
+        // The store hears of it in its own time; should its queue be full, the next revision makes up for this one.
+        let _ = self.confirm.try_send((address.to_string(), revision));
+        self.revisions.insert(address, revision);
+        let all = self.workers.keys().map(|address| self.revisions.get(address).copied().unwrap_or(0)).min();
+        if let Some(revision) = all {
+            self.intent.confirmed(revision);
+        }
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Switches(answer) => {
+                let asked = self.workers.values().map(ask_status).collect::<Vec<_>>();
+                tokio::spawn(async move {
+                    let mut all = Vec::new();
+                    for statuses in asked {
+                        all.extend(statuses.await);
+                    }
+                    all.sort_by(|a, b| a.name.cmp(&b.name));
+                    let _ = answer.send(all);
+                });
+            }
+            Command::Switch(name, answer) => {
+                let running = self.workers.values().find(|running| running.sections.iter().any(|s| s.name == name));
+                let asked = running.map(ask_status);
+                tokio::spawn(async move {
+                    let statuses = match asked {
+                        Some(asked) => asked.await,
+                        None => Vec::new(),
+                    };
+                    let _ = answer.send(statuses.into_iter().find(|status| status.name == name));
+                });
+            }
+            Command::Release(name, answer) => {
+                let running = self.workers.values().find(|running| running.sections.iter().any(|s| s.name == name));
+                let released = match running {
+                    Some(running) => {
+                        let _ = running.queries.send(Query::Release).await;
+                        Ok(())
+                    }
+                    None => Err(UnknownSwitch(name)),
+                };
+                let _ = answer.send(released);
+            }
+            Command::Reconfigure(switches, answer) => {
+                self.reconfigure(switches).await;
+                let _ = answer.send(());
+            }
+            Command::Stop => {}
+        }
+    }
+
+    /// Starts, changes and stops workers. A database whose sections stay as they are keeps its session.
+    async fn reconfigure(&mut self, switches: Vec<SwitchConfig>) {
+        let mut wanted: BTreeMap<Address, Vec<SwitchConfig>> = BTreeMap::new();
+        for switch in switches {
+            wanted.entry(address(&switch.transport)).or_default().push(switch);
+        }
+        let kept = |address: &Address, running: &Running| wanted.get(address) == Some(&running.sections);
+        let dropped: Vec<Address> =
+            self.workers.iter().filter(|(a, r)| !kept(a, r)).map(|(address, _)| address.clone()).collect();
+        for address in dropped {
+            if let Some(running) = self.workers.remove(&address) {
+                stop(running).await;
+            }
+            self.revisions.remove(&address);
+        }
+        self.of_switch.clear();
+        for (address, sections) in wanted {
+            for section in &sections {
+                self.of_switch.insert(section.physical_switch.clone(), address.clone());
+            }
+            if !self.workers.contains_key(&address) {
+                self.start(address, sections);
+            }
+        }
+    }
+
+    fn start(&mut self, address: Address, sections: Vec<SwitchConfig>) {
+        let mailbox = Arc::new(Mailbox::default());
+        let (queries, asked) = mpsc::channel(64);
+        let worker = Worker::new(
+            worker::Settings {
+                address: address.clone(),
+                sections: sections.clone(),
+                deployment: self.settings.deployment.clone(),
+                previous_prefixes: self.settings.previous_prefixes.clone(),
+            },
+            mailbox.clone(),
+            asked,
+            self.confirmed.clone(),
+        );
+        let task = tokio::spawn(worker.run());
+        let names: Vec<String> = sections.iter().map(|section| section.physical_switch.clone()).collect();
+        self.workers.insert(address, Running { sections, mailbox, queries, task });
+        if self.intent.is_loaded() {
+            for name in names {
+                self.deliver(&self.intent.switch(&name));
+                if let Some(running) = self.worker_of(&name) {
+                    running.mailbox.put(|news| news.revision = Some(self.intent.revision()));
+                }
+            }
+        }
+    }
+}
+
+/// Asks a worker; it says nothing only if it failed.
+fn ask_status(running: &Running) -> impl Future<Output = Vec<SwitchStatus>> + Send + use<> {
+    let (answer, answered) = oneshot::channel();
+    let queries = running.queries.clone();
+    async move {
+        let asked = async {
+            queries.send(Query::Status(answer)).await.ok()?;
+            answered.await.ok()
+        };
+        timeout(STATUS_TIMEOUT, asked).await.ok().flatten().unwrap_or_default()
+    }
+}
+
+/// Lets a worker finish what it has sent, for a moment.
+async fn stop(running: Running) {
+    drop(running.queries);
+    let mut task = running.task;
+    if timeout(Duration::from_secs(3), &mut task).await.is_err() {
+        task.abort();
+    }
+}

@@ -1,0 +1,212 @@
+//! The task of one database: dials, lives through sessions, and waits between them.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+use super::{
+    live,
+    mailbox::{Mailbox, News},
+    status,
+};
+use crate::{
+    config::SwitchConfig,
+    model::{
+        NetworkId, Revision,
+        status::{SessionState, SwitchStatus},
+    },
+    ovsdb::{Address, Connection, Limits, dial, session::Backoff},
+    plan::{Desired, Section},
+};
+
+/// How long a switch may take to accept a connection.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the supervisor asks a worker.
+#[derive(Debug)]
+pub(super) enum Query {
+    /// How are you?
+    Status(oneshot::Sender<Vec<SwitchStatus>>),
+    /// Let held deletions through.
+    Release,
+}
+
+/// What a worker is given.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) address: Address,
+    pub(super) sections: Vec<SwitchConfig>,
+    pub(super) deployment: String,
+    pub(super) previous_prefixes: Vec<String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) settings: Settings,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) queries: mpsc::Receiver<Query>,
+    pub(super) confirm: mpsc::Sender<(Address, Revision)>,
+    pub(super) desired: Desired,
+    /// Revision of the desired state; `None`: not loaded yet.
+    pub(super) revision: Option<Revision>,
+    pub(super) session: Session,
+    /// An operator let held deletions through.
+    pub(super) released: bool,
+}
+
+/// State of the session, for the status.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) state: SessionState,
+    pub(super) since: SystemTime,
+    /// Why it isn't up.
+    pub(super) reason: String,
+    pub(super) peer: String,
+}
+
+/// The supervisor is gone: the worker ends.
+#[derive(Debug)]
+pub(super) struct Stopped;
+
+/// What news changed in the desired state.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// Switches whose bindings or explanations changed.
+    pub(super) switches: bool,
+    /// Networks, and the MACs of them (`None`: compare all).
+    pub(super) networks: Vec<(NetworkId, Option<Vec<crate::model::MacAddr>>)>,
+}
+
+// ===== impl Worker =====
+
+impl Worker {
+    pub(super) fn new(
+        settings: Settings,
+        mailbox: Arc<Mailbox>,
+        queries: mpsc::Receiver<Query>,
+        confirm: mpsc::Sender<(Address, Revision)>,
+    ) -> Self {
+        let section = |config: &SwitchConfig| {
+            let physical_switch = config.physical_switch.clone();
+            (physical_switch.clone(), Section { physical_switch, ..Section::default() })
+        };
+        let sections = settings.sections.iter().map(section).collect();
+        Self {
+            desired: Desired { sections, ..Desired::default() },
+            settings,
+            mailbox,
+            queries,
+            confirm,
+            revision: None,
+            session: Session {
+                state: SessionState::Connecting,
+                since: SystemTime::now(),
+                reason: String::new(),
+                peer: String::new(),
+            },
+            released: false,
+        }
+    }
+
+    /// Works until the supervisor drops its end.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let Ok(reason) = self.attempt(&mut backoff).await else { return };
+            let wait = backoff.closed(std::time::Instant::now(), random());
+            let state = if reason.refused { SessionState::Refused } else { SessionState::Backoff };
+            let address = self.settings.address.to_string();
+            tracing::warn!(switch = %self.names(), %address, reason = %reason.text, retry_ms = wait.as_millis(), "no session with the switch");
+            self.enter(state, reason.text);
+            if self.attend(tokio::time::sleep(wait)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One session, from dialling to its end.
+    async fn attempt(&mut self, backoff: &mut Backoff) -> Result<live::Ended, Stopped> {
+        if self.session.state != SessionState::Refused {
+            let reason = self.session.reason.clone();
+            self.enter(SessionState::Connecting, reason);
+        }
+        let address = self.settings.address.clone();
+        let (stream, peer) = match self.attend(async move { dial(&address, DIAL_TIMEOUT).await }).await? {
+            Ok(connected) => connected,
+            Err(error) => return Ok(live::Ended { text: error.to_string(), refused: false }),
+        };
+        backoff.connected(std::time::Instant::now());
+        let probe = self.settings.sections.iter().map(|s| s.inactivity_probe).min().unwrap_or_default();
+        let (connection, inbox) = Connection::open(stream, Limits { probe, ..Limits::default() });
+        self.session.peer = peer;
+        let ended = live::Live::run(self, connection, inbox, backoff).await;
+        self.session.peer.clear();
+        ended
+    }
+
+    pub(super) fn enter(&mut self, state: SessionState, reason: String) {
+        if self.session.state != state {
+            self.session.since = SystemTime::now();
+        }
+        self.session.state = state;
+        self.session.reason = reason;
+    }
+
+    /// Answers questions and takes news while something else is under way.
+    async fn attend<T>(&mut self, other: impl Future<Output = T>) -> Result<T, Stopped> {
+        tokio::pin!(other);
+        loop {
+            tokio::select! {
+                done = &mut other => return Ok(done),
+                news = self.mailbox.take() => drop(merge(&mut self.desired, &mut self.revision, news)),
+                query = self.queries.recv() => match query {
+                    Some(Query::Status(answer)) => { let _ = answer.send(status::without_session(self)); }
+                    Some(Query::Release) => self.released = true,
+                    None => return Err(Stopped),
+                },
+            }
+        }
+    }
+
+    /// The sections' names, for the log.
+    pub(super) fn names(&self) -> String {
+        self.settings.sections.iter().map(|section| section.name.as_str()).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Takes news into the desired state.
+pub(super) fn merge(desired: &mut Desired, revision: &mut Option<Revision>, news: News) -> Changed {
+    let mut changed = Changed { switches: !news.switches.is_empty(), ..Changed::default() };
+    for (name, intent) in news.switches {
+        if let Some(section) = desired.sections.get_mut(&name) {
+            section.intent = intent;
+        }
+    }
+    for (id, (network, macs)) in news.networks {
+        let is_new = desired.networks.insert(id, network).is_none();
+        changed.networks.push((id, macs.filter(|_| !is_new)));
+    }
+    if changed.switches {
+        desired.forget_networks();
+    }
+    *revision = news.revision.or(*revision);
+    changed
+}
+
+/// Uniform in 0..1.
+fn random() -> f64 {
+    let bytes = uuid::Uuid::new_v4().into_bytes();
+    f64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])) / f64::from(u32::MAX)
+}
+
+/// The moment after so long, on tokio's clock.
+pub(super) fn after(duration: Duration) -> Instant {
+    Instant::now() + duration
+}

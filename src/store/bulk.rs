@@ -5,6 +5,12 @@ use serde::Serialize;
 
 use super::{StoreError, sql::Result};
 
+/// Inserts rows [id, interface, device, VLAN or null, position]: a trunk may carry thousands of VLANs.
+pub(super) const INSERT_INTERFACES: &str = "
+    INSERT INTO pg_l2gatewayinterfaces (id, interface_name, device_id, segmentation_id, position)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
+    FROM json_each($1)";
+
 /// Inserts ports from rows of [`super::codec::PortRow`].
 pub(super) const INSERT_PORTS: &str = "
     INSERT INTO ports (id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs)

@@ -6,12 +6,12 @@ use std::ops::{Deref, DerefMut};
 use uuid::Uuid;
 
 use super::{
-    Read,
+    Read, bulk,
     sql::{Result, query},
 };
 use crate::model::{
-    Change, ChangeSet, Connection, ConnectionId, EndpointId, Gateway, GatewayId, Network, NetworkId, Tombstone,
-    TunnelEndpoint,
+    Change, ChangeSet, Connection, ConnectionId, DeviceId, EndpointId, Gateway, GatewayId, Network, NetworkId,
+    Tombstone, TunnelEndpoint, VlanId,
 };
 
 /// A write in progress: sees what it wrote, and everything before it.
@@ -54,8 +54,6 @@ impl Write {
 
 const INSERT_DEVICE: &str =
     "INSERT INTO pg_l2gatewaydevices (id, device_name, l2_gateway_id, position) VALUES ($1, $2, $3, $4)";
-const INSERT_INTERFACE: &str = "INSERT INTO pg_l2gatewayinterfaces (id, interface_name, device_id, segmentation_id, \
-                                position) VALUES ($1, $2, $3, $4, $5)";
 
 impl Write {
     /// Adds a gateway with its devices and interfaces.
@@ -92,20 +90,14 @@ impl Write {
                 .bind(gateway.id.to_string())
                 .bind(position);
             self.run(insert).await?;
-            let rows = device.interfaces.iter().flat_map(|interface| {
+            let mut rows: Vec<(Uuid, &str, DeviceId, Option<VlanId>, usize)> = Vec::new();
+            for interface in &device.interfaces {
                 let none = interface.vlans.is_empty().then_some(None);
-                let vlans = interface.vlans.iter().map(|vlan| Some(i64::from(vlan.get())));
-                none.into_iter().chain(vlans).map(|vlan| (interface.name.clone(), vlan))
-            });
-            for (position, (name, vlan)) in (0_i64..).zip(rows) {
-                let insert = query(INSERT_INTERFACE)
-                    .bind(Uuid::new_v4().to_string())
-                    .bind(name)
-                    .bind(device.id.to_string())
-                    .bind(vlan)
-                    .bind(position);
-                self.run(insert).await?;
+                for vlan in none.into_iter().chain(interface.vlans.iter().copied().map(Some)) {
+                    rows.push((Uuid::new_v4(), &interface.name, device.id, vlan, rows.len()));
+                }
             }
+            self.run(query(bulk::INSERT_INTERFACES).bind(bulk::json(&rows)?)).await?;
         }
         Ok(())
     }

@@ -1,0 +1,79 @@
+//! What gateways and connections together ask of the switches' ports: no VLAN twice, none missing, and an explanation
+//! for each binding that goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Result, ServiceError};
+use crate::{
+    model::{Binding, Connection, Gateway, NetworkId, Tombstone, bindings},
+    store::Write,
+};
+
+/// The bindings of some networks before a change. They are counted over connections: one that another connection of
+/// the network still asks for does not go.
+pub(super) struct Before(BTreeMap<NetworkId, BTreeSet<Binding>>);
+
+impl Before {
+    /// Notes what these networks bind now.
+    pub(super) async fn note(write: &mut Write, networks: &[NetworkId]) -> Result<Self> {
+        let mut before = BTreeMap::new();
+        for &network in networks {
+            before.insert(network, write.network_bindings(network).await?);
+        }
+        Ok(Self(before))
+    }
+
+    /// Compares with what they bind after the change: writes the tombstones of what went, removes those of what came.
+    pub(super) async fn explain(self, write: &mut Write) -> Result<()> {
+        let (mut gone, mut back) = (Vec::new(), Vec::new());
+        for (network, before) in self.0 {
+            let after = write.network_bindings(network).await?;
+            gone.extend(tombstones(network, &before, &after));
+            back.extend(tombstones(network, &after, &before));
+        }
+        write.explain(gone).await?;
+        write.unexplain(&back).await?;
+        Ok(())
+    }
+}
+
+/// Explains the step from `left` to `kept`: each binding that isn't kept, and the network on each switch where none is.
+fn tombstones(network: NetworkId, left: &BTreeSet<Binding>, kept: &BTreeSet<Binding>) -> Vec<Tombstone> {
+    let switches = |bindings: &BTreeSet<Binding>| bindings.iter().map(|b| b.switch.clone()).collect::<BTreeSet<_>>();
+    let networks = switches(left).difference(&switches(kept)).cloned().collect::<Vec<_>>();
+    let bindings = left.difference(kept).map(|binding| Tombstone::Binding { network, binding: binding.clone() });
+    bindings.chain(networks.into_iter().map(|switch| Tombstone::Network { network, switch })).collect()
+}
+
+/// Each interface has a VLAN: its own, or the connection's default.
+pub(super) fn check_vlans(gateway: &Gateway, connection: &Connection) -> Result<()> {
+    if connection.default_vlan.is_some() {
+        return Ok(());
+    }
+    for device in &gateway.devices {
+        if let Some(bare) = device.interfaces.iter().find(|interface| interface.vlans.is_empty()) {
+            return Err(ServiceError::NoVlan {
+                network: connection.network_id,
+                device: device.name.clone(),
+                interface: bare.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// No VLAN of the connection's ports is bound to another network. Gateway and connection are in the tables already,
+/// so that connections of the same gateway are compared, too; a refusal rolls them back.
+pub(super) async fn check_clash(write: &mut Write, gateway: &Gateway, connection: &Connection) -> Result<()> {
+    let wanted = bindings(gateway, connection);
+    match write.vlan_clash(connection.network_id, &wanted).await? {
+        None => Ok(()),
+        Some(clash) => Err(ServiceError::VlanInUse {
+            switch: clash.binding.switch,
+            port: clash.binding.port,
+            vlan: clash.binding.vlan,
+            network: clash.network,
+            connection: clash.connection,
+        }),
+    }
+}

@@ -1,0 +1,151 @@
+//! Networks: who has which VNI.
+
+use std::{
+    ops::RangeInclusive,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{Caller, Dialect, NetworkDraft, NetworkUpdate, Result, Segment, Service, ServiceError, rules};
+use crate::{
+    model::{Network, NetworkId, Vni},
+    store::{Read, Write},
+};
+
+/// Allocates VNIs: the lowest free one, but on from the last one as long as there is any. So the VNI of a network that
+/// was just deleted, and may still be on a switch, isn't given away at once; and finding a free one among thousands
+/// costs one look. A restart forgets the position, which costs one scan.
+#[derive(Debug)]
+pub(super) struct Vnis {
+    ranges: Vec<RangeInclusive<u32>>,
+    /// Range, and number to go on from. Only a hint: the table decides what is free.
+    next: Mutex<(usize, u32)>,
+}
+
+impl Vnis {
+    pub(super) fn new(ranges: Vec<RangeInclusive<u32>>) -> Self {
+        Self { ranges, next: Mutex::new((0, 0)) }
+    }
+
+    async fn allocate(&self, read: &mut Read) -> Result<Vni> {
+        let (range, number) = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.search(read, range, number).await? {
+            Some(vni) => Ok(vni),
+            None => self.search(read, 0, 0).await?.ok_or(ServiceError::NoFreeVni),
+        }
+    }
+
+    /// The first free VNI from `number` of range `first` on.
+    async fn search(&self, read: &mut Read, first: usize, number: u32) -> Result<Option<Vni>> {
+        for (i, range) in self.ranges.iter().enumerate().skip(first) {
+            let start = if i == first { number.max(*range.start()) } else { *range.start() };
+            if start > *range.end() {
+                continue;
+            }
+            if let Some(vni) = read.free_vni(start, *range.end()).await? {
+                *self.next.lock().unwrap_or_else(PoisonError::into_inner) = (i, vni.get() + 1);
+                return Ok(Some(vni));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Service {
+    /// Creates a network.
+    pub async fn create_network(&self, caller: &Caller, draft: NetworkDraft) -> Result<Network> {
+        let (network, segment) = build(caller, draft, "")?;
+        let vnis = self.vnis.clone();
+        self.store.write(move |write| Box::pin(async move { insert(write, &vnis, network, segment).await })).await
+    }
+
+    /// Creates all of these networks, or none.
+    pub async fn create_networks(&self, caller: &Caller, drafts: Vec<NetworkDraft>) -> Result<Vec<Network>> {
+        let build = |(i, draft)| build(caller, draft, &format!("networks[{i}]."));
+        let networks = drafts.into_iter().enumerate().map(build).collect::<Result<Vec<_>>>()?;
+        let vnis = self.vnis.clone();
+        self.store
+            .write(move |write| {
+                Box::pin(async move {
+                    let mut created = Vec::with_capacity(networks.len());
+                    for (network, segment) in networks {
+                        created.push(insert(write, &vnis, network, segment).await?);
+                    }
+                    Ok(created)
+                })
+            })
+            .await
+    }
+
+    /// All networks, in the order of their ids.
+    pub async fn networks(&self) -> Result<Vec<Network>> {
+        Ok(self.store.snapshot().await?.networks().await?)
+    }
+
+    /// One network by UUID or, in `/v2`, by name.
+    pub async fn network(&self, dialect: Dialect, key: &str) -> Result<Network> {
+        rules::network(&mut self.store.snapshot().await?, dialect, key).await
+    }
+
+    /// Changes a network.
+    pub async fn update_network(&self, dialect: Dialect, key: &str, update: NetworkUpdate) -> Result<Network> {
+        if let Some(name) = &update.name {
+            rules::text("name", name, rules::NAME)?;
+        }
+        if let Some(tenant) = &update.tenant_id {
+            rules::text("tenant_id", tenant, rules::NAME)?;
+        }
+        let key = key.to_owned();
+        self.store
+            .write(move |write| {
+                Box::pin(async move {
+                    let mut network = rules::network(write, dialect, &key).await?;
+                    network.name = update.name.unwrap_or(network.name);
+                    network.tenant_id = update.tenant_id.unwrap_or(network.tenant_id);
+                    write.update_network(&network).await?;
+                    Ok(network)
+                })
+            })
+            .await
+    }
+
+    /// Deletes a network that has no ports and no connections.
+    pub async fn delete_network(&self, dialect: Dialect, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.store
+            .write(move |write| {
+                Box::pin(async move {
+                    let network = rules::network(write, dialect, &key).await?.id;
+                    let connections = write.connections_of_network(network).await?;
+                    if !connections.is_empty() {
+                        let connections = connections.iter().map(|connection| connection.id).collect();
+                        return Err(ServiceError::NetworkConnected { network, connections });
+                    }
+                    let ports = write.port_count(network).await?;
+                    if ports > 0 {
+                        return Err(ServiceError::NetworkHasPorts { network, ports });
+                    }
+                    Ok(write.remove_network(network).await?)
+                })
+            })
+            .await
+    }
+}
+
+fn build(caller: &Caller, draft: NetworkDraft, at: &str) -> Result<(Network, Segment)> {
+    rules::text(&format!("{at}name"), &draft.name, rules::NAME)?;
+    let tenant_id = rules::tenant(&format!("{at}tenant_id"), draft.tenant_id, caller)?;
+    Ok((Network { id: NetworkId::random(), name: draft.name, tenant_id, vni: None }, draft.segment))
+}
+
+async fn insert(write: &mut Write, vnis: &Vnis, mut network: Network, segment: Segment) -> Result<Network> {
+    network.vni = match segment {
+        Segment::None => None,
+        Segment::Allocate => Some(vnis.allocate(write).await?),
+        Segment::Vni(vni) => match write.network_of_vni(vni).await? {
+            Some(other) => return Err(ServiceError::VniInUse { vni, network: other.id }),
+            None => Some(vni),
+        },
+    };
+    write.insert_network(&network).await?;
+    Ok(network)
+}

@@ -1,0 +1,301 @@
+//! Ports: which MAC is on which network, at which compute node.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use uuid::Uuid;
+
+use super::{
+    AddressPairDraft, Caller, PortDraft, PortUpdate, Result, Service, ServiceError,
+    rules::{self, NAME, invalid},
+};
+use crate::{
+    model::{AddressPair, FixedIp, MacAddr, NetworkId, Port, PortId, Tombstone},
+    store::{PortFilter, Read, StoreError, Write},
+};
+
+/// Rounds of drawing random MACs until none is taken; with a million ports on one network each round leaves a sixteenth.
+const DRAWS: usize = 32;
+
+impl Service {
+    /// Creates a port.
+    pub async fn create_port(&self, caller: &Caller, draft: PortDraft) -> Result<Port> {
+        let draft = Draft::check(caller, draft, "")?;
+        let id = draft.port.id;
+        let mut ports = self.store.write(move |write| Box::pin(insert(write, vec![draft]))).await?;
+        ports.pop().ok_or_else(|| ServiceError::PortNotFound(id.to_string()))
+    }
+
+    /// Creates all of these ports, or none.
+    pub async fn create_ports(&self, caller: &Caller, drafts: Vec<PortDraft>) -> Result<Vec<Port>> {
+        let check = |(i, draft)| Draft::check(caller, draft, &format!("ports[{i}]."));
+        let drafts = drafts.into_iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
+        self.store.write(move |write| Box::pin(insert(write, drafts))).await
+    }
+
+    /// The ports that match, in the order of their ids.
+    pub async fn ports(&self, filter: PortFilter) -> Result<Vec<Port>> {
+        Ok(self.store.snapshot().await?.ports(&filter).await?)
+    }
+
+    /// One port by UUID.
+    pub async fn port(&self, id: &str) -> Result<Port> {
+        find(&mut self.store.snapshot().await?, id).await
+    }
+
+    /// Changes a port.
+    pub async fn update_port(&self, id: &str, update: PortUpdate) -> Result<Port> {
+        check_update(&update)?;
+        let id = id.to_owned();
+        self.store
+            .write(move |write| {
+                Box::pin(async move {
+                    let old = find(write, &id).await?;
+                    let new = apply(old.clone(), update);
+                    if new == old {
+                        return Ok(new);
+                    }
+                    if new.mac != old.mac {
+                        let wanted = BTreeSet::from([(new.network_id, new.mac)]);
+                        refuse_taken(write, &wanted).await?;
+                    }
+                    let before = live_macs(write, &[&old]).await?;
+                    let after = live_macs(write, &[&new]).await?;
+                    write.update_port(&new).await?;
+                    let gone = before.difference(&after).copied().collect();
+                    explain(write, gone).await?;
+                    unexplain(write, after).await?;
+                    Ok(new)
+                })
+            })
+            .await
+    }
+
+    /// Deletes a port.
+    pub async fn delete_port(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.store
+            .write(move |write| {
+                Box::pin(async move {
+                    let port = find(write, &id).await?;
+                    let live = live_macs(write, &[&port]).await?;
+                    write.remove_port(port.id).await?;
+                    explain(write, live).await
+                })
+            })
+            .await
+    }
+}
+
+async fn find(read: &mut Read, id: &str) -> Result<Port> {
+    let missing = || ServiceError::PortNotFound(id.to_owned());
+    let uuid = rules::uuid(id).ok_or_else(missing)?;
+    read.port(PortId(uuid)).await?.ok_or_else(missing)
+}
+
+/// A port to insert; its MAC, and those of its address pairs that follow it, may be still to draw.
+struct Draft {
+    port: Port,
+    draw: bool,
+    pairs: Vec<AddressPairDraft>,
+}
+
+impl Draft {
+    fn check(caller: &Caller, draft: PortDraft, at: &str) -> Result<Self> {
+        rules::text(&format!("{at}name"), &draft.name, NAME)?;
+        let tenant_id = rules::tenant(&format!("{at}tenant_id"), draft.tenant_id, caller)?;
+        let network = rules::uuid(&draft.network)
+            .ok_or_else(|| invalid(format!("{at}network_id"), format!("'{}' is not a UUID", draft.network)))?;
+        if let Some(mac) = draft.mac {
+            rules::unicast(&format!("{at}mac_address"), mac)?;
+        }
+        check_ips(at, &draft.fixed_ips)?;
+        check_pairs(at, &draft.allowed_address_pairs)?;
+        check_host(at, draft.host.as_deref())?;
+        let port = Port {
+            id: PortId::random(),
+            name: draft.name,
+            tenant_id,
+            network_id: NetworkId(network),
+            mac: draft.mac.unwrap_or(MacAddr::new([0; 6])),
+            fixed_ips: draft.fixed_ips,
+            host: draft.host.filter(|host| !host.is_empty()),
+            allowed_address_pairs: Vec::new(),
+        };
+        Ok(Self { port, draw: draft.mac.is_none(), pairs: draft.allowed_address_pairs })
+    }
+
+    fn finish(self) -> Port {
+        let allowed_address_pairs = with_macs(self.pairs, self.port.mac);
+        Port { allowed_address_pairs, ..self.port }
+    }
+}
+
+fn check_update(update: &PortUpdate) -> Result<()> {
+    if let Some(name) = &update.name {
+        rules::text("name", name, NAME)?;
+    }
+    if let Some(tenant) = &update.tenant_id {
+        rules::text("tenant_id", tenant, NAME)?;
+    }
+    if let Some(mac) = update.mac {
+        rules::unicast("mac_address", mac)?;
+    }
+    check_ips("", update.fixed_ips.as_deref().unwrap_or_default())?;
+    check_pairs("", update.allowed_address_pairs.as_deref().unwrap_or_default())?;
+    check_host("", update.host.as_ref().and_then(Option::as_deref))
+}
+
+fn check_host(at: &str, host: Option<&str>) -> Result<()> {
+    host.map_or(Ok(()), |host| rules::text(&format!("{at}binding:host_id"), host, NAME))
+}
+
+fn check_ips(at: &str, ips: &[FixedIp]) -> Result<()> {
+    for (i, FixedIp { ip, subnet_id }) in ips.iter().enumerate() {
+        let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+        if ip.is_unspecified() || ip.is_multicast() || broadcast {
+            let field = format!("{at}fixed_ips[{i}].ip_address");
+            return Err(invalid(field, format!("{ip} is not the address of a single station")));
+        }
+        if let Some(subnet) = subnet_id.as_deref().filter(|subnet| rules::uuid(subnet).is_none()) {
+            let field = format!("{at}fixed_ips[{i}].subnet_id");
+            return Err(invalid(field, format!("'{subnet}' is not a UUID: leave it out, a fixed IP needs no subnet")));
+        }
+    }
+    Ok(())
+}
+
+fn check_pairs(at: &str, pairs: &[AddressPairDraft]) -> Result<()> {
+    for (i, pair) in pairs.iter().enumerate() {
+        if let Some(mac) = pair.mac {
+            rules::unicast(&format!("{at}allowed_address_pairs[{i}].mac_address"), mac)?;
+        }
+    }
+    Ok(())
+}
+
+fn with_macs(pairs: Vec<AddressPairDraft>, own: MacAddr) -> Vec<AddressPair> {
+    pairs.into_iter().map(|pair| AddressPair { mac: pair.mac.unwrap_or(own), ip: pair.ip }).collect()
+}
+
+fn apply(old: Port, update: PortUpdate) -> Port {
+    let mac = update.mac.unwrap_or(old.mac);
+    let kept = old.allowed_address_pairs;
+    Port {
+        id: old.id,
+        name: update.name.unwrap_or(old.name),
+        tenant_id: update.tenant_id.unwrap_or(old.tenant_id),
+        network_id: old.network_id,
+        mac,
+        fixed_ips: update.fixed_ips.unwrap_or(old.fixed_ips),
+        host: update.host.map_or(old.host, |host| host.filter(|host| !host.is_empty())),
+        allowed_address_pairs: update.allowed_address_pairs.map_or(kept, |pairs| with_macs(pairs, mac)),
+    }
+}
+
+async fn insert(write: &mut Write, mut drafts: Vec<Draft>) -> Result<Vec<Port>> {
+    let networks: BTreeSet<_> = drafts.iter().map(|draft| draft.port.network_id).collect();
+    let known = write.networks_among(&networks).await?;
+    if let Some(missing) = networks.difference(&known).next() {
+        return Err(ServiceError::NetworkNotFound(missing.to_string()));
+    }
+    let mut macs = BTreeSet::new();
+    for port in drafts.iter().filter(|draft| !draft.draw).map(|draft| &draft.port) {
+        if !macs.insert((port.network_id, port.mac)) {
+            return Err(ServiceError::MacInUse { network: port.network_id, mac: port.mac, port: None });
+        }
+    }
+    refuse_taken(write, &macs).await?;
+    draw_macs(write, &mut drafts, macs).await?;
+    let ports: Vec<_> = drafts.into_iter().map(Draft::finish).collect();
+    write.insert_ports(&ports).await?;
+    let live = live_macs(write, &ports.iter().collect::<Vec<_>>()).await?;
+    unexplain(write, live).await?;
+    Ok(ports)
+}
+
+async fn refuse_taken(read: &mut Read, wanted: &BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    match read.macs_taken(wanted).await?.first() {
+        None => Ok(()),
+        Some(&(port, network, mac)) => Err(ServiceError::MacInUse { network, mac, port: Some(port) }),
+    }
+}
+
+/// Gives each port that came without a MAC a random one of Neutron's prefix that is free on its network.
+async fn draw_macs(read: &mut Read, drafts: &mut [Draft], mut used: BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
+    let mut waiting: Vec<_> = drafts.iter_mut().filter(|draft| draft.draw).map(|draft| &mut draft.port).collect();
+    for _ in 0..DRAWS {
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        for port in &mut waiting {
+            port.mac = random_mac();
+        }
+        // Against this request first, then against the table.
+        let (fresh, twice): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|port| used.insert((port.network_id, port.mac)));
+        let wanted = fresh.iter().map(|port| (port.network_id, port.mac)).collect();
+        let taken = read.macs_taken(&wanted).await?.into_iter().map(|(_, network, mac)| (network, mac));
+        let taken: BTreeSet<_> = taken.collect();
+        waiting = fresh.into_iter().filter(|port| taken.contains(&(port.network_id, port.mac))).chain(twice).collect();
+    }
+    match waiting.first() {
+        None => Ok(()),
+        Some(port) => Err(ServiceError::MacInUse { network: port.network_id, mac: port.mac, port: None }),
+    }
+}
+
+/// `fa:16:3e` and 24 random bits: Neutron's `base_mac`.
+fn random_mac() -> MacAddr {
+    let [a, b, c, ..] = Uuid::new_v4().into_bytes();
+    MacAddr::new([0xfa, 0x16, 0x3e, a, b, c])
+}
+
+/// MACs that switches hold for these ports: the ports' own and those that they may speak for, where their host has a
+/// tunnel endpoint.
+async fn live_macs(
+    read: &mut Read,
+    ports: &[&Port],
+) -> std::result::Result<BTreeSet<(NetworkId, MacAddr)>, StoreError> {
+    let hosts: BTreeSet<_> = ports.iter().filter_map(|port| port.host.as_deref()).collect();
+    if hosts.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let reachable = read.hosts_among(&hosts).await?;
+    let live = ports.iter().filter(|port| port.host.as_ref().is_some_and(|host| reachable.contains(host)));
+    let macs = live.flat_map(|port| {
+        let pairs = port.allowed_address_pairs.iter().map(|pair| pair.mac);
+        std::iter::once(port.mac).chain(pairs).map(|mac| (port.network_id, mac))
+    });
+    Ok(macs.collect())
+}
+
+/// Explains that these MACs go, except for those that a port that stays has as its own.
+async fn explain(write: &mut Write, mut gone: BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let kept: BTreeMap<_, _> =
+        write.macs_taken(&gone).await?.into_iter().map(|(port, network, mac)| ((network, mac), port)).collect();
+    if !kept.is_empty() {
+        let ids = Some(kept.values().copied().collect());
+        let ports = write.ports(&PortFilter { ids, ..PortFilter::default() }).await?;
+        for alive in live_macs(write, &ports.iter().collect::<Vec<_>>()).await? {
+            gone.remove(&alive);
+        }
+    }
+    Ok(write.explain(tombstones(gone)).await?)
+}
+
+async fn unexplain(write: &mut Write, live: BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
+    Ok(write.unexplain(&tombstones(live)).await?)
+}
+
+fn tombstones(macs: BTreeSet<(NetworkId, MacAddr)>) -> Vec<Tombstone> {
+    macs.into_iter().map(|(network, mac)| Tombstone::Mac { network, mac }).collect()
+}

@@ -1,0 +1,85 @@
+//! How far the switches are: what the fleet says, joined with what a connection asks for.
+
+use super::{ConnectionStatus, Result, Service, ServiceError, connections};
+use crate::{
+    fleet::UnknownSwitch,
+    model::{
+        Binding, Connection, bindings,
+        status::{BindingStatus, SessionState, Status, SwitchStatus},
+    },
+};
+
+impl Service {
+    /// How far the switches are with a connection.
+    pub async fn connection_status(&self, id: &str) -> Result<ConnectionStatus> {
+        let mut view = self.store.snapshot().await?;
+        let connection = connections::find(&mut view, id).await?;
+        let gateway = view.gateway(connection.gateway_id).await?;
+        drop(view);
+        let fleet = self.fleet.switches().await;
+        let wanted = gateway.map(|gateway| bindings(&gateway, &connection)).unwrap_or_default();
+        let switches: Vec<_> = wanted.iter().map(|binding| status(&fleet, &connection, binding)).collect();
+        let worst = switches.iter().map(|binding| binding.status).max().unwrap_or(Status::Pending);
+        Ok(ConnectionStatus { connection_id: connection.id, status: worst, switches })
+    }
+
+    /// All configured switches, by name.
+    pub async fn switches(&self) -> Vec<SwitchStatus> {
+        self.fleet.switches().await
+    }
+
+    /// One switch by its section's name.
+    pub async fn switch(&self, name: &str) -> Result<SwitchStatus> {
+        self.fleet.switch(name).await.ok_or_else(|| ServiceError::from(UnknownSwitch(name.to_owned())))
+    }
+
+    /// Lets deletions through that the guard holds on this switch.
+    pub async fn release(&self, name: &str) -> Result<()> {
+        Ok(self.fleet.release(name).await?)
+    }
+}
+
+/// The switch's own word on the binding, or why it has none.
+fn status(fleet: &[SwitchStatus], connection: &Connection, binding: &Binding) -> BindingStatus {
+    let Some(switch) = fleet.iter().find(|switch| switch.physical_switch == binding.switch) else {
+        let reason = format!(
+            "no switch is configured for device '{0}': add a section [switch:{0}] with its management_ip to plumgrid.ini \
+             and reload it",
+            binding.switch
+        );
+        return absent(connection, binding, Status::Error, reason, String::new());
+    };
+    let row = switch
+        .bindings
+        .iter()
+        .find(|row| row.port == binding.port && row.vlan == binding.vlan && row.network_id == connection.network_id);
+    if let Some(row) = row {
+        return row.clone();
+    }
+    let session = &switch.session;
+    let (status, reason) = match session.state {
+        SessionState::Up | SessionState::Syncing => (Status::Pending, "the switch has not been told yet".to_owned()),
+        SessionState::Refused => (Status::Error, switch.reason.clone()),
+        SessionState::Connecting | SessionState::Identifying | SessionState::Backoff => {
+            let why = if switch.reason.is_empty() { "not connected yet" } else { &switch.reason };
+            (Status::Down, format!("no session with {}: {why}", session.address))
+        }
+    };
+    absent(connection, binding, status, reason, session.since.clone())
+}
+
+/// A binding that no switch speaks of.
+fn absent(connection: &Connection, binding: &Binding, status: Status, reason: String, since: String) -> BindingStatus {
+    BindingStatus {
+        switch: binding.switch.clone(),
+        port: binding.port.clone(),
+        vlan: binding.vlan,
+        status,
+        reason,
+        rows_desired: 0,
+        rows_actual: 0,
+        since,
+        network_id: connection.network_id,
+        connections: vec![connection.id],
+    }
+}

@@ -1,1 +1,214 @@
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::{fleet::Fleet, service::Settings, store::Store};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory of one test; gone with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("vtepd-admin-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn config(&self) -> AdminConfig {
+        AdminConfig { socket: self.0.join("admin.sock"), group: None }
+    }
+
+    async fn service(&self) -> Service {
+        let store = Store::open(&self.0.join("vtepd.db")).await.unwrap();
+        #[allow(clippy::single_range_in_vec_init)] // one range of VNIs is what is meant
+        Service::new(store, Fleet::detached(), Settings { vni_ranges: vec![1000..=65535] })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+struct Running {
+    scratch: Scratch,
+    service: Service,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn run() -> Running {
+    let scratch = Scratch::new();
+    let service = scratch.service().await;
+    let server = Server::bind(&scratch.config(), service.clone()).unwrap();
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(server.serve(shutdown.clone()));
+    Running { scratch, service, shutdown, task }
+}
+
+/// One request over a connection of its own; the answer's JSON.
+async fn post(socket: &Path, body: &Value) -> Value {
+    let body = body.to_string();
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+    let (_, json) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {answer}"))
+}
+
+impl Running {
+    async fn call(&self, method: &str, params: Value) -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        post(&self.scratch.config().socket, &request).await
+    }
+
+    async fn ok(&self, method: &str, params: Value) -> Value {
+        let mut answer = self.call(method, params).await;
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        answer["result"].take()
+    }
+
+    /// Code, type and message of an error.
+    async fn refused(&self, method: &str, params: Value) -> (i64, String, String) {
+        let answer = self.call(method, params).await;
+        let error = &answer["error"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (error["code"].as_i64().unwrap(), text(&error["data"]["type"]), text(&error["message"]))
+    }
+}
+
+#[tokio::test]
+async fn gateways_and_connections_are_managed_in_the_shapes_of_v2() {
+    let admin = run().await;
+    let draft = crate::service::NetworkDraft {
+        name: "network1".into(),
+        tenant_id: None,
+        segment: crate::service::Segment::Allocate,
+    };
+    let network = admin.service.create_network(&crate::service::Caller::default(), draft).await.unwrap();
+    let devices = json!([{"device_name": "tor-1", "interfaces": [{"name": "e1", "segmentation-id": []}]}]);
+    let created = admin.ok("gateway_create", json!({"l2_gateway": {"name": "gw", "devices": devices}})).await;
+    let id = created["l2_gateway"]["id"].clone();
+    assert_eq!(created, json!({"l2_gateway": {"id": id, "tenant_id": "", "name": "gw", "devices": devices}}));
+    assert_eq!(admin.ok("gateway_show", json!({"gateway": "gw"})).await, created);
+    assert_eq!(admin.ok("gateway_list", json!({})).await, json!({"l2_gateways": [created["l2_gateway"]]}));
+    let change = json!({"gateway": id, "l2_gateway": {"name": "gw2", "devices": [
+        {"device_name": "tor-1", "new_interfaces": [{"name": "e1", "segmentation-id": [9]}]}]}});
+    let changed = admin.ok("gateway_update", change).await;
+    assert_eq!(changed["l2_gateway"]["devices"][0]["interfaces"][0]["segmentation-id"], json!([9]));
+
+    let body = json!({"gateway_id": "gw2", "network_id": "network1", "default_segmentation_id": 50});
+    let connection = admin.ok("connection_create", body.clone()).await;
+    assert_eq!((&connection["gateway_id"], &connection["network_id"]), (&id, &json!(network.id)));
+    let one = json!({"connection": connection["connection_id"]});
+    assert_eq!(admin.ok("connection_show", one.clone()).await, connection);
+    assert_eq!(admin.ok("connection_list", Value::Null).await, json!({"l2_gateway_connections": [connection]}));
+    assert_eq!(admin.ok("connection_status", one.clone()).await["connection_id"], connection["connection_id"]);
+
+    let again = admin.refused("connection_create", body).await;
+    assert_eq!((again.0, again.1.as_str()), (-32049, "L2GatewayConnectionExists"));
+    let used = admin.refused("gateway_delete", json!({"gateway": "gw2"})).await;
+    assert_eq!((used.0, used.1.as_str()), (-32049, "L2GatewayInUse"));
+    assert_eq!(admin.ok("connection_delete", one).await, Value::Null);
+    assert_eq!(admin.ok("gateway_delete", json!({"gateway": "gw2"})).await, Value::Null);
+    let gone = admin.refused("gateway_show", json!({"gateway": "gw2"})).await;
+    assert_eq!((gone.0, gone.1.as_str()), (-32044, "L2GatewayNotFound"));
+}
+
+#[tokio::test]
+async fn wrong_parameters_name_the_member() {
+    let admin = run().await;
+    for (method, params, message) in [
+        ("gateway_show", json!({}), "missing field `gateway`"),
+        ("gateway_show", json!({"gateway": 5}), "gateway: invalid type: integer `5`, expected a string"),
+        ("gateway_show", json!(["gw"]), "expected an object"),
+        ("gateway_list", json!({"name": "x"}), "unknown field `name`"),
+        ("gateway_create", json!({"l2_gateway": {"name": "g"}}), "l2_gateway.devices: is missing"),
+        ("connection_create", json!({"gateway_id": "g"}), "network_id: is missing"),
+    ] {
+        let (code, kind, found) = admin.refused(method, params).await;
+        assert_eq!((code, kind.as_str()), (-32602, "InvalidInput"), "{found}");
+        assert!(found.contains(message), "{method}: {found}");
+    }
+    assert_eq!(admin.refused("no_such_method", json!({})).await.0, -32601);
+}
+
+#[tokio::test]
+async fn switches_and_status_are_told() {
+    let admin = run().await;
+    assert_eq!(admin.ok("switch_list", json!({})).await, json!({"switches": []}));
+    assert_eq!(admin.refused("switch_show", json!({"switch": "tor-1"})).await.1, "SwitchNotFound");
+    let status = admin.ok("status", json!({})).await;
+    assert_eq!((&status["version"], &status["ready"]), (&json!(env!("CARGO_PKG_VERSION")), &json!(true)));
+}
+
+#[tokio::test]
+async fn a_stop_closes_the_socket_and_removes_its_file() {
+    let admin = run().await;
+    let socket = admin.scratch.config().socket;
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
+    admin.ok("status", json!({})).await;
+    let mut idle = UnixStream::connect(&socket).await.unwrap();
+    admin.shutdown.cancel();
+    timeout(PATIENCE, admin.task).await.expect("it stops with an idle connection").unwrap();
+    let mut rest = Vec::new();
+    assert_eq!(idle.read_to_end(&mut rest).await.unwrap_or(0), 0);
+    assert!(!socket.exists());
+}
+
+#[tokio::test]
+async fn a_stale_socket_is_replaced_and_a_live_one_refused() {
+    let scratch = Scratch::new();
+    let (config, service) = (scratch.config(), scratch.service().await);
+    // What a killed daemon leaves: a socket that nobody listens on.
+    drop(UnixListener::bind(&config.socket).unwrap());
+    assert!(config.socket.exists());
+    let server = Server::bind(&config, service.clone()).unwrap();
+    let refused = Server::bind(&config, service.clone());
+    assert!(matches!(refused, Err(AdminError::Live(_))), "{refused:?}");
+    assert!(config.socket.exists(), "the refused one removes nothing");
+    drop(server);
+
+    // Somebody who takes no lock.
+    let foreign = UnixListener::bind(&config.socket).unwrap();
+    assert!(matches!(Server::bind(&config, service.clone()), Err(AdminError::Live(_))));
+    assert!(config.socket.exists());
+    drop(foreign);
+    fs::remove_file(&config.socket).unwrap();
+
+    fs::write(&config.socket, "precious").unwrap();
+    assert!(matches!(Server::bind(&config, service.clone()), Err(AdminError::NotASocket(_))));
+    assert_eq!(fs::read_to_string(&config.socket).unwrap(), "precious");
+    fs::remove_file(&config.socket).unwrap();
+
+    let nobody = AdminConfig { group: Some("no-such-group".into()), ..config.clone() };
+    assert!(matches!(Server::bind(&nobody, service.clone()), Err(AdminError::NoGroup(_))));
+    assert!(!config.socket.exists(), "nothing half made is left");
+    let nowhere = AdminConfig { socket: scratch.0.join("no/such/admin.sock"), group: None };
+    assert!(matches!(Server::bind(&nowhere, service), Err(AdminError::Create { .. })));
+}

@@ -1,0 +1,108 @@
+//! What is common to all calls: unknown routes, methods, readiness, panics, the status of every refusal.
+
+use std::sync::Arc;
+
+use axum::{Router, http::Request, response::IntoResponse, routing::get};
+use tower::ServiceExt;
+
+use super::harness::Api;
+use crate::{
+    api::{auth::Gate, problem::Problem, surrounded},
+    fleet::UnknownSwitch,
+    service::ServiceError,
+    store::StoreError,
+};
+
+#[tokio::test]
+async fn what_is_not_there_is_404_and_what_is_not_possible_405() {
+    let api = Api::new().await;
+    for path in ["/nothing", "/v2", "/v2/", "/v2.0/routers", "/v2/l2-gateways/a/b", "//"] {
+        assert_eq!(api.get(path).await.error(404).0, "HTTPNotFound", "{path}");
+    }
+    for (method, path, allowed) in [
+        ("DELETE", "/v2/l2-gateways", "GET,HEAD,POST"),
+        ("PUT", "/v2/l2-gateway-connections/x", "GET,HEAD,DELETE"),
+        ("PATCH", "/v2.0/ports/x", "GET,HEAD,PUT,DELETE"),
+        ("GET", "/v2/switches/x/release", "POST"),
+        ("POST", "/healthz", "GET,HEAD"),
+        ("POST", "/", "GET,HEAD"),
+    ] {
+        let answer = api.send(method, path, "").await;
+        assert_eq!(answer.error(405).0, "HTTPMethodNotAllowed");
+        assert_eq!(answer.headers["allow"], allowed, "{method} {path}");
+    }
+    let bad = api.get("/v2/l2-gateways/%ff").await.error(400);
+    assert!(bad.1.contains("path"), "{bad:?}");
+}
+
+#[tokio::test]
+async fn suffixes_make_no_difference() {
+    let api = Api::new().await;
+    for path in
+        ["/v2/l2-gateways/", "/v2.0/networks/", "/v2.0/networks.json", "/v2.0/ports.json?name=x", "/v2/switches/"]
+    {
+        api.get(path).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn the_version_document_names_both_dialects() {
+    let api = Api::new().await;
+    let request = Request::builder().uri("/").header("host", "ctl:9797").body(axum::body::Body::empty()).unwrap();
+    let versions = api.call(request).await.expect(200);
+    assert_eq!(versions["versions"][0]["id"], "v2.0");
+    assert_eq!(versions["versions"][0]["status"], "CURRENT");
+    assert_eq!(versions["versions"][0]["links"][0]["href"], "http://ctl:9797/v2.0/");
+    assert_eq!(versions["versions"][1]["id"], "v2");
+}
+
+#[tokio::test]
+async fn readiness_says_why_not() {
+    let ready = Api::new().await;
+    assert_eq!(ready.get("/readyz").await.expect(200)["status"], "ready");
+    let unready = Api::with(Gate::Open, vec!["the disk is full".into()]).await;
+    assert_eq!(unready.get("/readyz").await.expect(503)["reasons"][0], "the disk is full");
+    assert_eq!(unready.get("/healthz").await.expect(200)["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_in_the_error_form() {
+    async fn broken() -> &'static str {
+        let none: Option<&'static str> = None;
+        none.expect("a bug")
+    }
+    let router = surrounded(Router::new().route("/", get(broken)));
+    let response = router.oneshot(Request::builder().uri("/").body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 500);
+    assert!(response.headers().contains_key("x-openstack-request-id"));
+    let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    assert!(text.contains("HTTPInternalServerError") && !text.contains("a bug"), "{text}");
+}
+
+#[tokio::test]
+async fn refusals_have_their_status() {
+    let answer = |error: ServiceError| Problem::from(error).into_response();
+    let invalid = || ServiceError::Invalid { field: "name".into(), problem: "too long".into() };
+    assert_eq!(answer(invalid()).status(), 400);
+    assert_eq!(answer(ServiceError::GatewayNotFound("x".into())).status(), 404);
+    assert_eq!(answer(ServiceError::SwitchNotFound(UnknownSwitch("x".into()))).status(), 404);
+    assert_eq!(answer(ServiceError::NoFreeVni).status(), 409);
+    let full = StoreError::Unavailable(Arc::new(sqlx::Error::PoolTimedOut));
+    for error in [full, StoreError::Overloaded, StoreError::Closed] {
+        let response = answer(error.into());
+        assert_eq!(response.status(), 503);
+        assert!(response.headers().contains_key("retry-after"));
+    }
+    let broken = StoreError::Corrupt { column: "networks.vni", value: "x".into() };
+    assert_eq!(answer(broken.into()).status(), 500);
+    let long = answer(ServiceError::GatewayNotFound("é".repeat(1_000_000)));
+    assert!(axum::body::to_bytes(long.into_body(), 10_000).await.is_ok());
+}
+
+#[tokio::test]
+async fn no_switch_is_known_to_a_fleet_without_any() {
+    let api = Api::new().await;
+    assert_eq!(api.get("/v2/switches").await.expect(200)["switches"], serde_json::json!([]));
+    assert_eq!(api.get("/v2/switches/tor-1").await.error(404).0, "SwitchNotFound");
+}

@@ -1,0 +1,233 @@
+//! Over a real socket: what clients can make the daemon wait for or hold.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Semaphore,
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::harness::{Scratch, service};
+use crate::{
+    api::{
+        ApiError, App, BodyLimits, Readiness, Server,
+        auth::Gate,
+        listener::{self, ConnectionLimits},
+        router,
+    },
+    config::{ApiConfig, Auth},
+};
+
+/// Longest wait for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Running {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+    _scratch: Scratch,
+}
+
+async fn run(bodies: BodyLimits, limits: ConnectionLimits) -> Running {
+    let scratch = Scratch::new();
+    let app = App { service: service(&scratch).await, gate: Arc::new(Gate::Open), bodies };
+    let router = router(app, Some(Readiness::new(Vec::new)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(listener::serve(listener, router, limits, shutdown.clone()));
+    Running { address, shutdown, task, _scratch: scratch }
+}
+
+impl Running {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// All that comes until the connection is closed.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the connection is closed").unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+/// One answer's head and a body with a length.
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let read = async {
+        loop {
+            text.push(stream.read_u8().await.unwrap());
+            let so_far = String::from_utf8_lossy(&text).to_lowercase();
+            if let Some(end) = so_far.find("\r\n\r\n") {
+                let length = so_far.split("content-length: ").nth(1).and_then(|l| l.split("\r\n").next()).unwrap();
+                if text.len() - end - 4 == length.parse::<usize>().unwrap() {
+                    return;
+                }
+            }
+        }
+    };
+    timeout(PATIENCE, read).await.expect("an answer");
+    String::from_utf8(text).unwrap()
+}
+
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+#[tokio::test]
+async fn a_body_of_65_mib_is_413_that_the_client_can_read() {
+    let api = run(BodyLimits::default(), ConnectionLimits::default()).await;
+    let mib = vec![b' '; 1 << 20];
+
+    let mut sized = api.connect().await;
+    let head = format!("POST /v2.0/ports HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 65 << 20);
+    sized.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..65 {
+        sized.write_all(&mib).await.unwrap();
+    }
+    let text = rest(&mut sized).await;
+    assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("HTTPRequestEntityTooLarge"), "{text}");
+    assert!(text.contains("x-openstack-request-id: req-"), "{text}");
+
+    let mut chunked = api.connect().await;
+    chunked.write_all(b"POST /v2.0/ports HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    for _ in 0..65 {
+        chunked.write_all(b"100000\r\n").await.unwrap();
+        chunked.write_all(&mib).await.unwrap();
+        chunked.write_all(b"\r\n").await.unwrap();
+    }
+    chunked.write_all(b"0\r\n\r\n").await.unwrap();
+    let text = rest(&mut chunked).await;
+    assert!(text.starts_with("HTTP/1.1 413 ") && text.contains("HTTPRequestEntityTooLarge"), "{text}");
+
+    // A client that asks first is told at once.
+    let mut asking = api.connect().await;
+    let head =
+        format!("POST /v2.0/ports HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n", 65 << 20);
+    asking.write_all(head.as_bytes()).await.unwrap();
+    assert!(rest(&mut asking).await.starts_with("HTTP/1.1 413 "));
+}
+
+#[tokio::test]
+async fn slow_heads_and_slow_bodies_are_cut_off() {
+    let bodies = BodyLimits { idle: Duration::from_millis(100), ..BodyLimits::default() };
+    let limits = ConnectionLimits { head: Duration::from_millis(100), ..ConnectionLimits::default() };
+    let api = run(bodies, limits).await;
+
+    let mut silent = api.connect().await;
+    assert_eq!(rest(&mut silent).await, "");
+    let mut head = api.connect().await;
+    head.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
+    let text = rest(&mut head).await;
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 408 "), "{text}");
+
+    let mut body = api.connect().await;
+    body.write_all(b"POST /v2.0/ports HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{").await.unwrap();
+    let text = rest(&mut body).await;
+    assert!(text.starts_with("HTTP/1.1 408 ") && text.contains("HTTPRequestTimeout"), "{text}");
+}
+
+#[tokio::test]
+async fn only_so_many_large_bodies_are_held() {
+    let permits = Arc::new(Semaphore::new(0));
+    let bodies = BodyLimits {
+        large: 10,
+        large_permits: permits.clone(),
+        idle: Duration::from_millis(200),
+        ..BodyLimits::default()
+    };
+    let api = run(bodies, ConnectionLimits::default()).await;
+    let request = b"POST /v2.0/ports HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{\"ports\": [\"123456\"]}";
+    let mut full = api.connect().await;
+    full.write_all(&request[..request.len() - 1]).await.unwrap();
+    let text = rest(&mut full).await;
+    assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("retry-after: "), "{text}");
+    permits.add_permits(1);
+    for _ in 0..3 {
+        let mut free = api.connect().await;
+        free.write_all(&request[..request.len() - 1]).await.unwrap();
+        let text = answer(&mut free).await;
+        assert!(text.starts_with("HTTP/1.1 400 "), "the place is given back: {text}");
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_wait() {
+    let api = run(BodyLimits::default(), ConnectionLimits { connections: 1, ..ConnectionLimits::default() }).await;
+    let mut first = api.connect().await;
+    first.write_all(HEALTH).await.unwrap();
+    answer(&mut first).await;
+
+    let mut second = api.connect().await;
+    second.write_all(HEALTH).await.unwrap();
+    let mut byte = [0];
+    let waits = timeout(Duration::from_millis(200), second.read(&mut byte)).await;
+    assert!(waits.is_err(), "no answer while the only place is taken");
+    drop(first);
+    assert!(answer(&mut second).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_is_under_way_within_its_deadline() {
+    let limits = ConnectionLimits { drain: Duration::from_millis(200), ..ConnectionLimits::default() };
+    let api = run(BodyLimits::default(), limits).await;
+    let mut idle = api.connect().await;
+    idle.write_all(HEALTH).await.unwrap();
+    answer(&mut idle).await;
+    let mut stuck = api.connect().await;
+    stuck.write_all(HEALTH).await.unwrap();
+    answer(&mut stuck).await;
+    stuck.write_all(b"POST /v2.0/ports HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{").await.unwrap();
+
+    api.shutdown.cancel();
+    assert_eq!(rest(&mut idle).await, "", "an idle connection is closed");
+    timeout(PATIENCE, api.task).await.expect("the deadline holds").unwrap();
+    assert!(TcpStream::connect(api.address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn monitoring_has_a_listener_of_its_own() {
+    let scratch = Scratch::new();
+    let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let config = ApiConfig {
+        listen: loopback,
+        monitoring_listen: Some(loopback),
+        auth: Auth::Token,
+        token_file: scratch.path().join("token"),
+    };
+    let server = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
+    let (api, monitoring) = (server.local_addr(), server.monitoring_addr().unwrap());
+    let taken = ApiConfig { listen: api, ..config.clone() };
+    let refused = Server::bind(&taken, service(&Scratch::new()).await, Readiness::new(Vec::new));
+    assert!(matches!(refused, Err(ApiError::Listen { key: "listen", .. })), "{refused:?}");
+
+    let shutdown = CancellationToken::new();
+    let served = tokio::spawn(server.serve(shutdown.clone()));
+    for (address, path, status) in
+        [(monitoring, "/readyz", 200), (monitoring, "/v2/switches", 404), (api, "/readyz", 401), (api, "/", 200)]
+    {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let text = answer(&mut stream).await;
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {text}");
+    }
+    shutdown.cancel();
+    timeout(PATIENCE, served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_authentication_only_loopback_is_served() {
+    let scratch = Scratch::new();
+    let config = ApiConfig {
+        listen: "0.0.0.0:0".parse().unwrap(),
+        monitoring_listen: None,
+        auth: Auth::None,
+        token_file: scratch.path().join("token"),
+    };
+    let refused = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new));
+    assert!(matches!(refused, Err(ApiError::Exposed(_))), "{refused:?}");
+    assert!(!config.token_file.exists());
+}

@@ -15,12 +15,16 @@ use super::{listener::Peer, problem::Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
+/// Longest part of a path that is logged, in characters.
+const LOGGED_PATH: usize = 256;
+
 /// Middleware: gives the call an id (`X-Openstack-Request-Id`, the field `request` of all that is logged within), and
 /// logs it. Headers and query are not logged: they may hold secrets.
 pub(super) async fn call(request: Request, next: Next) -> Response {
     let id = format!("req-{}", Uuid::new_v4());
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    // Without a token, too, one may ask for a path of 64 KiB.
+    let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let started = Instant::now();
 

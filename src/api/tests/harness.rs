@@ -47,8 +47,8 @@ impl Drop for Scratch {
 /// The API, called without a socket.
 pub(crate) struct Api {
     pub(crate) router: Router,
-    pub(crate) service: Service,
-    pub(crate) scratch: Scratch,
+    pub(crate) store: Store,
+    _scratch: Scratch,
 }
 
 pub(crate) struct Answer {
@@ -79,7 +79,14 @@ impl Answer {
 }
 
 pub(crate) async fn service(scratch: &Scratch) -> Service {
-    let store = Store::open(&scratch.path().join("vtepd.db")).await.unwrap();
+    over(open(scratch).await)
+}
+
+async fn open(scratch: &Scratch) -> Store {
+    Store::open(&scratch.path().join("vtepd.db")).await.unwrap()
+}
+
+fn over(store: Store) -> Service {
     #[allow(clippy::single_range_in_vec_init)] // one range of VNIs is what is meant
     Service::new(store, Fleet::detached(), Settings { vni_ranges: vec![1000..=65535] })
 }
@@ -91,10 +98,10 @@ impl Api {
 
     pub(crate) async fn with(gate: Gate, unready: Vec<String>) -> Self {
         let scratch = Scratch::new();
-        let service = service(&scratch).await;
-        let app = App { service: service.clone(), gate: gate.into(), bodies: BodyLimits::default() };
+        let store = open(&scratch).await;
+        let app = App { service: over(store.clone()), gate: gate.into(), bodies: BodyLimits::default() };
         let router = router(app, Some(Readiness::new(move || unready.clone())));
-        Self { router, service, scratch }
+        Self { router, store, _scratch: scratch }
     }
 
     pub(crate) async fn call(&self, request: Request<Body>) -> Answer {

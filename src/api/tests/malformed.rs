@@ -14,7 +14,7 @@ const BODIES: &[(&str, &str, &str, &str, &str)] = &[
     ("POST", "/v2/l2-gateways", "\u{feff}{}", "HTTPBadRequest", "not JSON"),
     ("POST", "/v2/l2-gateways", "{'l2_gateway': {}}", "HTTPBadRequest", "not JSON"),
     ("POST", "/v2/l2-gateways", "{\"l2_gateway\": {\"name\": \"\\ud800\"}}", "HTTPBadRequest", "not JSON"),
-    ("POST", "/v2.0/ports", "{\"port\": {\"network_id\": \"x\"}} trailing", "HTTPBadRequest", "line 1, column 33"),
+    ("POST", "/v2.0/ports", "{\"port\": {\"network_id\": \"x\"}} trailing", "HTTPBadRequest", "line 1, column 31"),
     ("PUT", "/v2.0/ports/x", "<xml/>", "HTTPBadRequest", "not JSON"),
     // wrong wrapper
     ("POST", "/v2/l2-gateways", "{}", "InvalidInput", "missing field `l2_gateway`"),
@@ -30,7 +30,7 @@ const BODIES: &[(&str, &str, &str, &str, &str)] = &[
         "InvalidInput",
         "both `network` and `networks`",
     ),
-    ("POST", "/v2.0/ports", "{\"ports\": {}}", "InvalidInput", "ports: invalid type: map, expected a list"),
+    ("POST", "/v2.0/ports", "{\"ports\": {}}", "InvalidInput", "ports: invalid type: object, expected a list"),
     // wrong types and values
     ("POST", "/v2/l2-gateways", "{\"l2_gateway\": {\"name\": true}}", "InvalidInput", "l2_gateway.name: "),
     ("POST", "/v2/l2-gateways", "{\"l2_gateway\": {\"devices\": \"tor\"}}", "InvalidInput", "l2_gateway.devices: "),
@@ -133,7 +133,7 @@ async fn wrong_bodies_are_400_and_name_the_member() {
 #[tokio::test]
 async fn bytes_that_are_no_text_are_400() {
     let api = Api::new().await;
-    for body in [&b"\xff\xfe"[..], b"{\"l2_gateway\": {\"name\": \"\xc3\x28\"}}", b"\0", b"{\"a\":\x01}"] {
+    for body in [&b"\xff\xfe"[..], b"{\"l2_gateway\": {\"name\": \"\xc3\x28\"}}", b"\0", b"{\"l2_gateway\":\x01}"] {
         assert_eq!(api.send("POST", "/v2/l2-gateways", body.to_vec()).await.error(400).0, "HTTPBadRequest");
     }
 }

@@ -198,14 +198,14 @@ async fn monitoring_has_a_listener_of_its_own() {
         auth: Auth::Token,
         token_file: scratch.path().join("token"),
     };
-    let server = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
-    let (api, monitoring) = (server.local_addr(), server.monitoring_addr().unwrap());
+    let bound = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
+    let (api, monitoring) = (bound.local_addr(), bound.monitoring_addr().unwrap());
     let taken = ApiConfig { listen: api, ..config.clone() };
     let refused = Server::bind(&taken, service(&Scratch::new()).await, Readiness::new(Vec::new));
     assert!(matches!(refused, Err(ApiError::Listen { key: "listen", .. })), "{refused:?}");
 
     let shutdown = CancellationToken::new();
-    let served = tokio::spawn(server.serve(shutdown.clone()));
+    let served = tokio::spawn(bound.serve(shutdown.clone()));
     for (address, path, status) in
         [(monitoring, "/readyz", 200), (monitoring, "/v2/switches", 404), (api, "/readyz", 401), (api, "/", 200)]
     {

@@ -122,10 +122,13 @@ fn plain(error: &serde_json::Error) -> String {
     let text = without_position(error);
     // Only what follows the last ", expected " is serde's; what stands before may be the client's.
     let Some((given, expected)) = text.rsplit_once(", expected ") else { return text };
-    match WORDS.iter().find(|(rust, _)| *rust == expected) {
-        Some((_, json)) => format!("{given}, expected {json}"),
-        None => text,
-    }
+    let given = match given {
+        "invalid type: sequence" => "invalid type: list",
+        "invalid type: map" => "invalid type: object",
+        other => other,
+    };
+    let expected = WORDS.iter().find(|(rust, _)| *rust == expected).map_or(expected, |(_, json)| json);
+    format!("{given}, expected {expected}")
 }
 
 /// The text, cut to a bounded length.

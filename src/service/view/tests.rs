@@ -62,16 +62,16 @@ fn wrong_bodies_name_the_member() {
         ("{", "not JSON: EOF while parsing an object (line 1, column 1)"),
         ("nope", "not JSON: expected ident (line 1, column 2)"),
         ("{} {}", "l2_gateway"),
-        ("[]", "body: invalid type: sequence, expected an object"),
+        ("[]", "body: invalid type: list, expected an object"),
         ("7", "body: invalid type: integer `7`, expected an object"),
-        (r#"{"l2_gateway": []}"#, "l2_gateway: invalid type: sequence, expected an object"),
+        (r#"{"l2_gateway": []}"#, "l2_gateway: invalid type: list, expected an object"),
         (r#"{"l2_gateway": null}"#, "l2_gateway: invalid type: null, expected an object"),
         (r#"{"l2_gateways": {}}"#, "unknown field `l2_gateways`, expected `l2_gateway`"),
         (r#"{"l2_gateway": {"name": 5}}"#, "l2_gateway.name: invalid type: integer `5`, expected a string"),
         (r#"{"l2_gateway": {"name": "a", "name": "b"}}"#, "duplicate field `name`"),
         (r#"{"l2_gateway": {"nom": "a"}}"#, "unknown field `nom`, expected one of `name`, `tenant_id`, `devices`"),
         (r#"{"l2_gateway": {"name": "a"}}"#, "l2_gateway.devices: is missing"),
-        (r#"{"l2_gateway": {"devices": {}}}"#, "l2_gateway.devices: invalid type: map, expected a list"),
+        (r#"{"l2_gateway": {"devices": {}}}"#, "l2_gateway.devices: invalid type: object, expected a list"),
         (r#"{"l2_gateway": {"devices": [{"interfaces": []}]}}"#, "l2_gateway.devices[0].device_name: is missing"),
         (r#"{"l2_gateway": {"devices": [{"device_name": "t"}]}}"#, "l2_gateway.devices[0].interfaces: is missing"),
         (r#"{"l2_gateway": {"devices": [{"new_interfaces": []}]}}"#, "l2_gateway.name: is missing"),
@@ -85,7 +85,7 @@ fn wrong_bodies_name_the_member() {
         ),
         (
             r#"{"l2_gateway": {"devices": [{"device_name": "t", "interfaces": [["e"]]}]}}"#,
-            "l2_gateway.devices[0].interfaces[0]: invalid type: sequence, expected an object",
+            "l2_gateway.devices[0].interfaces[0]: invalid type: list, expected an object",
         ),
     ];
     for (json, expected) in cases {
@@ -105,7 +105,7 @@ fn wrong_vlans_name_their_place() {
         (r#"["50"]"#, "string \"50\", expected a VLAN"),
         ("[18446744073709551615]", "is not a VLAN"),
         ("[1e400]", "number out of range"),
-        ("[[5]]", "invalid type: sequence, expected a VLAN"),
+        ("[[5]]", "invalid type: list, expected a VLAN"),
         ("[null]", "invalid type: null, expected a VLAN"),
     ];
     for (vlans, expected) in cases {

@@ -9,7 +9,7 @@ help: ## this list
 
 .PHONY: demo
 demo: deps ## two emulated switches, the daemon, the specification's example; Ctrl-C ends it
-	cargo build --locked --bin vtepd
+	cargo build --locked --bin vtepd --examples # --examples: as the tests build it, see tests/run.sh
 	packaging/demo/demo.sh
 
 .PHONY: test

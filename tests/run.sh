@@ -3,7 +3,9 @@
 #   tests/run.sh fmt clippy deny features tests doctests docs
 #
 # The order lets steps share what is built: clippy, the check without features and rustdoc share the dependencies'
-# metadata, tests and doc tests share the development build. No step sets RUSTFLAGS, which would build all anew.
+# metadata, tests and doc tests share the development build. For that all of them need the same features of the
+# dependencies, those of tests included: hence --all-targets, and --examples (there are none) where only that brings them
+# in. No step sets RUSTFLAGS, which would build all anew.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,7 +32,7 @@ step_deny() {
 }
 
 # Without libsystemd: it must build without a warning, too.
-step_features() { cargo clippy --quiet --locked --no-default-features -- -D warnings; }
+step_features() { cargo clippy --quiet --locked --all-targets --no-default-features -- -D warnings; }
 
 step_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
@@ -42,7 +44,11 @@ step_tests() {
 
 step_doctests() { cargo test --quiet --locked --doc; }
 
-step_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --no-deps --document-private-items; }
+# Private items are documented, so links to them are right.
+step_docs() {
+    RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" \
+        cargo doc --quiet --locked --no-deps --lib --examples --document-private-items
+}
 
 step_soak() { cargo nextest run --locked --profile soak --run-ignored only --no-tests warn </dev/null; }
 

@@ -38,7 +38,7 @@ use crate::{
     admin,
     api::{self, Readiness},
     config::{Config, SwitchConfig},
-    fleet::{Fleet, FleetSettings},
+    fleet::{self, Fleet, FleetSettings},
     service::{Service, Settings},
     store::Store,
     telemetry::{
@@ -251,9 +251,9 @@ fn readiness(store: &Store, shutdown: &CancellationToken) -> Readiness {
     })
 }
 
-/// The databases behind the switches, each once, as the fleet names them in what it confirms.
+/// The databases behind the switches, each once.
 fn database_names(switches: &[SwitchConfig]) -> Vec<String> {
-    let mut names: Vec<String> = switches.iter().map(|switch| check::address(&switch.transport).to_string()).collect();
+    let mut names: Vec<String> = switches.iter().map(|switch| fleet::address(&switch.transport).to_string()).collect();
     names.sort_unstable();
     names.dedup();
     names

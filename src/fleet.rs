@@ -26,6 +26,7 @@ use tokio::{
 };
 
 use supervisor::Supervisor;
+pub use supervisor::address;
 
 use crate::{
     config::SwitchConfig,

@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
-    config::{SwitchConfig, Transport},
+    config::SwitchConfig,
+    fleet::address,
     ovsdb::{
         Address,
         client::{Client, ClientError},
@@ -105,13 +106,6 @@ pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<Repo
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-pub(super) fn address(transport: &Transport) -> Address {
-    match transport {
-        Transport::Tcp(host, port) => Address::Tcp { host: host.clone(), port: *port },
-        Transport::Unix(path) => Address::Unix(path.clone()),
-    }
-}
-
 async fn look(address: &Address, wanted: &str) -> Result<Found, CheckError> {
     let client = Client::connect(address, PATIENCE).await?;
     let databases = client.list_dbs().await?;
@@ -163,6 +157,7 @@ fn physical_switches(updates: &mut Cursor<'_>) -> Result<Vec<(String, usize)>, J
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Transport;
 
     #[test]
     fn rows_of_a_monitor() {

@@ -50,8 +50,8 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-/// Where the database of a switch is.
-pub(super) fn address(transport: &Transport) -> Address {
+/// Where the database of a switch is: what the fleet calls it in all that it confirms.
+pub fn address(transport: &Transport) -> Address {
     match transport {
         Transport::Tcp(host, port) => Address::Tcp { host: host.clone(), port: *port },
         Transport::Unix(path) => Address::Unix(path.clone()),

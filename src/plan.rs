@@ -194,6 +194,11 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether the locators of these VTEPs can be referred to: none is just being inserted by somebody else.
+    fn can_locate(&self, ips: &[std::net::Ipv4Addr]) -> bool {
+        ips.iter().all(|ip| !self.in_flight.locators.contains(ip) || self.actual.locator(*ip).is_some())
+    }
+
     /// What the guard says where nothing explains a deletion; `None`: go on.
     fn unexplained(&self, explained: bool) -> Option<Verdict> {
         match self.guard {

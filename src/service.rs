@@ -78,3 +78,6 @@ impl Service {
         self.store.health()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,6 +185,12 @@ impl Store {
         events
     }
 
+    /// Makes the file full at so many pages of 4 KiB.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&self, pages: u32) {
+        self.inner.page_limit.store(pages, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Notes that a switch database holds everything up to `revision`; tombstones that all have passed are forgotten.
     /// Meant to be called about once a second a database; unknown ones are ignored.
     ///

@@ -1,5 +1,7 @@
 //! One session with a switch: identify, read everything, then keep it right.
 
+mod send;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
@@ -13,15 +15,15 @@ use super::{
 use crate::{
     config::LockPolicy,
     model::{NetworkId, Revision, status::SessionState},
-    ovsdb::{Connection, Inbox, Incoming, JsonError, Raw, RpcError, Schema, session::Backoff, transact::Reply},
-    plan::{Guard, Key, Ownership, Planner, Policy, Tally, Transaction, Verdict},
+    ovsdb::{Connection, Inbox, Incoming, JsonError, Raw, RpcError, Schema, session::Backoff},
+    plan::{Guard, Key, Ownership, Planner, Policy, Tally},
     vtep::{self, Columns, LogicalSwitchIndex, Replica, Touched},
 };
 
 /// How long the switch may take to answer what we ask before we follow it: a dump of 500,000 rows takes 8 s.
-const SETUP_TIMEOUT: Duration = Duration::from_secs(120);
+const SETUP_TIMEOUT: Duration = Duration::from_mins(2);
 /// Everything is compared so often, whatever the monitor said: belt and braces.
-const AUDIT_PERIOD: Duration = Duration::from_secs(600);
+const AUDIT_PERIOD: Duration = Duration::from_mins(10);
 /// Messages beyond this are decoded off the runtime's fast path, so that others are served meanwhile.
 const LARGE: usize = 256 * 1024;
 /// How long the database rests after it said that it has no resources.
@@ -142,15 +144,12 @@ impl<'w> Live<'w> {
         loop {
             let deadline = if live.phase == Phase::Following { live.next_timer() } else { setup };
             let step = tokio::select! {
-                message = inbox.recv() => match message {
-                    Some(message) => {
-                        backoff.replied();
-                        live.take(message)
-                    }
-                    None => {
-                        let reason = inbox.close_reason().map_or_else(String::new, |reason| reason.to_string());
-                        Err(Ended::lost(reason))
-                    }
+                message = inbox.recv() => if let Some(message) = message {
+                    backoff.replied();
+                    live.take(message)
+                } else {
+                    let reason = inbox.close_reason().map_or_else(String::new, |reason| reason.to_string());
+                    Err(Ended::lost(reason))
                 },
                 news = live.worker.mailbox.take() => {
                     let changed = merge(&mut live.worker.desired, &mut live.worker.revision, news);
@@ -158,7 +157,10 @@ impl<'w> Live<'w> {
                     Ok(())
                 }
                 query = live.worker.queries.recv() => match query {
-                    Some(query) => live.answer(query),
+                    Some(query) => {
+                        live.answer(query);
+                        Ok(())
+                    }
                     None => return Err(Stopped),
                 },
                 () = sleep_until(deadline) => live.timer(),
@@ -283,7 +285,7 @@ impl<'w> Live<'w> {
         self.connection.request(method, params).map_err(|error| Ended::lost(error.to_string()))
     }
 
-    fn answer(&mut self, query: Query) -> Step {
+    fn answer(&mut self, query: Query) {
         match query {
             Query::Status(answer) => drop(answer.send(status::with_session(self))),
             Query::Release => {
@@ -292,7 +294,6 @@ impl<'w> Live<'w> {
                 self.audit();
             }
         }
-        Ok(())
     }
 }
 
@@ -359,6 +360,9 @@ impl Live<'_> {
             }
         }
         self.touch_rows(&touched.rows);
+        if !touched.ports.is_empty() {
+            self.work.retry_conflicts();
+        }
         for port in touched.ports {
             for vlan in self.vlans_of(port) {
                 let key = Key::Binding(port, vlan);
@@ -393,7 +397,9 @@ impl Live<'_> {
                 Some(network) => self.work.compare_all_of(network),
                 // It went, or its name isn't ours any more: whoever is desired and has no row now wants one.
                 None => {
-                    self.missing_networks().into_iter().for_each(|network| self.work.push_drift(Key::Network(network)))
+                    for network in self.missing_networks() {
+                        self.work.push_drift(Key::Network(network));
+                    }
                 }
             }
         }
@@ -429,212 +435,6 @@ impl Live<'_> {
             self.audit();
         }
         Ok(())
-    }
-}
-
-// ===== impl Live: what is sent =====
-
-impl Live<'_> {
-    fn may_write(&self) -> bool {
-        self.phase == Phase::Following
-            && self.worker.revision.is_some()
-            && self.lock != Lock::Waiting
-            && self.work.paused.is_none()
-    }
-
-    /// Sends as much as may be under way.
-    fn pump(&mut self) -> Step {
-        while self.may_write() && self.work.sent.len() < Pace::WINDOW {
-            let unsynced = self.work.take_unsynced();
-            if !unsynced.is_empty() {
-                let rows = self.replica.mac_total() * 48;
-                let audit = off_the_fast_path(rows, || self.planner().audit(Some(&unsynced)));
-                self.work.push_audit(audit);
-            }
-            let Some(transaction) = self.next_transaction() else { break };
-            self.buffer.clear();
-            let lock = (self.lock == Lock::Held).then_some(self.worker.settings.deployment.as_str());
-            vtep::encode(lock, &transaction.operations, &mut self.buffer);
-            let id =
-                self.connection.request("transact", &self.buffer).map_err(|error| Ended::lost(error.to_string()))?;
-            self.work.sent(id, transaction, Instant::now());
-        }
-        self.rest();
-        Ok(())
-    }
-
-    fn next_transaction(&mut self) -> Option<Transaction> {
-        loop {
-            let mut transaction = Transaction::default();
-            if let Some(half) = self.work.pop_half() {
-                for key in half {
-                    self.add(key, &mut transaction);
-                }
-            } else {
-                let mut looked_at = false;
-                while transaction.len() < self.pace.operations()
-                    && let Some(key) = self.work.pop()
-                {
-                    looked_at = true;
-                    self.add(key, &mut transaction);
-                }
-                if !looked_at {
-                    return None;
-                }
-            }
-            if !transaction.is_empty() {
-                return Some(transaction.finish(&self.replica));
-            }
-        }
-    }
-
-    fn add(&mut self, key: Key, transaction: &mut Transaction) {
-        // A fight is looked for before the row is repaired once more, and only if it needs repair.
-        if self.work.is_quarantined(&key) {
-            return;
-        }
-        let mut verdict = self.verdict(key, transaction);
-        if verdict == Verdict::Uncounted {
-            self.count_unexplained();
-            verdict = self.verdict(key, transaction);
-        }
-        match verdict {
-            Verdict::Right => self.work.absolve(&key),
-            Verdict::Wait => self.work.wait(key),
-            Verdict::Conflict => drop(self.work.conflicts.insert(key)),
-            Verdict::Added | Verdict::Quarantined | Verdict::Uncounted | Verdict::Held => {}
-        }
-    }
-
-    fn verdict(&mut self, key: Key, transaction: &mut Transaction) -> Verdict {
-        let mut trial = Transaction::default();
-        let worker = &*self.worker;
-        let planner = |work: &'_ Work, guard, transaction: &mut Transaction| {
-            Planner {
-                desired: &worker.desired,
-                actual: &self.replica,
-                policy: &self.policy,
-                in_flight: &work.in_flight,
-                quarantined: &|key: &Key| work.is_quarantined(key),
-                guard,
-            }
-            .add(key, transaction)
-        };
-        if self.work.has_drifted(&key) && planner(&self.work, self.guard, &mut trial) == Verdict::Added {
-            tracing::debug!(switch = %worker.names(), ?key, "a row was changed by somebody else; putting it back");
-            if !self.work.may_repair(key, Instant::now()) {
-                tracing::warn!(switch = %worker.names(), ?key, "somebody else keeps changing a row; leaving it alone for a while");
-                return Verdict::Quarantined;
-            }
-        }
-        planner(&self.work, self.guard, transaction)
-    }
-
-    /// Counts the deletions that nothing explains, and decides whether they may go.
-    fn count_unexplained(&mut self) {
-        let planner = Planner { guard: Guard::Unknown, ..self.planner() };
-        let count = planner.count_unexplained();
-        self.guard = if self.worker.released { Guard::Pass } else { count.verdict(&self.policy) };
-        if self.guard == Guard::Hold {
-            let networks: BTreeSet<_> = count.unexplained.keys().copied().collect();
-            if networks != self.work.held {
-                tracing::warn!(
-                    switch = %self.worker.names(), rows = count.total(), of = count.own,
-                    "deletions that nothing explains are held; look at the desired state, then release them"
-                );
-            }
-            self.work.held = networks;
-        } else {
-            self.work.held.clear();
-        }
-    }
-
-    /// A transaction was answered.
-    fn answered(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
-        let Some(sent) = self.work.sent.remove(&id) else { return Ok(()) };
-        let now = Instant::now();
-        self.work.release(&sent.transaction);
-        let raw =
-            result.map_err(|error| Ended::lost(format!("the switch refused a transaction as a whole: {error}")))?;
-        let assert = usize::from(self.lock == Lock::Held);
-        let operations = sent.transaction.operations.len();
-        let reply = Reply::read(&mut raw.cursor(), operations + assert)?;
-        let Some(failure) = reply.failure() else {
-            self.pace.answered(operations, now.duration_since(sent.at));
-            self.tally += sent.transaction.tally;
-            for key in sent.transaction.keys {
-                // RFC 7047 lets the update come after the reply; until it does, the row isn't written once more.
-                match self.verdict(key, &mut Transaction::default()) {
-                    Verdict::Right => self.work.absolve(&key),
-                    _ => self.work.settle(key, now),
-                }
-            }
-            return Ok(());
-        };
-        let details = failure.details.map(|details| format!(": {details}")).unwrap_or_default();
-        let error = format!("{}{details}", failure.error);
-        let operation = failure.operation.and_then(|operation| operation.checked_sub(assert));
-        let culprit = operation.and_then(|operation| sent.transaction.key_of(operation));
-        let mut keys = sent.transaction.keys;
-        match failure.error {
-            "not owner" => {
-                self.lock = Lock::Waiting;
-                keys.into_iter().for_each(|key| self.work.push(key));
-            }
-            "resources exhausted" | "I/O error" => {
-                tracing::warn!(switch = %self.worker.names(), error, "the switch's database is in trouble");
-                self.work.paused = Some(now + PAUSE);
-                keys.into_iter().for_each(|key| self.work.push(key));
-            }
-            _ => match culprit {
-                Some(culprit) => {
-                    tracing::warn!(switch = %self.worker.names(), key = ?culprit, error, "the switch refused a row");
-                    self.work.blame(culprit, error, now);
-                    keys.retain(|key| *key != culprit);
-                    self.work.again(keys);
-                }
-                None if keys.len() > 1 => self.work.bisect(keys),
-                None => {
-                    for key in keys {
-                        tracing::warn!(switch = %self.worker.names(), ?key, error, "the switch refused a row");
-                        self.work.blame(key, error.clone(), now);
-                    }
-                }
-            },
-        }
-        Ok(())
-    }
-
-    /// When all is done: what was applied, what is still draining, and how far the switch confirms.
-    fn rest(&mut self) {
-        if self.phase != Phase::Following || !self.work.is_quiet() || self.worker.revision.is_none() {
-            return;
-        }
-        if self.tally != Tally::default() {
-            let Tally { inserts, updates, deletes } = self.tally;
-            tracing::info!(switch = %self.worker.names(), inserts, updates, deletes, revision = self.worker.revision, "the switch is as desired");
-            self.last_plan = Some((std::time::SystemTime::now(), std::mem::take(&mut self.tally)));
-        }
-        if self.worker.released && self.guard != Guard::Unknown {
-            self.worker.released = false;
-            self.guard = Guard::Unknown;
-        }
-        if self.drained_unknown {
-            self.drained_unknown = false;
-            let planner = self.planner();
-            let owned = self.replica.logical_switches().filter_map(|(index, _)| planner.owner(index));
-            self.draining = owned.filter(|network| !self.worker.desired.networks.contains_key(network)).collect();
-        }
-        // Tombstones are needed until what they explain is gone.
-        let done = self.draining.difference(&self.work.held).next().is_none() && self.work.quarantine.is_empty();
-        if done
-            && self.lock != Lock::Waiting
-            && self.confirmed != self.worker.revision
-            && let Some(revision) = self.worker.revision
-            && self.worker.confirm.try_send((self.worker.settings.address.clone(), revision)).is_ok()
-        {
-            self.confirmed = Some(revision);
-        }
     }
 }
 

@@ -104,7 +104,10 @@ fn switch(live: &Live<'_>, config: &SwitchConfig) -> SwitchStatus {
         deletes: tally.deletes,
     });
     status.draining = live.draining.iter().copied().collect();
-    let Some(physical) = live.replica.switch(&config.physical_switch) else { return status };
+    let Some(physical) = live.replica.switch(&config.physical_switch) else {
+        status.session.state = SessionState::Refused;
+        return status;
+    };
     let ports = physical.ports.iter().filter_map(|uuid| live.replica.port(*uuid));
     status.ports = ports.clone().map(|port| port.name.clone()).collect();
     status.ports.sort_unstable();
@@ -117,14 +120,14 @@ fn switch(live: &Live<'_>, config: &SwitchConfig) -> SwitchStatus {
         let counts = section.intent.networks.iter().map(|network| rows(live, *network));
         (status.rows_desired, status.rows_actual) = counts.fold((0, 0), |sum, (d, a)| (sum.0 + d, sum.1 + a));
     }
-    let parts = status.bindings.iter().map(|row| (row.status, row.reason.clone()));
+    let of_bindings = status.bindings.iter().map(|row| (row.status, row.reason.clone()));
     let own = [
         (!live.work.held.is_empty()).then(|| (Status::Held, held())),
         (lock == "waiting").then(|| (Status::Pending, "another controller holds the switch's lock".to_owned())),
         (!status.faults.is_empty()).then(|| (Status::Degraded, status.faults.join(", "))),
         (!status.draining.is_empty()).then(|| (Status::Draining, "rows of disconnected networks are going".to_owned())),
     ];
-    if let Some((worst, reason)) = parts.chain(own.into_iter().flatten()).max_by_key(|(status, _)| *status) {
+    if let Some((worst, reason)) = of_bindings.chain(own.into_iter().flatten()).max_by_key(|(status, _)| *status) {
         (status.status, status.reason) = (worst, reason);
     }
     status

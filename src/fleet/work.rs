@@ -15,12 +15,12 @@ use crate::{
 
 /// Repairs of one row within [`FIGHT_WINDOW`] after which it is left alone for a while (architecture rule 8).
 const FIGHT_LIMIT: u32 = 5;
-const FIGHT_WINDOW: Duration = Duration::from_secs(60);
+const FIGHT_WINDOW: Duration = Duration::from_mins(1);
 /// Rows whose repairs are counted at a time.
 const FIGHT_ROWS: usize = 10_000;
 /// First and last wait before a row at fault is tried again.
 const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY_MAX: Duration = Duration::from_mins(1);
 /// How long the update of a committed transaction may take before its rows are compared again.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -79,6 +79,12 @@ impl Work {
             Key::Network(network) => drop(self.networks.insert(network)),
             Key::Binding(port, vlan) => drop(self.bindings.insert((port, vlan))),
             Key::Mac(network, mac) => self.macs.entry(network).or_default().push_back(mac),
+        }
+    }
+
+    pub(super) fn push_all(&mut self, keys: Vec<Key>) {
+        for key in keys {
+            self.push(key);
         }
     }
 

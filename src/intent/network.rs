@@ -211,10 +211,10 @@ impl Networks {
         let mut published = Vec::new();
         for (index, dirty) in std::mem::take(&mut self.dirty) {
             let state = &mut self.states[index as usize];
-            let changes = dirty.buried.into_iter().filter(|(mac, gone)| state.buried.get(*mac).is_some() != *gone);
-            let changes: Vec<_> = changes.map(|(mac, gone)| (mac, gone.then_some(mac))).collect();
-            let reburied = !changes.is_empty();
-            state.buried.edit(changes);
+            let explained = dirty.buried.into_iter().filter(|(mac, gone)| state.buried.get(*mac).is_some() != *gone);
+            let explained: Vec<_> = explained.map(|(mac, gone)| (mac, gone.then_some(mac))).collect();
+            let reburied = !explained.is_empty();
+            state.buried.edit(explained);
             if state.connections == 0 {
                 continue;
             }

@@ -56,6 +56,9 @@ impl<R: Record + Copy> Indexed<R> {
     }
 
     /// Adds a row beside those that have the same identity or key.
+    ///
+    /// # Panics
+    /// With 2^32 rows, which take 200 GB.
     pub fn insert(&mut self, row: R) {
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = Some(row);

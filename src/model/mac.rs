@@ -17,8 +17,8 @@ impl MacAddr {
     /// The address of these six octets.
     #[must_use]
     pub const fn new(octets: [u8; 6]) -> Self {
-        let [a, b, c, d, e, f] = octets;
-        Self(macaddr::MacAddr6::new(a, b, c, d, e, f))
+        let [o0, o1, o2, o3, o4, o5] = octets;
+        Self(macaddr::MacAddr6::new(o0, o1, o2, o3, o4, o5))
     }
 
     /// The six octets, in the order in which they are written.

@@ -37,7 +37,7 @@ impl<'a> Planner<'a> {
         }
         let before = transaction.len();
         if let Some(desired) = desired.filter(|_| kept.is_none_or(|row| !right(&row))) {
-            if !transaction.can_locate(&[desired.vtep], self.actual, self.in_flight) {
+            if !self.can_locate(&[desired.vtep]) {
                 return Verdict::Wait;
             }
             transaction.serve(Key::Mac(network, mac));

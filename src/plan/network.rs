@@ -45,9 +45,7 @@ impl Planner<'_> {
     fn set_up(&self, intent: &NetworkIntent, vni: Vni, transaction: &mut Transaction) -> Verdict {
         let bindings = self.desired_bindings(intent.id);
         let flood = self.flood_list(intent);
-        if bindings.iter().any(|(port, _)| self.in_flight.ports.contains(port))
-            || !transaction.can_locate(&flood, self.actual, self.in_flight)
-        {
+        if bindings.iter().any(|(port, _)| self.in_flight.ports.contains(port)) || !self.can_locate(&flood) {
             return Verdict::Wait;
         }
         // With nothing but conflicts there is no use for a Logical_Switch.
@@ -92,7 +90,7 @@ impl Planner<'_> {
         transaction: &mut Transaction,
     ) -> Verdict {
         let flood = self.flood_list(intent);
-        if !transaction.can_locate(&flood, self.actual, self.in_flight) {
+        if !self.can_locate(&flood) {
             return Verdict::Wait;
         }
         let before = transaction.len();

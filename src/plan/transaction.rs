@@ -7,7 +7,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{InFlight, Key};
+use super::Key;
 use crate::{
     model::{NetworkId, VlanId},
     vtep::{LocatorRef, LogicalSwitchRef, Operation, Replica},
@@ -124,11 +124,13 @@ impl Transaction {
                 self.tally.updates += 1;
             }
             Operation::DeleteLogicalSwitch { .. } | Operation::DeleteMulticast { .. } | Operation::DeleteMac { .. } => {
-                self.tally.deletes += 1
+                self.tally.deletes += 1;
             }
             // They come and go with the rows that refer to them.
-            Operation::InsertLocator { .. } | Operation::InsertLocatorSet { .. } => {}
-            Operation::ExpectBindings { .. } | Operation::Bind { .. } => {}
+            Operation::InsertLocator { .. }
+            | Operation::InsertLocatorSet { .. }
+            | Operation::ExpectBindings { .. }
+            | Operation::Bind { .. } => {}
         }
         self.operations.push(operation);
         self.owners.push(index(self.keys.len()));
@@ -147,11 +149,6 @@ impl Transaction {
     /// The Logical_Switch of a network that the transaction itself inserts.
     pub(super) fn new_logical_switch(&self, network: NetworkId) -> Option<LogicalSwitchRef> {
         self.logical_switches.get(&network).map(|new| LogicalSwitchRef::New(*new))
-    }
-
-    /// Whether the locators of these VTEPs can be referred to: none is just being inserted by somebody else.
-    pub(super) fn can_locate(&self, ips: &[Ipv4Addr], actual: &Replica, in_flight: &InFlight) -> bool {
-        ips.iter().all(|ip| !in_flight.locators.contains(ip) || actual.locator(*ip).is_some())
     }
 
     /// The locator of a VTEP; inserts it where the switch has none.

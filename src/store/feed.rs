@@ -24,6 +24,8 @@ use crate::model::{Change, ChangeSet, FeedEvent, Revision};
 
 /// Changes in one event of the first load.
 const CHUNK: usize = 4096;
+/// Ports of one query.
+const PAGE: i64 = 4096;
 /// Commits that are read from the table at once.
 const CATCH_UP: i64 = 4;
 /// After a failed read, it is tried again.
@@ -81,24 +83,24 @@ impl Feed {
     }
 
     async fn deliver(&mut self) -> std::result::Result<(), Gone> {
-        let mut sent = self.load_all().await?;
-        self.send(FeedEvent::Loaded(sent)).await?;
+        let mut delivered = self.load_all().await?;
+        self.send(FeedEvent::Loaded(delivered)).await?;
         loop {
-            self.position.store(sent, Ordering::Relaxed);
+            self.position.store(delivered, Ordering::Relaxed);
             match self.commits.recv().await {
-                Ok(set) if set.revision <= sent => {}
-                Ok(set) if set.revision == sent + 1 => {
-                    sent = set.revision;
+                Ok(set) if set.revision <= delivered => {}
+                Ok(set) if set.revision == delivered + 1 => {
+                    delivered = set.revision;
                     self.send(FeedEvent::Changes(Arc::unwrap_or_clone(set))).await?;
                 }
-                Ok(_) | Err(RecvError::Lagged(_)) => sent = self.catch_up(sent).await?,
+                Ok(_) | Err(RecvError::Lagged(_)) => delivered = self.catch_up(delivered).await?,
                 Err(RecvError::Closed) => return Err(Gone),
             }
         }
     }
 
     /// Sends the tables. The answer is where to go on: the revision of the first attempt, because rows that a failed
-    /// attempt has sent may be gone by the next, and the changes since then tell.
+    /// attempt has delivered may be gone by the next, and the changes since then tell.
     async fn load_all(&mut self) -> std::result::Result<Revision, Gone> {
         let mut since = None;
         loop {
@@ -130,7 +132,7 @@ impl Feed {
         self.send_rows(revision, attempt!(view.connections()), Change::ConnectionSet).await?;
         let mut place = 0;
         loop {
-            let (last, ports) = attempt!(view.ports_page(place, CHUNK as i64));
+            let (last, ports) = attempt!(view.ports_page(place, PAGE));
             if ports.is_empty() {
                 break;
             }
@@ -160,11 +162,11 @@ impl Feed {
         }
     }
 
-    /// Sends what the table of changes holds beyond `sent`; answers how far that was.
-    async fn catch_up(&self, mut sent: Revision) -> std::result::Result<Revision, Gone> {
+    /// Sends what the table of changes holds beyond `delivered`; answers how far that was.
+    async fn catch_up(&self, mut delivered: Revision) -> std::result::Result<Revision, Gone> {
         loop {
-            let sets = match self.changes_after(sent).await {
-                Ok(sets) if sets.is_empty() => return Ok(sent),
+            let sets = match self.changes_after(delivered).await {
+                Ok(sets) if sets.is_empty() => return Ok(delivered),
                 Ok(sets) => sets,
                 Err(error) => {
                     tracing::error!(%error, "the store's changes can't be read; trying again");
@@ -173,15 +175,15 @@ impl Feed {
                 }
             };
             for set in sets {
-                sent = set.revision;
+                delivered = set.revision;
                 self.send(FeedEvent::Changes(set)).await?;
-                self.position.store(sent, Ordering::Relaxed);
+                self.position.store(delivered, Ordering::Relaxed);
             }
         }
     }
 
-    async fn changes_after(&self, sent: Revision) -> Result<Vec<ChangeSet>> {
-        Read::snapshot(self.readers.begin().await?).changes_after(sent, CATCH_UP).await
+    async fn changes_after(&self, delivered: Revision) -> Result<Vec<ChangeSet>> {
+        Read::snapshot(self.readers.begin().await?).changes_after(delivered, CATCH_UP).await
     }
 
     async fn send(&self, event: FeedEvent) -> std::result::Result<(), Gone> {

@@ -1,5 +1,7 @@
 //! Opening the file: modes, the lock against a second daemon, migrations, connections.
 
+use std::fmt::Write as _;
+
 use std::{
     borrow::Cow,
     fs::{self, File, OpenOptions, Permissions, TryLockError},
@@ -155,7 +157,9 @@ fn url(path: &Path) -> String {
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
             b'/' | b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => url.push(char::from(*byte)),
-            other => url.push_str(&format!("%{other:02X}")),
+            other => {
+                let _ = write!(url, "%{other:02X}");
+            }
         }
     }
     url

@@ -1,5 +1,7 @@
 //! Ports: the table that may hold a million rows.
 
+use std::fmt::Write as _;
+
 use std::collections::BTreeSet;
 
 use sqlx::any::AnyRow;
@@ -68,7 +70,7 @@ impl Read {
         }
         sql.push_str(" ORDER BY id");
         if filter.limit.is_some() {
-            sql.push_str(&format!(" LIMIT ${}", values.len() + 1));
+            let _ = write!(sql, " LIMIT ${}", values.len() + 1);
         }
         let mut query = assembled(sql);
         for value in values {

@@ -137,8 +137,8 @@ fn assemble(gateways: &[AnyRow], devices: &[AnyRow], interfaces: &[AnyRow]) -> R
         let list = of_device.entry(columns.text()?).or_default();
         let name = columns.text()?;
         let vlan: Option<VlanId> = columns.optional()?;
-        match list.last_mut().filter(|last| last.name == name) {
-            Some(last) => last.vlans.extend(vlan),
+        match list.last_mut().filter(|before| before.name == name) {
+            Some(before) => before.vlans.extend(vlan),
             None => list.push(Interface { name: name.to_owned(), vlans: vlan.into_iter().collect() }),
         }
     }

@@ -110,6 +110,8 @@ impl<'r> Columns<'r> {
         number.map(|number| T::try_from(number).map_err(|_| self.corrupt(number))).transpose()
     }
 
+    // By value: what is corrupt is shown and dropped.
+    #[allow(clippy::needless_pass_by_value)]
     pub(super) fn corrupt(&self, value: impl ToString) -> StoreError {
         StoreError::Corrupt { column: self.table, value: value.to_string() }
     }

@@ -127,9 +127,15 @@ impl Writer {
                     // Nobody listening is fine: a feed starts with the tables.
                     let _ = self.commits.send(Arc::new(set));
                 }
-                batch.into_iter().for_each(|job| job.answer(Ok(())));
+                for job in batch {
+                    job.answer(Ok(()));
+                }
             }
-            Err(error) => batch.into_iter().for_each(|job| job.answer(Err(error.clone()))),
+            Err(error) => {
+                for job in batch {
+                    job.answer(Err(error.clone()));
+                }
+            }
         }
     }
 

@@ -60,6 +60,9 @@ struct Names {
     sets: BTreeMap<u32, Uuid>,
 }
 
+/// The row of a Logical_Switch, and the MACs, multicast rows and bindings that refer to it.
+pub(super) type Hanging = (LogicalSwitch, Vec<(Uuid, Ucast)>, Vec<Uuid>, BTreeSet<(Uuid, u16)>);
+
 type Outcome<T = ()> = Result<T, String>;
 
 fn check(condition: bool, error: impl Into<String>) -> Outcome {
@@ -273,7 +276,7 @@ impl Database {
     }
 
     /// The rows that hang on a Logical_Switch, in a comparable form.
-    pub(super) fn hanging_on(&self, ls: Uuid) -> (LogicalSwitch, Vec<(Uuid, Ucast)>, Vec<Uuid>, BTreeSet<(Uuid, u16)>) {
+    pub(super) fn hanging_on(&self, ls: Uuid) -> Hanging {
         let macs = self.ucast.iter().filter(|(_, row)| row.ls == ls).map(|(uuid, row)| (*uuid, row.clone())).collect();
         let mcast = self.mcast.iter().filter(|(_, row)| row.ls == ls).map(|(uuid, _)| *uuid).collect();
         (self.logical_switches[&ls].clone(), macs, mcast, self.bound_to(ls))

@@ -1,0 +1,149 @@
+//! Rules on a real SQLite file. What clients see of them is tested through the API.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::*;
+use crate::{
+    fleet::Fleet,
+    model::{Change, FeedEvent, Revision, Tombstone},
+    store::Store,
+};
+
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("vtepd-service-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    async fn open(&self) -> (Store, Service) {
+        let store = Store::open(&self.0.join("vtepd.db")).await.unwrap();
+        let service = Service::new(store.clone(), Fleet::detached(), Settings { vni_ranges: vec![1000..=65_535] });
+        (store, service)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn network(name: &str) -> NetworkDraft {
+    NetworkDraft { name: name.into(), tenant_id: None, segment: Segment::Allocate }
+}
+
+fn port(network: &crate::model::Network, last: u8) -> PortDraft {
+    PortDraft {
+        name: String::new(),
+        tenant_id: None,
+        network: network.id.to_string(),
+        mac: Some(crate::model::MacAddr::new([2, 0, 0, 0, 0, last])),
+        fixed_ips: vec![],
+        host: Some("compute-1".into()),
+        allowed_address_pairs: vec![],
+    }
+}
+
+/// Reads the feed to its end of the first load.
+async fn load(store: &Store) -> (Vec<Change>, Vec<Tombstone>, Revision) {
+    let (mut feed, mut changes, mut tombstones) = (store.feed(), vec![], vec![]);
+    loop {
+        match tokio::time::timeout(Duration::from_secs(10), feed.recv()).await.unwrap().unwrap() {
+            FeedEvent::Changes(set) => {
+                changes.extend(set.changes);
+                tombstones.extend(set.tombstones);
+            }
+            FeedEvent::Loaded(revision) => return (changes, tombstones, revision),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_feed_follows_without_gaps_and_a_restart_loads_the_same() {
+    let scratch = Scratch::new();
+    let (store, service) = scratch.open().await;
+    let mut feed = store.feed();
+    let caller = Caller::default();
+    let made = service.create_network(&caller, network("n{\"")).await.unwrap();
+    let writes = (0..20).map(|n| {
+        let (service, draft) = (service.clone(), port(&made, n));
+        tokio::spawn(async move { service.create_port(&Caller::default(), draft).await.unwrap() })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        write.await.unwrap();
+    }
+    let mut ports = BTreeMap::new();
+    let mut last = None;
+    while ports.len() < 20 {
+        match tokio::time::timeout(Duration::from_secs(10), feed.recv()).await.unwrap().unwrap() {
+            FeedEvent::Loaded(revision) => last = Some(revision),
+            FeedEvent::Changes(set) => {
+                if let Some(last) = &mut last {
+                    assert_eq!(set.revision, *last + 1, "a revision is missing");
+                    *last = set.revision;
+                }
+                for change in set.changes {
+                    if let Change::PortSet(port) = change {
+                        ports.insert(port.id, port);
+                    }
+                }
+            }
+        }
+    }
+    store.close().await;
+    drop((store, service));
+    let (store, _service) = scratch.open().await;
+    let (changes, _, _) = load(&store).await;
+    let loaded: BTreeMap<_, _> = changes
+        .into_iter()
+        .filter_map(|change| match change {
+            Change::PortSet(port) => Some((port.id, port)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(loaded, ports);
+}
+
+#[tokio::test]
+async fn a_deleted_port_is_explained_until_every_database_has_confirmed() {
+    let scratch = Scratch::new();
+    let (store, service) = scratch.open().await;
+    store.set_databases(&["tcp:a:6640".into()]).await.unwrap();
+    let made = service.create_network(&Caller::default(), network("n")).await.unwrap();
+    let port = service.create_port(&Caller::default(), port(&made, 7)).await.unwrap();
+    service.delete_port(&port.id.to_string()).await.unwrap();
+    let (_, tombstones, revision) = load(&store).await;
+    assert_eq!(tombstones, [Tombstone::Mac { network: made.id, mac: port.mac }]);
+    store.confirm("tcp:a:6640", revision - 1).await.unwrap();
+    assert_eq!(load(&store).await.1.len(), 1, "the deletion itself isn't confirmed");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_ends_by_itself() {
+    let scratch = Scratch::new();
+    let (store, service) = scratch.open().await;
+    let caller = Caller::default();
+    store.limit_pages(1);
+    let filled = async {
+        for n in 0..10_000 {
+            if service.create_network(&caller, network(&format!("{n}{}", "x".repeat(200)))).await.is_err() {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(filled.await, "the file never got full");
+    assert!(store.health().is_err());
+    assert!(!service.networks().await.unwrap_or_default().iter().any(|network| network.name.is_empty()));
+    store.limit_pages(u32::MAX >> 1);
+    let recovered = tokio::time::timeout(Duration::from_secs(30), async {
+        while service.create_network(&caller, network("after")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+    recovered.await.expect("writes are taken again once there is room");
+    assert!(store.health().is_ok());
+}

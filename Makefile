@@ -2,6 +2,8 @@
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 PREFIX ?= /usr
+# rustup's programs, and the system's (ovsdb-server), wherever we are called from.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/sbin:/usr/sbin:/sbin
 
 .PHONY: help
 help: ## this list

@@ -3,6 +3,7 @@
 # installed here: vtepd wants a newer one than Debian has.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export PATH="$PATH:${HOME:-/root}/.cargo/bin:/usr/sbin:/sbin"
 
 packages=(
     openvswitch-switch openvswitch-vtep openvswitch-common # ovsdb-server, vtep-ctl, the hardware_vtep schema

@@ -2,11 +2,13 @@
 
 use std::{fmt::Write as _, fs, net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
 
+use serde_json::Value;
+
 use super::{
     PATIENCE, eventually,
     process::{Process, Scratch},
     recorder::Recorder,
-    rest::Rest,
+    rest::{self, Rest},
     tor::Tor,
 };
 
@@ -99,6 +101,11 @@ impl Home {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// Takes the last section out again.
+    pub(crate) fn drop_last(&mut self) {
+        self.switches.pop();
+    }
+
     /// Removes the store: a daemon that lost its memory.
     pub(crate) fn forget(&self) {
         for suffix in ["", "-wal", "-shm"] {
@@ -187,6 +194,16 @@ impl Daemon {
         let mut process = self.process.take().expect("the daemon runs");
         process.signal("TERM");
         process.wait(Duration::from_secs(15))
+    }
+
+    /// A JSON-RPC 2.0 call over HTTP on the admin socket; its result.
+    ///
+    /// # Panics
+    /// Where the answer is an error.
+    pub(crate) fn admin(&self, method: &str, params: &Value) -> Value {
+        let answer = rest::json_rpc(&self.home.admin_socket(), method, params).expect("the admin socket answers");
+        assert!(answer.get("error").is_none(), "{method} {params}: {answer}");
+        answer["result"].clone()
     }
 
     /// Writes plumgrid.ini anew and sends SIGHUP.

@@ -4,6 +4,8 @@ use std::{
     fmt::Write as _,
     io::{self, BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
     time::Duration,
 };
 
@@ -236,6 +238,19 @@ impl Kept {
         self.stream.get_mut().write_all(head.as_bytes())?;
         read_answer(&mut self.stream)
     }
+}
+
+/// One JSON-RPC 2.0 call over HTTP on a Unix socket.
+pub(crate) fn json_rpc(socket: &Path, method: &str, params: &Value) -> io::Result<Value> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    Ok(read_answer(&mut BufReader::new(stream))?.json())
 }
 
 fn bad(what: &str) -> io::Error {

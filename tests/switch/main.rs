@@ -3,4 +3,16 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod changes;
+mod drift;
+mod faults;
+mod foreign;
+mod guard;
 mod harness;
+mod idle;
+mod input;
+mod lifecycle;
+mod poison;
+mod scene;
+mod schemas;
+mod usecase;

@@ -64,6 +64,9 @@ impl Process {
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program.as_ref())
             .args(args)
+            // Where the tests themselves run as a service, systemd is not to be told of the daemon's state.
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("JOURNAL_STREAM")
             .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("the log's handle is cloned"))

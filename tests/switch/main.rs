@@ -4,6 +4,7 @@
 mod support;
 
 mod changes;
+mod demo;
 mod drift;
 mod faults;
 mod foreign;

@@ -58,13 +58,11 @@ fn a_port_without_a_tunnel_endpoint_gets_its_row_when_the_endpoint_comes() {
     tor.wait("the fourth machine", |dump| dump.macs().len() == 4 && dump.floods() == [(name.clone(), all.clone())]);
     // The endpoint gets another address: MAC and flood list follow.
     let body = json!({"tunnel_endpoint": {"ip_address": "198.51.100.29"}});
-    let answer = scene.rest.put(&format!("/v2.0/tunnel-endpoints/{endpoint}"), &body);
-    if answer.status == 200 {
-        let all = set(&[COMPUTE_1.1, COMPUTE_2.1, "198.51.100.29"]);
-        tor.wait("the new address", |dump| {
-            dump.floods() == [(name.clone(), all.clone())] && dump.macs().iter().any(|mac| mac.vtep == "198.51.100.29")
-        });
-    }
+    scene.rest.put(&format!("/v2.0/tunnel-endpoints/{endpoint}"), &body).expect(200);
+    let all = set(&[COMPUTE_1.1, COMPUTE_2.1, "198.51.100.29"]);
+    tor.wait("the new address", |dump| {
+        dump.floods() == [(name.clone(), all.clone())] && dump.macs().iter().any(|mac| mac.vtep == "198.51.100.29")
+    });
     scene.rest.delete(&format!("/v2.0/tunnel-endpoints/{endpoint}")).expect(204);
     tor.wait("the endpoint is gone", |dump| scene.is_on(dump));
 }

@@ -1,6 +1,6 @@
 //! Deletions that nothing explains are held until an operator releases them.
 
-use serde_json::json;
+use serde_json::Value;
 
 use super::scene::{COMPUTE_1, Scene, many_ports};
 use crate::support::{PATIENCE, daemon::Home, tor::Tor};
@@ -38,10 +38,10 @@ fn an_empty_store_deletes_nothing_until_released() {
     assert_eq!(rest.switch("t2")["status"], "held");
 
     // Released one by one.
-    scene.daemon.admin("switch_release", &json!(["t1"]));
+    rest.post("/v2/switches/t1/release", &Value::Null).expect(204);
     tors[0].wait("t1 is cleaned up", |dump| *dump == factory[0]);
     assert_eq!(tors[1].dump(), filled[1]);
-    scene.daemon.admin("switch_release", &json!(["t2"]));
+    rest.post("/v2/switches/t2/release", &Value::Null).expect(204);
     tors[1].wait("t2 is cleaned up", |dump| *dump == factory[1]);
     for name in ["t1", "t2"] {
         rest.wait_switch(name, "it is active", |now| now["status"] == "active");

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Two emulated switches, the daemon, and the specification's example, until Ctrl-C.
 #
-# usage: demo.sh [PATH OF vtepd]      (make demo builds it first; default: target/debug/vtepd beside this script's tree)
-# Needs: ovsdb-server and vtep-ctl (Debian: openvswitch-vtep), curl. Everything it makes lies in one directory under
+# usage: demo.sh [PATH OF vtepd]      (default: target/debug/vtepd of this tree, which make demo builds)
+# Needs: ovsdb-server and vtep-ctl (Debian: openvswitch-vtep), curl, jq. Everything it makes lies in one directory under
 # $TMPDIR and listens on free ports of 127.0.0.1; all of it is gone when the script ends, however it ends.
 set -euo pipefail
 
@@ -12,6 +12,9 @@ schema=/usr/share/openvswitch/vtep.ovsschema
 switches=(tor-switch-1 tor-switch-2)
 declare -A tunnel_ip=([tor-switch-1]=192.0.2.1 [tor-switch-2]=192.0.2.2) ovsdb_port=()
 children=()
+# ovsdb-server is a program of the system's; systemd, where it started us, has no business with the demo's daemon.
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+unset NOTIFY_SOCKET JOURNAL_STREAM
 
 # ===== how it looks =====
 
@@ -111,12 +114,12 @@ call() {
     [[ -z $body ]] || printf '           %s%s%s\n' "$dim" "$body" "$plain"
 }
 
-# The last member of this name in $answer.
-member() { sed -E "s/.*\"$1\": ?\"?([^\",}]*).*/\1/" <<<"$answer"; }
+# A value in $answer, by jq's path.
+member() { jq -re "$1" <<<"$answer"; }
 
 is_active() {
     curl -s -H "X-Auth-Token: $token" "http://$api/v2/l2-gateway-connections/$connection/status" |
-        grep -E '^\{"[^[]*"status": ?"active"|\], ?"status": ?"active"' >/dev/null
+        jq -e '.status == "active"' >/dev/null
 }
 
 # ===== what a switch's database holds =====
@@ -154,8 +157,8 @@ show_switch() {
 # ===== the story =====
 
 [[ -x $vtepd ]] || fail "$vtepd isn't there: cargo build makes it"
-for tool in ovsdb-server ovsdb-tool vtep-ctl curl; do
-    command -v "$tool" >/dev/null || fail "$tool isn't installed: apt-get install openvswitch-vtep curl"
+for tool in ovsdb-server ovsdb-tool vtep-ctl curl jq; do
+    command -v "$tool" >/dev/null || fail "$tool isn't installed: apt-get install openvswitch-vtep curl jq"
 done
 
 headline 'Two emulated switches: ovsdb-server with the hardware_vtep schema'
@@ -176,7 +179,7 @@ headline 'Two compute nodes, a network, and three virtual machines'
 call POST /v2.0/tunnel-endpoints '{"tunnel_endpoint": {"host": "compute-1", "ip_address": "198.51.100.11"}}'
 call POST /v2.0/tunnel-endpoints '{"tunnel_endpoint": {"host": "compute-2", "ip_address": "198.51.100.12"}}'
 call POST /v2.0/networks '{"network": {"name": "network1"}}'
-network=$(member id)
+network=$(member .network.id)
 machine() {
     call POST /v2.0/ports "{\"port\": {\"network_id\": \"$network\", \"mac_address\": \"$1\", \"fixed_ips\": [{\"ip_address\": \"$2\"}], \"binding:host_id\": \"$3\"}}"
 }
@@ -187,7 +190,7 @@ machine fa:16:3e:00:00:03 10.0.0.13 compute-2
 headline "The specification's example: a gateway of both switches, connected with network1, VLAN 50"
 call POST /v2/l2-gateways '{"l2_gateway": {"name": "vtep-gateway-1", "devices": [{"device_name": "tor-switch-1", "interfaces": [{"name": "Ethernet40"}]}, {"device_name": "tor-switch-2", "interfaces": [{"name": "Ethernet40"}]}]}}'
 call POST /v2/l2-gateway-connections '{"gateway_id": "vtep-gateway-1", "network_id": "network1", "default_segmentation_id": 50}'
-connection=$(member connection_id)
+connection=$(member .connection_id)
 until_true 'the connection is active' is_active
 
 headline "What the switches' databases hold now"

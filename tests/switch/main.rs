@@ -14,6 +14,7 @@ mod idle;
 mod input;
 mod lifecycle;
 mod poison;
+mod random;
 mod scene;
 mod schemas;
 mod usecase;

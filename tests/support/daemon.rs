@@ -201,9 +201,14 @@ impl Daemon {
     /// # Panics
     /// Where the answer is an error.
     pub(crate) fn admin(&self, method: &str, params: &Value) -> Value {
-        let answer = rest::json_rpc(&self.home.admin_socket(), method, params).expect("the admin socket answers");
+        let answer = self.admin_raw(method, params);
         assert!(answer.get("error").is_none(), "{method} {params}: {answer}");
         answer["result"].clone()
+    }
+
+    /// The same, with the whole answer.
+    pub(crate) fn admin_raw(&self, method: &str, params: &Value) -> Value {
+        rest::json_rpc(&self.home.admin_socket(), method, params).expect("the admin socket answers")
     }
 
     /// Writes plumgrid.ini anew and sends SIGHUP.

@@ -3,6 +3,7 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod admin;
 mod changes;
 mod demo;
 mod drift;

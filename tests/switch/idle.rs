@@ -20,7 +20,7 @@ fn nothing_to_change_sends_no_transaction() {
     scene.rest = scene.daemon.rest();
     scene.rest.wait_status(&scene.connection, "active");
     recorder.cut();
-    recorder.wait("monitor_cond", 3, crate::support::PATIENCE);
+    recorder.wait("monitor", 3, crate::support::PATIENCE);
     scene.rest.wait_status(&scene.connection, "active");
     scene.daemon.reload();
     assert_eq!(fs::read(tor.file()).expect("the database's file"), file, "the server committed something");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::scene::{COMPUTE_1, COMPUTE_2, MACHINES, Scene, macs, set};
-use crate::support::tor::Tor;
+use crate::support::{daemon::Home, tor::Tor};
 
 /// Removes columns as `Table.column`.
 fn without(columns: &[&str], version: &str) -> impl FnOnce(Value) -> Value {
@@ -21,7 +21,9 @@ fn without(columns: &[&str], version: &str) -> impl FnOnce(Value) -> Value {
 
 fn works(tor: &Tor) -> Value {
     let before = tor.dump();
-    let scene = Scene::on(tor);
+    let scene = Scene::begin(Home::new().tor(tor), &[tor.name()]);
+    // All rows are there; that broadcasts reach one compute node only is said on the connection.
+    scene.rest.wait_status(&scene.connection, "degraded");
     let (dump, name) = (tor.dump(), scene.logical_switch());
     let machines: Vec<_> = MACHINES.iter().map(|(mac, ip, (_, vtep))| (*mac, *ip, *vtep)).collect();
     assert_eq!(dump.macs(), macs(&name, &machines));

@@ -49,8 +49,9 @@ use crate::{
 pub use error::{DaemonError, EXIT_CONFIG, EXIT_FAILURE, EXIT_TEMPORARY};
 use signals::{Signal, Signals};
 
-/// How long requests and sessions may take to come to their end; systemd kills after `TimeoutStopSec`, which is more.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// How long the end may take: 10 s for requests (the servers cut them off by themselves), the rest for the sessions and
+/// the store. systemd kills after `TimeoutStopSec`, which is more.
+const DEADLINE: Duration = Duration::from_secs(14);
 
 /// Confirmed revisions that wait for the store.
 const CONFIRMED: usize = 1024;

@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{Read, Write},
     os::unix::net::UnixDatagram,
     path::PathBuf,
     process::{Child, Command, ExitStatus},
-    time::Duration,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
 
 /// Longer than any step takes on a busy machine.
@@ -21,8 +23,10 @@ struct Service {
 
 impl Service {
     fn start(watchdog: Duration) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("vtepd-house-systemd-{}-{}", std::process::id(), watchdog.as_millis()));
+        // Tests run as threads of one process, or each in a process of its own.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("vtepd-house-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).expect("a scratch directory");
         let at = |name: &str| directory.join(name).display().to_string();
         let ini = format!(
@@ -97,6 +101,34 @@ fn systemd_hears_of_readiness_life_reload_and_end() {
     service.signal("TERM");
     service.hear("STOPPING");
     assert_eq!(service.end().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut service = Service::start(Duration::ZERO);
+    service.hear("READY");
+    let log = fs::read_to_string(service.directory.join("log")).expect("the log");
+    let listening = log.lines().find(|line| line.contains("API is listening")).expect("the API's address is logged");
+    let address = listening.split("address=").nth(1).expect("an address").trim();
+    let token = fs::read_to_string(service.directory.join("token")).expect("the token");
+    // A request whose body never comes to its end keeps the API from draining.
+    let mut request = std::net::TcpStream::connect(address).expect("the API listens");
+    let head = format!(
+        "POST /v2/l2-gateways HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {}\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+        token.trim()
+    );
+    request.write_all(head.as_bytes()).expect("it is sent");
+    // "100 Continue" says that the body is waited for.
+    let mut answer = [0; 12];
+    request.read_exact(&mut answer).expect("it is answered");
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    service.signal("TERM");
+    service.hear("STOPPING");
+    assert!(service.daemon.try_wait().expect("it can be asked").is_none(), "it waits for the request");
+    let since = Instant::now();
+    service.signal("INT");
+    assert_eq!(service.end().code(), Some(1));
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
 }
 
 #[test]

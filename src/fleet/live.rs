@@ -77,6 +77,8 @@ pub(super) struct Live<'w> {
     pub(super) draining: BTreeSet<NetworkId>,
     drained_unknown: bool,
     confirmed: Option<Revision>,
+    /// Everything was compared once.
+    audited: bool,
     next_audit: Instant,
     buffer: Vec<u8>,
 }
@@ -137,6 +139,7 @@ impl<'w> Live<'w> {
             draining: BTreeSet::new(),
             drained_unknown: true,
             confirmed: None,
+            audited: false,
             next_audit: after(AUDIT_PERIOD),
             buffer: Vec::new(),
         };
@@ -306,7 +309,8 @@ impl Live<'_> {
         self.guard = Guard::Unknown;
         self.work.held.clear();
         self.drained_unknown = true;
-        if self.worker.revision.is_some() {
+        self.audited = self.worker.revision.is_some();
+        if self.audited {
             let rows = self.replica.mac_total() * 48;
             let audit = off_the_fast_path(rows, || self.planner().audit(None));
             self.work.push_audit(audit);
@@ -317,7 +321,7 @@ impl Live<'_> {
         if self.phase != Phase::Following {
             return;
         }
-        if changed.switches || self.confirmed.is_none() {
+        if changed.switches || !self.audited {
             self.audit();
         }
         self.guard = Guard::Unknown;

@@ -28,6 +28,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) transaction: Transaction,
+    /// It began with an `assert` of the lock.
+    pub(super) asserted: bool,
     pub(super) at: Instant,
 }
 
@@ -174,9 +176,9 @@ impl Work {
 // ===== impl Work: what is under way =====
 
 impl Work {
-    pub(super) fn sent(&mut self, id: u64, transaction: Transaction, now: Instant) {
+    pub(super) fn sent(&mut self, id: u64, transaction: Transaction, asserted: bool, now: Instant) {
         self.in_flight.reserve(&transaction);
-        self.sent.insert(id, Sent { transaction, at: now });
+        self.sent.insert(id, Sent { transaction, asserted, at: now });
     }
 
     /// A transaction was answered: its ports and locators are free, and what waited is looked at again.

@@ -32,11 +32,12 @@ impl Live<'_> {
             }
             let Some(transaction) = self.next_transaction() else { break };
             self.buffer.clear();
-            let lock = (self.lock == Lock::Held).then_some(self.worker.settings.deployment.as_str());
+            let asserted = self.lock == Lock::Held;
+            let lock = asserted.then_some(self.worker.settings.deployment.as_str());
             vtep::encode(lock, &transaction.operations, &mut self.buffer);
             let id =
                 self.connection.request("transact", &self.buffer).map_err(|error| Ended::lost(error.to_string()))?;
-            self.work.sent(id, transaction, Instant::now());
+            self.work.sent(id, transaction, asserted, Instant::now());
         }
         self.rest();
         Ok(())
@@ -135,7 +136,7 @@ impl Live<'_> {
         self.work.release(&sent.transaction);
         let raw =
             result.map_err(|error| Ended::lost(format!("the switch refused a transaction as a whole: {error}")))?;
-        let assert = usize::from(self.lock == Lock::Held);
+        let assert = usize::from(sent.asserted);
         let operations = sent.transaction.operations.len();
         let reply = Reply::read(&mut raw.cursor(), operations + assert)?;
         let Some(failure) = reply.failure() else {
@@ -194,7 +195,8 @@ impl Live<'_> {
             tracing::info!(switch = %self.worker.names(), inserts, updates, deletes, revision = self.worker.revision, "the switch is as desired");
             self.last_plan = Some((std::time::SystemTime::now(), std::mem::take(&mut self.tally)));
         }
-        if self.worker.released && self.guard != Guard::Unknown {
+        // A release is for what was held, not for what may come.
+        if self.worker.released {
             self.worker.released = false;
             self.guard = Guard::Unknown;
         }

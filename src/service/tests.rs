@@ -112,6 +112,9 @@ async fn a_deleted_port_is_explained_until_every_database_has_confirmed() {
     let scratch = Scratch::new();
     let (store, service) = scratch.open().await;
     store.set_databases(&["tcp:a:6640".into()]).await.unwrap();
+    // Without a tunnel endpoint the port has no row on any switch, and nothing to explain.
+    let endpoint = EndpointDraft { host: "compute-1".into(), ip: "192.0.2.1".parse().unwrap() };
+    service.create_endpoint(endpoint).await.unwrap();
     let made = service.create_network(&Caller::default(), network("n")).await.unwrap();
     let port = service.create_port(&Caller::default(), port(&made, 7)).await.unwrap();
     service.delete_port(&port.id.to_string()).await.unwrap();

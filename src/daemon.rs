@@ -56,6 +56,9 @@ const DEADLINE: Duration = Duration::from_secs(14);
 /// Confirmed revisions that wait for the store.
 const CONFIRMED: usize = 1024;
 
+/// Events of the fleet that wait for the journal.
+const EVENTS: usize = 1024;
+
 /// The running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -88,10 +91,12 @@ impl Daemon {
         let (confirm, confirmed) = mpsc::channel(CONFIRMED);
         let switches: Vec<SwitchConfig> = config.switches.values().cloned().collect();
         store.set_databases(&database_names(&switches)).await?;
+        let (events, _reports) = fleet::events(EVENTS);
         let settings = FleetSettings {
             deployment: config.deployment.clone(),
             previous_prefixes: config.previous_prefixes.clone(),
             switches,
+            events,
         };
         let (fleet, supervisor) = Fleet::start(settings, store.feed(), confirm);
 

@@ -12,6 +12,7 @@
 //! One task owns each database: its session, lock, replica and status (architecture rule 1). Nothing mutable is shared
 //! but the mailboxes, in which newer desired states replace older ones: a slow switch costs no memory and no wait.
 
+mod events;
 mod live;
 mod mailbox;
 mod pace;
@@ -25,6 +26,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use events::{Events, Reports, events};
 use supervisor::Supervisor;
 pub use supervisor::address;
 
@@ -63,6 +65,8 @@ pub struct FleetSettings {
     pub previous_prefixes: Vec<String>,
     /// `[switch:NAME]`.
     pub switches: Vec<SwitchConfig>,
+    /// Where plans, drift and sessions are reported.
+    pub events: Events,
 }
 
 impl Fleet {

@@ -1,6 +1,7 @@
 //! The ground floor: the words that every room shares, parsed once at the edge and trusted inside.
 
 pub mod change;
+pub mod event;
 mod ids;
 pub mod indexed;
 mod mac;

@@ -8,6 +8,7 @@
 mod audit;
 mod bindings;
 mod desired;
+mod explain;
 mod macs;
 mod network;
 pub mod ownership;

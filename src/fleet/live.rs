@@ -1,5 +1,6 @@
 //! One session with a switch: identify, read everything, then keep it right.
 
+mod report;
 mod send;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -12,6 +13,8 @@ use super::{
     work::Work,
     worker::{Changed, Query, Stopped, Worker, after, merge},
 };
+use report::Report;
+
 use crate::{
     config::LockPolicy,
     model::{NetworkId, Revision, status::SessionState},
@@ -81,6 +84,7 @@ pub(super) struct Live<'w> {
     audited: bool,
     next_audit: Instant,
     buffer: Vec<u8>,
+    report: Report,
 }
 
 type Step<T = ()> = Result<T, Ended>;
@@ -142,6 +146,7 @@ impl<'w> Live<'w> {
             audited: false,
             next_audit: after(AUDIT_PERIOD),
             buffer: Vec::new(),
+            report: Report::default(),
         };
         let setup = after(SETUP_TIMEOUT);
         loop {
@@ -169,6 +174,7 @@ impl<'w> Live<'w> {
                 () = sleep_until(deadline) => live.timer(),
             };
             if let Err(ended) = step.and_then(|()| live.pump()) {
+                live.report_plan(live.tally, false);
                 return Ok(ended);
             }
         }

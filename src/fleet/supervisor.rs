@@ -222,6 +222,7 @@ impl Supervisor {
                 sections: sections.clone(),
                 deployment: self.settings.deployment.clone(),
                 previous_prefixes: self.settings.previous_prefixes.clone(),
+                events: self.settings.events.clone(),
             },
             mailbox.clone(),
             asked,

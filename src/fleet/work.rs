@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    model::{MacAddr, NetworkId},
+    model::{MacAddr, NetworkId, event::PlannedRow},
     plan::{Audit, InFlight, Key, Transaction},
 };
 
@@ -28,6 +28,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) transaction: Transaction,
+    /// Its rows in words, as far as they are reported.
+    pub(super) rows: Vec<PlannedRow>,
     /// It began with an `assert` of the lock.
     pub(super) asserted: bool,
     pub(super) at: Instant,
@@ -176,9 +178,9 @@ impl Work {
 // ===== impl Work: what is under way =====
 
 impl Work {
-    pub(super) fn sent(&mut self, id: u64, transaction: Transaction, asserted: bool, now: Instant) {
-        self.in_flight.reserve(&transaction);
-        self.sent.insert(id, Sent { transaction, asserted, at: now });
+    pub(super) fn sent(&mut self, id: u64, sent: Sent) {
+        self.in_flight.reserve(&sent.transaction);
+        self.sent.insert(id, sent);
     }
 
     /// A transaction was answered: its ports and locators are free, and what waited is looked at again.

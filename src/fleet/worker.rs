@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    events::Events,
     live,
     mailbox::{Mailbox, News},
     status,
@@ -19,6 +20,7 @@ use crate::{
     config::SwitchConfig,
     model::{
         NetworkId, Revision,
+        event::FleetEvent,
         status::{SessionState, SwitchStatus},
     },
     ovsdb::{Address, Connection, Limits, dial, session::Backoff},
@@ -44,6 +46,7 @@ pub(super) struct Settings {
     pub(super) sections: Vec<SwitchConfig>,
     pub(super) deployment: String,
     pub(super) previous_prefixes: Vec<String>,
+    pub(super) events: Events,
 }
 
 /// See the module.
@@ -69,6 +72,8 @@ pub(super) struct Session {
     /// Why it isn't up.
     pub(super) reason: String,
     pub(super) peer: String,
+    /// What was last reported: the session is up.
+    reported: Option<bool>,
 }
 
 /// The supervisor is gone: the worker ends.
@@ -110,6 +115,7 @@ impl Worker {
                 since: SystemTime::now(),
                 reason: String::new(),
                 peer: String::new(),
+                reported: None,
             },
             released: false,
         }
@@ -155,6 +161,17 @@ impl Worker {
         if self.session.state != state {
             self.session.since = SystemTime::now();
         }
+        // Up or not: what lies between two attempts is nobody's news.
+        let up = match state {
+            SessionState::Up => Some(true),
+            SessionState::Backoff | SessionState::Refused => Some(false),
+            SessionState::Connecting | SessionState::Identifying | SessionState::Syncing => None,
+        };
+        if up.is_some() && self.session.reported != up {
+            self.session.reported = up;
+            let (switches, reason) = (self.section_names(), reason.clone());
+            self.settings.events.send(FleetEvent::Session { switches, state, reason });
+        }
         self.session.state = state;
         self.session.reason = reason;
     }
@@ -177,7 +194,11 @@ impl Worker {
 
     /// The sections' names, for the log.
     pub(super) fn names(&self) -> String {
-        self.settings.sections.iter().map(|section| section.name.as_str()).collect::<Vec<_>>().join(",")
+        self.section_names().join(",")
+    }
+
+    pub(super) fn section_names(&self) -> Vec<String> {
+        self.settings.sections.iter().map(|section| section.name.clone()).collect()
     }
 }
 

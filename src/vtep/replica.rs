@@ -224,6 +224,32 @@ impl Replica {
             && members.iter().all(|index| proper(index).is_some_and(|ip| ips.binary_search(&ip).is_ok()))
     }
 
+    /// The VTEP of a locator; `None`: it is gone, or no IPv4 address.
+    #[must_use]
+    pub fn vtep(&self, index: LocatorIndex) -> Option<Ipv4Addr> {
+        self.locators.get(index)?.ip
+    }
+
+    /// The VTEP of the locator with this `_uuid`.
+    #[must_use]
+    pub fn vtep_of(&self, uuid: Uuid) -> Option<Ipv4Addr> {
+        self.vtep(*self.locators.index.get(&uuid)?)
+    }
+
+    /// The VTEPs of a locator set, sorted.
+    #[must_use]
+    pub fn members(&self, set: Uuid) -> Vec<Ipv4Addr> {
+        let mut ips: Vec<_> = self.sets.get(&set).into_iter().flatten().filter_map(|index| self.vtep(*index)).collect();
+        ips.sort_unstable();
+        ips
+    }
+
+    /// A row of Mcast_Macs_Remote.
+    #[must_use]
+    pub fn multicast_row(&self, uuid: Uuid) -> Option<Multicast> {
+        self.multicasts.get(&uuid).copied()
+    }
+
     fn refs(&self, index: LogicalSwitchIndex) -> Option<&Refs> {
         self.refs.get(index as usize)
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
-use super::{Ended, Live, Lock, PAUSE, Pace, Phase, Step, Work, off_the_fast_path};
+use super::{Ended, Live, Lock, PAUSE, Pace, Phase, Step, off_the_fast_path};
 use crate::{
+    fleet::work::Sent,
     ovsdb::{Raw, RpcError, transact::Reply},
     plan::{Guard, Key, Planner, Tally, Transaction, Verdict},
     vtep,
@@ -37,7 +38,8 @@ impl Live<'_> {
             vtep::encode(lock, &transaction.operations, &mut self.buffer);
             let id =
                 self.connection.request("transact", &self.buffer).map_err(|error| Ended::lost(error.to_string()))?;
-            self.work.sent(id, transaction, asserted, Instant::now());
+            let rows = self.words(&transaction);
+            self.work.sent(id, Sent { transaction, rows, asserted, at: Instant::now() });
         }
         self.rest();
         Ok(())
@@ -88,26 +90,21 @@ impl Live<'_> {
 
     fn verdict(&mut self, key: Key, transaction: &mut Transaction) -> Verdict {
         let mut trial = Transaction::default();
-        let worker = &*self.worker;
-        let planner = |work: &'_ Work, guard, transaction: &mut Transaction| {
-            Planner {
-                desired: &worker.desired,
-                actual: &self.replica,
-                policy: &self.policy,
-                in_flight: &work.in_flight,
-                quarantined: &|key: &Key| work.is_quarantined(key),
-                guard,
-            }
-            .add(key, transaction)
-        };
-        if self.work.has_drifted(&key) && planner(&self.work, self.guard, &mut trial) == Verdict::Added {
-            tracing::debug!(switch = %worker.names(), ?key, "a row was changed by somebody else; putting it back");
-            if !self.work.may_repair(key, Instant::now()) {
-                tracing::warn!(switch = %worker.names(), ?key, "somebody else keeps changing a row; leaving it alone for a while");
+        if self.work.has_drifted(&key) && self.plan(key, &mut trial) == Verdict::Added {
+            tracing::debug!(switch = %self.worker.names(), ?key, "a row was changed by somebody else; putting it back");
+            let repaired = self.work.may_repair(key, Instant::now());
+            self.note_drift(key, trial, repaired);
+            if !repaired {
+                tracing::warn!(switch = %self.worker.names(), ?key, "somebody else keeps changing a row; leaving it alone for a while");
                 return Verdict::Quarantined;
             }
         }
-        planner(&self.work, self.guard, transaction)
+        self.plan(key, transaction)
+    }
+
+    fn plan(&self, key: Key, transaction: &mut Transaction) -> Verdict {
+        let quarantined = |key: &Key| self.work.is_quarantined(key);
+        Planner { quarantined: &quarantined, ..self.planner() }.add(key, transaction)
     }
 
     /// Counts the deletions that nothing explains, and decides whether they may go.
@@ -142,6 +139,7 @@ impl Live<'_> {
         let Some(failure) = reply.failure() else {
             self.pace.answered(operations, now.duration_since(sent.at));
             self.tally += sent.transaction.tally;
+            self.applied(sent.rows, &sent.transaction.keys);
             for key in sent.transaction.keys {
                 // RFC 7047 lets the update come after the reply; until it does, the row isn't written once more.
                 match self.verdict(key, &mut Transaction::default()) {
@@ -193,7 +191,9 @@ impl Live<'_> {
         if self.tally != Tally::default() {
             let Tally { inserts, updates, deletes } = self.tally;
             tracing::info!(switch = %self.worker.names(), inserts, updates, deletes, revision = self.worker.revision, "the switch is as desired");
-            self.last_plan = Some((std::time::SystemTime::now(), std::mem::take(&mut self.tally)));
+            let tally = std::mem::take(&mut self.tally);
+            self.last_plan = Some((std::time::SystemTime::now(), tally));
+            self.report_plan(tally, true);
         }
         // A release is for what was held, not for what may come.
         if self.worker.released {

@@ -1,0 +1,83 @@
+//! A world of its own for each test: the test runs itself again inside new network, mount and process namespaces.
+//!
+//! Names of namespaces, interfaces and addresses can then be the same in every lab, however many run side by side; and
+//! the kernel takes all of it away when the test ends, however it ends: namespaces, interfaces, tunnels, processes.
+
+use std::{
+    env,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+};
+
+/// Set inside.
+const MARK: &str = "VTEPD_LAB_INSIDE";
+
+/// What every lab is made of; whoever is refused one of these can't have a lab.
+const NEEDS: &str = "
+    set -e
+    for tool in ip bridge ethtool tcpdump ping arping ovs-vswitchd ovs-vsctl ovs-ofctl vtep-ctl; do
+        command -v $tool >/dev/null || { echo \"$tool is not installed: packaging/deps.sh\"; exit 1; }
+    done
+    mount -t tmpfs lab /run
+    ip netns add a
+    ip link add v0 type veth peer name v1 netns a
+    ip link add b0 type bridge
+    ip link add x0 type vxlan id 1 dstport 4789
+    test -c /dev/net/tun || { echo 'no /dev/net/tun'; exit 1; }
+";
+
+/// Runs `body` in namespaces of its own. Where the machine has none to give the test is skipped, and says so; in CI
+/// that is a failure.
+pub(crate) fn inside(body: impl FnOnce()) {
+    if env::var_os(MARK).is_some() {
+        prepare();
+        return body();
+    }
+    if let Err(why) = possible() {
+        let why = format!("the lab needs network namespaces, and this machine gives none: {why}");
+        assert!(env::var_os("CI").is_none(), "{why}");
+        eprintln!("SKIPPED: {why}");
+        return;
+    }
+    let thread = thread::current();
+    let name = thread.name().expect("libtest names a test's thread after it");
+    let exe = env::current_exe().expect("the test knows itself");
+    let mut again = unshare();
+    again.arg(exe).args(["--exact", name, "--nocapture", "--include-ignored"]).env(MARK, "1");
+    // On a file system that goes with the lab, and where no other lab is; to be looked at afterwards, on a real one.
+    let kept = env::temp_dir().join(format!("vtepd-lab-{}", std::process::id()));
+    let keep = env::var_os("VTEPD_TEST_KEEP").is_some();
+    if keep {
+        std::fs::create_dir_all(&kept).expect("a directory to keep");
+    }
+    again.env("TMPDIR", if keep { kept.as_path() } else { Path::new("/run") });
+    let status = again.status().expect("setpriv and unshare (util-linux) are installed");
+    assert!(status.success(), "inside the lab: {status}");
+}
+
+/// Ends with whoever started it; what runs inside ends with it.
+fn unshare() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", "unshare"]);
+    if !nix::unistd::Uid::effective().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]);
+    command
+}
+
+fn possible() -> Result<(), String> {
+    let tried = unshare().args(["sh", "-c", NEEDS]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    if tried.status.success() {
+        return Ok(());
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    Err(format!("{} {} ({})", text(&tried.stdout), text(&tried.stderr), tried.status))
+}
+
+/// `ip netns` keeps its names under /run: ours are nobody else's.
+fn prepare() {
+    let done = Command::new("sh").args(["-c", "mount -t tmpfs lab /run && ip link set lo up"]).status();
+    assert!(done.expect("sh runs").success(), "the lab's own /run");
+}

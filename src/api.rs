@@ -18,6 +18,7 @@ mod named;
 mod neutron;
 mod problem;
 mod root;
+mod tls;
 mod trace;
 mod v2;
 
@@ -32,10 +33,16 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::{TokenError, load_or_create_token};
+pub use auth::{KeystoneError, TokenError, load_or_create_token};
 pub use health::Readiness;
+pub use tls::{Tls, TlsError};
 
-use self::{auth::Gate, body::BodyLimits, listener::ConnectionLimits, problem::Problem};
+use self::{
+    auth::{Gate, Keystone},
+    body::BodyLimits,
+    listener::ConnectionLimits,
+    problem::Problem,
+};
 use crate::{
     config::{ApiConfig, Auth},
     service::Service,
@@ -63,6 +70,12 @@ pub enum ApiError {
     /// The admin token can't be had.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Keystone's `cafile` can't be used.
+    #[error(transparent)]
+    Keystone(#[from] KeystoneError),
+    /// The certificate or its key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// What every call needs.
@@ -78,6 +91,7 @@ struct App {
 pub struct Server {
     listener: TcpListener,
     router: Router,
+    tls: Option<Tls>,
     monitoring: Option<(TcpListener, Router)>,
     limits: ConnectionLimits,
     address: SocketAddr,
@@ -89,11 +103,13 @@ impl Server {
     /// # Errors
     /// [`ApiError`].
     pub fn bind(config: &ApiConfig, service: Service, ready: Readiness) -> Result<Self, ApiError> {
-        let gate = match config.auth {
+        let gate = match &config.auth {
             Auth::None if config.listen.ip().is_loopback() => Gate::Open,
             Auth::None => return Err(ApiError::Exposed(config.listen)),
             Auth::Token => Gate::Token(load_or_create_token(&config.token_file)?),
+            Auth::Keystone(keystone) => Gate::Keystone(Keystone::new(keystone, &config.admin_roles)?.into()),
         };
+        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let listener = listen("listen", config.listen)?;
         let address = listener.local_addr().map_err(|source| ApiError::Listen {
             key: "listen",
@@ -108,7 +124,13 @@ impl Server {
                 (router(app, None), Some((listen("monitoring_listen", apart)?, monitoring)))
             }
         };
-        Ok(Self { listener, router, monitoring, limits: ConnectionLimits::default(), address })
+        Ok(Self { listener, router, tls, monitoring, limits: ConnectionLimits::default(), address })
+    }
+
+    /// The certificate, to renew it while the API serves; `None`: plain HTTP.
+    #[must_use]
+    pub fn tls(&self) -> Option<Tls> {
+        self.tls.clone()
     }
 
     /// The address that the API listens on (its port where the configuration says 0).
@@ -125,10 +147,12 @@ impl Server {
 
     /// Serves until `shutdown`, then until the requests under way are answered, at most 10 s.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let api = listener::serve(self.listener, self.router, self.limits.clone(), shutdown.clone());
+        let api = listener::serve(self.listener, self.tls, self.router, self.limits.clone(), shutdown.clone());
         let monitoring = async {
             if let Some((listener, router)) = self.monitoring {
-                listener::serve(listener, router, ConnectionLimits { connections: 64, ..self.limits }, shutdown).await;
+                // Without TLS: it is for probes of this machine or its own network, and tells no secrets.
+                listener::serve(listener, None, router, ConnectionLimits { connections: 64, ..self.limits }, shutdown)
+                    .await;
             }
         };
         tokio::join!(api, monitoring);
@@ -181,4 +205,4 @@ async fn no_method(method: Method, uri: Uri) -> Problem {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

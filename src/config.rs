@@ -10,6 +10,7 @@ mod environment;
 mod error;
 pub mod ini;
 mod layers;
+mod openstack;
 mod read;
 mod secret_file;
 mod section;
@@ -24,6 +25,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::Read,
+    mem,
     net::SocketAddr,
     ops::RangeInclusive,
     os::unix::fs::PermissionsExt,
@@ -35,6 +37,7 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
+pub use openstack::KeystoneConfig;
 
 /// Where the daemon looks without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/vtepd/plumgrid.ini";
@@ -112,7 +115,14 @@ impl Config {
             ("[database] connection", self.database != new.database),
             ("[api] listen", self.api.listen != new.api.listen),
             ("[api] monitoring_listen", self.api.monitoring_listen != new.api.monitoring_listen),
-            ("[api] auth", self.api.auth != new.api.auth),
+            ("[api] auth", mem::discriminant(&self.api.auth) != mem::discriminant(&new.api.auth)),
+            (
+                "[keystone_authtoken]",
+                matches!((&self.api.auth, &new.api.auth), (Auth::Keystone(old), Auth::Keystone(new)) if old != new),
+            ),
+            ("[api] admin_roles", self.api.admin_roles != new.api.admin_roles),
+            // With TLS on both sides the files are read again.
+            ("[api] tls_certificate", self.api.tls.is_some() != new.api.tls.is_some()),
             ("[api] token_file", self.api.token_file != new.api.token_file),
             ("[admin] socket", self.admin.socket != new.admin.socket),
             ("[admin] group", self.admin.group != new.admin.group),
@@ -151,13 +161,28 @@ pub struct ApiConfig {
     pub auth: Auth,
     /// The admin token's file, generated at the first start.
     pub token_file: PathBuf,
+    /// With Keystone: who has one of these roles is an admin.
+    pub admin_roles: Vec<String>,
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
+}
+
+/// `tls_certificate` and `tls_private_key` of `[api]`. Read at the start and with each reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those between it and its root (PEM).
+    pub certificate: PathBuf,
+    /// Its key (PEM).
+    pub private_key: PathBuf,
 }
 
 /// `auth` of `[api]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
     /// One secret from a file, as `X-Auth-Token`.
     Token,
+    /// Tokens of Keystone.
+    Keystone(KeystoneConfig),
     /// Everybody: refused unless the address is loopback.
     None,
 }

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin,
-    api::{self, Readiness},
+    api::{self, Readiness, Tls},
     config::{Config, SwitchConfig},
     fleet::{self, Fleet, FleetSettings},
     service::{Service, Settings},
@@ -69,6 +69,8 @@ pub struct Daemon {
     signals: Signals,
     store: Store,
     fleet: Fleet,
+    /// The API's certificate, where it has one.
+    tls: Option<Tls>,
     shutdown: CancellationToken,
     /// The listeners; each task answers its name when it ends.
     servers: JoinSet<&'static str>,
@@ -110,6 +112,7 @@ impl Daemon {
         }
         tracing::info!(path = %operators.path().display(), "the admin socket is open");
 
+        let tls = rest.tls();
         let mut workers = JoinSet::new();
         workers.spawn(named("supervisor", supervisor));
         workers.spawn(named("record of confirmations", confirm::record(store.clone(), confirmed)));
@@ -117,7 +120,7 @@ impl Daemon {
         let mut servers = JoinSet::new();
         servers.spawn(named("API", rest.serve(shutdown.clone())));
         servers.spawn(named("admin socket", operators.serve(shutdown.clone())));
-        Ok(Self { path, config, log, signals, store, fleet, shutdown, servers, workers })
+        Ok(Self { path, config, log, signals, store, fleet, tls, shutdown, servers, workers })
     }
 
     /// Runs until a signal asks for the end, or a part of the daemon fails; then drains.
@@ -199,6 +202,7 @@ impl Daemon {
         if let Err(error) = self.log.reload(&new.log.directives) {
             tracing::error!(%error, "the old log levels stay in force");
         }
+        self.renew_certificate(&new).await;
         let changes = Changes::between(&self.config, &new);
         if !changes.is_empty() {
             let switches: Vec<SwitchConfig> = new.switches.values().cloned().collect();
@@ -217,6 +221,17 @@ impl Daemon {
         );
         self.config.switches = new.switches;
         self.config.log = new.log;
+    }
+
+    /// Reads the API's certificate again, whether its path changed or what is there.
+    async fn renew_certificate(&mut self, new: &Config) {
+        let (Some(tls), Some(files)) = (self.tls.clone(), new.api.tls.clone()) else { return };
+        let renewed = tokio::task::spawn_blocking(move || tls.reload(&files)).await;
+        match renewed {
+            Ok(Ok(())) => self.config.api.tls.clone_from(&new.api.tls),
+            Ok(Err(error)) => tracing::error!(%error, "the old certificate stays in force"),
+            Err(error) => tracing::error!(%error, "the certificate can't be read; the old one stays in force"),
+        }
     }
 }
 

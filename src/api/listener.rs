@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1.1 with a bound on everything that a client can make us wait for or hold.
 //!
 //! ```text
-//! accept loop ── a place among `connections` ──▶ one task a connection ── each request ──▶ Router
+//! accept loop ── a place among `connections` ──▶ one task a connection ── (TLS) ── each request ──▶ Router
 //!      ▲                                              │
 //!      └────────────── place is free again ◀──────────┘
 //! ```
@@ -13,6 +13,7 @@ use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -20,6 +21,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use super::tls::Tls;
 
 /// Pause after an `accept` that failed: file descriptors are out, and trying on at once would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -29,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct ConnectionLimits {
     /// Connections at a time; further ones wait in the kernel's backlog, which is bounded too.
     pub(super) connections: usize,
-    /// Longest wait for the whole head of a request, the silence before it included.
+    /// Longest wait for the whole head of a request, the silence before it included; likewise for the TLS handshake.
     pub(super) head: Duration,
     /// Longest time in which a client takes nothing of an answer (TCP_USER_TIMEOUT).
     pub(super) stalled: Duration,
@@ -52,9 +55,14 @@ impl Default for ConnectionLimits {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
+/// On requests that came through TLS.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Encrypted;
+
 /// Serves until `shutdown`; then takes no further connection, and lets requests finish for [`ConnectionLimits::drain`].
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     limits: ConnectionLimits,
     shutdown: CancellationToken,
@@ -73,7 +81,7 @@ pub(super) async fn serve(
             Some((place, accepted)) = next => match accepted {
                 Ok((stream, peer)) => {
                     let connection = Connection { peer, place, limits: limits.clone(), shutdown: shutdown.clone() };
-                    connections.spawn(connection.serve(stream, router.clone()));
+                    connections.spawn(connection.serve(stream, tls.clone(), router.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the API can't accept a connection");
@@ -101,15 +109,29 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, router: Router) {
-        let Self { peer, place: _place, limits, shutdown } = self;
-        if let Err(error) = prepare(&stream, &limits) {
+    async fn serve(self, stream: TcpStream, tls: Option<Tls>, router: Router) {
+        let peer = self.peer;
+        if let Err(error) = prepare(&stream, &self.limits) {
             tracing::debug!(%peer, %error, "a connection broke before its first request");
             return;
         }
+        let Some(tls) = tls else { return self.requests(stream, false, router).await };
+        let handshake = timeout(self.limits.head, tls.accept(stream));
+        match self.shutdown.clone().run_until_cancelled(handshake).await {
+            Some(Ok(Ok(stream))) => self.requests(stream, true, router).await,
+            Some(Ok(Err(error))) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+            Some(Err(_)) | None => tracing::debug!(%peer, "a TLS handshake was cut off"),
+        }
+    }
+
+    async fn requests(self, stream: impl AsyncRead + AsyncWrite + Unpin, encrypted: bool, router: Router) {
+        let Self { peer, place: _place, limits, shutdown } = self;
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
+            if encrypted {
+                request.extensions_mut().insert(Encrypted);
+            }
             router.clone().oneshot(request)
         });
         let connection = http1::Builder::new()

@@ -25,6 +25,8 @@ pub(crate) struct Problem {
     retry_after: Option<u16>,
     /// The connection can't be used any further: the rest of the body was not read.
     close: bool,
+    /// `WWW-Authenticate` of a 401; `None`: the admin token is asked for.
+    challenge: Option<HeaderValue>,
 }
 
 impl Problem {
@@ -34,7 +36,7 @@ impl Problem {
             message.truncate(message.floor_char_boundary(MAX_MESSAGE));
             message.push('…');
         }
-        Self { status, kind, message, retry_after: None, close: false }
+        Self { status, kind, message, retry_after: None, close: false, challenge: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -43,6 +45,11 @@ impl Problem {
 
     pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", message)
+    }
+
+    /// A caller who is known, and may not do this.
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "PolicyNotAuthorized", message)
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
@@ -63,6 +70,12 @@ impl Problem {
     /// Closes the connection after the answer.
     pub(crate) fn closing(mut self) -> Self {
         self.close = true;
+        self
+    }
+
+    /// Says with a 401 where a token is to be had.
+    pub(crate) fn challenging(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(challenge);
         self
     }
 }
@@ -106,7 +119,8 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("X-Auth-Token realm=\"vtepd\""));
+            let admin_token = || HeaderValue::from_static("X-Auth-Token realm=\"vtepd\"");
+            headers.insert(header::WWW_AUTHENTICATE, self.challenge.unwrap_or_else(admin_token));
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

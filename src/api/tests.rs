@@ -1,7 +1,8 @@
 mod auth;
 mod calls;
-mod harness;
+pub(crate) mod harness;
 mod malformed;
 mod neutron;
 mod socket;
 mod specification;
+mod tls;

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    AdminConfig, ApiConfig, Auth, Config, LogConfig, SwitchConfig,
+    AdminConfig, ApiConfig, Auth, Config, KeystoneConfig, LogConfig, SwitchConfig, TlsFiles,
     error::{ConfigError, Place, Problem},
     ini::SectionName,
     layers::Layers,
+    openstack,
     section::{Section, nearest},
     switch::{self, Defaults},
     value,
@@ -28,6 +29,14 @@ const SINGLE: [&str; 10] = [
 const LISTEN: &str = "listen";
 /// The sections with a name: `[switch:tor-switch-1]`.
 const NAMED: [&str; 2] = ["switch", "gateway"];
+
+/// `auth` of `[api]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Token,
+    Keystone,
+    None,
+}
 
 /// What is gathered while the sections are read.
 pub(super) struct Reader<'a> {
@@ -121,22 +130,18 @@ impl<'a> Reader<'a> {
         let listen =
             section.get("listen", value::socket_address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9797)));
         let monitoring_listen = section.get("monitoring_listen", value::socket_address);
-        let words = &[("token", Some(Auth::Token)), ("none", Some(Auth::None)), ("keystone", None)];
-        let auth = section.get("auth", value::word(words));
+        let words = &[("token", Word::Token), ("none", Word::None), ("keystone", Word::Keystone)];
+        let auth = section.get("auth", value::word(words)).unwrap_or(Word::Token);
         let token_file =
             section.get("token_file", value::path).unwrap_or_else(|| PathBuf::from("/var/lib/vtepd/token"));
-        section.not_built("tls_certificate", value::path, None);
-        section.not_built("tls_private_key", value::path, None);
+        let tls = tls(&mut section);
         section.not_built("host_token_file", value::path, None);
-        if let Some(roles) = section.list("admin_roles", value::text)
-            && roles != ["admin"]
-        {
-            section.refuse("admin_roles", Problem::NotBuilt { what: "[api] admin_roles".to_owned() });
+        let admin_roles = section.list("admin_roles", value::text).unwrap_or_else(|| vec!["admin".to_owned()]);
+        if admin_roles.is_empty() {
+            section
+                .refuse_value("admin_roles", "the list is empty: nobody could call; name at least one role".to_owned());
         }
-        if auth == Some(None) {
-            section.refuse("auth", Problem::NotBuilt { what: "[api] auth = keystone".to_owned() });
-        }
-        if auth == Some(Some(Auth::None)) && !listen.ip().is_loopback() {
+        if auth == Word::None && !listen.ip().is_loopback() {
             let why =
                 format!("none lets everybody in, and {listen} is not loopback: listen on 127.0.0.1, or use token");
             section.refuse_value("auth", why);
@@ -146,7 +151,26 @@ impl<'a> Reader<'a> {
                 .refuse_value("monitoring_listen", "is the same as listen: remove it, or use another port".to_owned());
         }
         section.close();
-        ApiConfig { listen, monitoring_listen, auth: auth.flatten().unwrap_or(Auth::Token), token_file }
+        let keystone = self.keystone(auth == Word::Keystone);
+        let auth = match (auth, keystone) {
+            (Word::Keystone, Some(keystone)) => Auth::Keystone(keystone),
+            (Word::None, _) => Auth::None,
+            // Without all that Keystone needs there are errors, and nothing is served.
+            (Word::Token | Word::Keystone, _) => Auth::Token,
+        };
+        ApiConfig { listen, monitoring_listen, auth, token_file, admin_roles, tls }
+    }
+
+    fn keystone(&mut self, needed: bool) -> Option<KeystoneConfig> {
+        let mut section = self.open("keystone_authtoken");
+        let keystone = openstack::keystone(&mut section, needed);
+        let password = section.place_of("password").cloned();
+        section.close();
+        self.note_secret(password.as_ref());
+        if keystone.is_some() && !needed {
+            self.notices.push("[keystone_authtoken] has no effect without auth = keystone in [api]".to_owned());
+        }
+        keystone
     }
 
     fn admin(&mut self) -> AdminConfig {
@@ -248,16 +272,6 @@ impl<'a> Reader<'a> {
         section.not_built("ptcp", value::socket_address, None);
         section.not_built("pssl", value::socket_address, None);
         section.close();
-
-        let mut section = self.open("keystone_authtoken");
-        for key in ["auth_url", "username", "project_name", "user_domain_name", "project_domain_name"] {
-            section.not_built(key, value::text, None);
-        }
-        section.not_built("password", value::text, None);
-        section.not_built("cafile", value::path, None);
-        let password = section.place_of("password").cloned();
-        section.close();
-        self.note_secret(password.as_ref());
     }
 
     /// The original file's section: its keys belong to a director that does not exist here.
@@ -272,6 +286,21 @@ impl<'a> Reader<'a> {
         }
         self.notices.push(format!("[plumgriddirector] is accepted and ignored ({} keys)", settings.len()));
     }
+}
+
+/// Both files, or none.
+fn tls(section: &mut Section<'_>) -> Option<TlsFiles> {
+    let certificate = section.get("tls_certificate", value::path);
+    let private_key = section.get("tls_private_key", value::path);
+    for (key, other, why) in [
+        ("tls_certificate", "tls_private_key", "the key of tls_certificate, a PEM file, is in another file"),
+        ("tls_private_key", "tls_certificate", "the certificate of tls_private_key, a PEM file, is in another file"),
+    ] {
+        if section.has(key) && !section.has(other) {
+            section.missing(other, why);
+        }
+    }
+    Some(TlsFiles { certificate: certificate?, private_key: private_key? })
 }
 
 /// The keys that `[relay]` sets for all gateways and `[gateway:NAME]` for one.

@@ -107,11 +107,7 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
     for (text, key) in [
         ("[database]\nconnection = postgresql://u:geheim@db/vtepd", "connection"),
         ("[database]\nconnection = mysql+pymysql://u:geheim@db/vtepd", "connection"),
-        ("[api]\nauth = keystone", "auth = keystone"),
-        ("[api]\ntls_certificate = /a", "[api] tls_certificate"),
-        ("[api]\ntls_private_key = /a", "[api] tls_private_key"),
         ("[api]\nhost_token_file = /a", "[api] host_token_file"),
-        ("[api]\nadmin_roles = admin, operator", "[api] admin_roles"),
         ("[cluster]\nname = a", "[cluster] name"),
         ("[cluster]\nlease_ttl = 4s", "[cluster] lease_ttl"),
         ("[source]\ndriver = neutron-db", "[source] driver"),
@@ -120,7 +116,6 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
         ("[relay]\nactive_active = single-active", "[relay] active_active"),
         ("[gateway:g]\nfailover_unreachable = yes", "[gateway:g] failover_unreachable"),
         ("[listen]\nptcp = 0.0.0.0:6640", "[listen] ptcp"),
-        ("[keystone_authtoken]\nauth_url = http://keystone:5000", "[keystone_authtoken] auth_url"),
         ("[l2gateway]\ntransport = ssl", "transport = ssl"),
         ("[l2gateway]\nmode = observe", "[l2gateway] mode"),
         ("[l2gateway]\nservice_nodes = 192.0.2.1, 192.0.2.2", "[l2gateway] service_nodes"),
@@ -143,6 +138,48 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
                     failover_unreachable = no\n[l2gateway]\nmode = enforce\nbfd = false\nservice_nodes =\n";
     assert_eq!(parse(defaults).unwrap(), parse("").unwrap());
     assert_eq!(errors("[cluster]\nheartbeat = soon\n").len(), 1);
+}
+
+const KEYSTONE: &str = "[keystone_authtoken]\nauth_url = https://keystone.example/identity/v3/\nusername = vtepd\n\
+                        password = geheim\nproject_name = service\n";
+
+#[test]
+fn keystone_needs_an_account() {
+    let config = parse(&format!("[api]\nauth = keystone\nadmin_roles = admin, operator\n{KEYSTONE}")).unwrap();
+    let Auth::Keystone(keystone) = &config.api.auth else { panic!("{:?}", config.api) };
+    assert_eq!(keystone.auth_url, "https://keystone.example/identity");
+    assert_eq!((keystone.user_domain_name.as_str(), keystone.project_domain_name.as_str()), ("Default", "Default"));
+    assert_eq!((keystone.password.expose_secret(), &keystone.cafile), ("geheim", &None));
+    assert_eq!(config.api.admin_roles, ["admin", "operator"]);
+    assert!(!format!("{config:?}").contains("geheim"));
+
+    let found = errors("[api]\nauth = keystone\n[keystone_authtoken]\nusername = vtepd\n");
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[0].starts_with("plumgrid.ini:3: [keystone_authtoken] needs 'auth_url': "), "{found:?}");
+    for (url, complaint) in [
+        ("keystone:5000", "is not Keystone's address"),
+        ("ftp://keystone", "is not Keystone's address"),
+        ("http://u:geheim@keystone:5000", "holds an account"),
+        ("http://keystone:5000/v2.0", "leave the version out"),
+    ] {
+        let found = errors(&KEYSTONE.replace("https://keystone.example/identity/v3/", url));
+        assert!(found.len() == 1 && found[0].contains(complaint) && !found[0].contains("geheim"), "{found:?}");
+    }
+    assert_eq!(parse(KEYSTONE).unwrap().notices.len(), 1, "it says that it has no effect");
+    assert!(errors("[api]\nadmin_roles =\n")[0].contains("nobody could call"));
+}
+
+#[test]
+fn tls_needs_both_files() {
+    let tls = parse("[api]\ntls_certificate = /c.pem\ntls_private_key = /k.pem\n").unwrap().api.tls;
+    assert_eq!(tls, Some(TlsFiles { certificate: "/c.pem".into(), private_key: "/k.pem".into() }));
+    for (text, missing) in [
+        ("[api]\ntls_certificate = /c.pem\n", "[api] needs 'tls_private_key'"),
+        ("[api]\ntls_private_key = /k.pem\n", "[api] needs 'tls_certificate'"),
+    ] {
+        let found = errors(text);
+        assert!(found.len() == 1 && found[0].contains(missing), "{found:?}");
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ async fn run(bodies: BodyLimits, limits: ConnectionLimits) -> Running {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(listener::serve(listener, router, limits, shutdown.clone()));
+    let task = tokio::spawn(listener::serve(listener, None, router, limits, shutdown.clone()));
     Running { address, shutdown, task, _scratch: scratch }
 }
 
@@ -197,6 +197,8 @@ async fn monitoring_has_a_listener_of_its_own() {
         monitoring_listen: Some(loopback),
         auth: Auth::Token,
         token_file: scratch.path().join("token"),
+        admin_roles: Vec::new(),
+        tls: None,
     };
     let bound = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
     let (api, monitoring) = (bound.local_addr(), bound.monitoring_addr().unwrap());
@@ -226,6 +228,8 @@ async fn without_authentication_only_loopback_is_served() {
         monitoring_listen: None,
         auth: Auth::None,
         token_file: scratch.path().join("token"),
+        admin_roles: Vec::new(),
+        tls: None,
     };
     let refused = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new));
     assert!(matches!(refused, Err(ApiError::Exposed(_))), "{refused:?}");

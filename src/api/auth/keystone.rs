@@ -1,0 +1,160 @@
+//! Tokens of Keystone: validated once in a while, remembered for a few seconds.
+//!
+//! ```text
+//! X-Auth-Token ─▶ digest ─▶ verdicts (bounded in number and time) ─▶ admin? ─▶ Caller | 401 | 403
+//!                              │ unknown: one call, however many wait for it
+//!                              ▼
+//!                           client ─▶ GET /v3/auth/tokens ─▶ Keystone | 503
+//! ```
+//!
+//! What can't be validated is refused: a Keystone that is away, or that refuses our own account, opens no door.
+
+mod client;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use axum::http::HeaderValue;
+use moka::{Expiry, future::Cache};
+use ring::digest::{SHA256, digest};
+
+pub use client::ClientError;
+use client::{Client, Token};
+
+use crate::{api::problem::Problem, config::KeystoneConfig, service::Caller};
+
+/// How long a verdict holds at most. A revoked token, or a role that was taken away, still counts for so long.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// Verdicts that are remembered.
+const VERDICTS: u64 = 10_000;
+/// Longest token, in bytes: Keystone's have about 250 (Fernet) or 1000 (JWS).
+const LONGEST: usize = 4096;
+
+/// A token's SHA-256: the cache holds no tokens.
+type Digest = [u8; 32];
+
+/// The gate of `auth = keystone`.
+#[derive(Debug)]
+pub(crate) struct Keystone {
+    client: Client,
+    admin_roles: Vec<String>,
+    verdicts: Cache<Digest, Arc<Verdict>>,
+    challenge: HeaderValue,
+    /// Why validation fails, once it was logged.
+    complaint: Mutex<Option<String>>,
+}
+
+/// What Keystone said of a token.
+#[derive(Debug)]
+enum Verdict {
+    /// Unknown, expired or revoked.
+    Invalid,
+    /// Whose it is.
+    Valid { caller: Caller, admin: bool, expires: SystemTime },
+}
+
+impl Keystone {
+    /// Ready to validate; Keystone is not asked anything yet.
+    ///
+    /// # Errors
+    /// [`ClientError`] where `cafile` can't be used.
+    pub(crate) fn new(config: &KeystoneConfig, admin_roles: &[String]) -> Result<Self, ClientError> {
+        Self::remembering(config, admin_roles, REMEMBERED)
+    }
+
+    /// As [`Keystone::new`], with another life of a verdict.
+    pub(crate) fn remembering(
+        config: &KeystoneConfig,
+        admin_roles: &[String],
+        remembered: Duration,
+    ) -> Result<Self, ClientError> {
+        let challenge = format!("Keystone uri=\"{}/v3\"", config.auth_url);
+        Ok(Self {
+            client: Client::new(config)?,
+            admin_roles: admin_roles.to_vec(),
+            verdicts: Cache::builder().max_capacity(VERDICTS).expire_after(Life(remembered)).build(),
+            // A URL is ASCII.
+            challenge: HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Keystone")),
+            complaint: Mutex::new(None),
+        })
+    }
+
+    /// `WWW-Authenticate`: where tokens are to be had.
+    pub(super) fn challenge(&self) -> HeaderValue {
+        self.challenge.clone()
+    }
+
+    /// Whose token this is, if it is an admin's.
+    pub(super) async fn check(&self, token: &HeaderValue) -> Result<Caller, Problem> {
+        let invalid =
+            || Problem::unauthorized("the token in X-Auth-Token is unknown, expired or revoked: get a new one");
+        if token.is_empty() || token.len() > LONGEST || !token.as_bytes().iter().all(u8::is_ascii_graphic) {
+            return Err(invalid());
+        }
+        let validate = async { self.client.validate(token).await.map(|token| Arc::new(self.judge(token))) };
+        let verdict = self.verdicts.try_get_with(sha256(token.as_bytes()), validate).await;
+        self.note(verdict.as_ref().err());
+        match verdict.as_deref() {
+            Err(_) => Err(Problem::unavailable(
+                "the token can't be validated: Keystone gives vtepd no answer; vtepd's log says why",
+            )),
+            Ok(Verdict::Valid { caller, admin, expires }) if *expires > SystemTime::now() => {
+                if *admin {
+                    return Ok(caller.clone());
+                }
+                let roles = self.admin_roles.join(", ");
+                Err(Problem::forbidden(format!("this API is for admins: the token's user needs a role of: {roles}")))
+            }
+            Ok(_) => Err(invalid()),
+        }
+    }
+
+    fn judge(&self, token: Option<Token>) -> Verdict {
+        let Some(token) = token else { return Verdict::Invalid };
+        // Keystone compares the names of roles without regard to case, too.
+        let is_admin = |role: &String| self.admin_roles.iter().any(|admin| admin.eq_ignore_ascii_case(role));
+        Verdict::Valid {
+            admin: token.roles.iter().any(is_admin),
+            caller: Caller { project_id: token.project_id },
+            expires: token.expires,
+        }
+    }
+
+    /// Logs a failure once, and its end.
+    fn note(&self, error: Option<&Arc<ClientError>>) {
+        let now = error.map(ToString::to_string);
+        let mut logged = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
+        if *logged == now {
+            return;
+        }
+        if let Some(error) = &now {
+            tracing::error!(%error, "tokens can't be validated: calls are answered 503");
+        } else {
+            tracing::info!("tokens can be validated again");
+        }
+        *logged = now;
+    }
+}
+
+fn sha256(token: &[u8]) -> Digest {
+    let mut sum = Digest::default();
+    sum.copy_from_slice(digest(&SHA256, token).as_ref());
+    sum
+}
+
+/// A verdict's life: never longer than the token's.
+struct Life(Duration);
+
+impl Expiry<Digest, Arc<Verdict>> for Life {
+    fn expire_after_create(&self, _: &Digest, verdict: &Arc<Verdict>, _: Instant) -> Option<Duration> {
+        Some(match **verdict {
+            Verdict::Invalid => self.0,
+            Verdict::Valid { expires, .. } => self.0.min(expires.duration_since(SystemTime::now()).unwrap_or_default()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

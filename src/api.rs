@@ -11,8 +11,8 @@
 mod answer;
 mod auth;
 mod body;
-mod filter;
 mod health;
+mod list;
 mod listener;
 mod named;
 mod neutron;

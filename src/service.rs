@@ -17,7 +17,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 
 use serde::Serialize;
 
-pub use crate::store::PortFilter;
+pub use crate::store::{Cell, Column, Condition, PortColumn, Selection};
 pub use drafts::{
     AddressPairDraft, Caller, ConnectionDraft, DeviceDraft, Dialect, EndpointDraft, GatewayDraft, GatewayUpdate,
     InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment,

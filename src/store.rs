@@ -18,6 +18,7 @@ mod feed;
 mod open;
 mod ports;
 mod read;
+mod select;
 mod sql;
 mod tombstones;
 mod write;
@@ -30,8 +31,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
-pub use ports::PortFilter;
+pub use ports::PortColumn;
 pub use read::{Read, VlanClash};
+pub use select::{Cell, Column, Condition, Selection};
 pub use write::Write;
 pub use writer::Writing;
 

@@ -26,7 +26,9 @@ pub(super) const PAGE: usize = 1000;
 pub(super) type Answer = Result<Response, Problem>;
 
 /// Appends a row's JSON to the buffer.
-pub(super) type Write<T> = fn(&mut Vec<u8>, &T) -> serde_json::Result<()>;
+pub(super) trait Write<T>: Fn(&mut Vec<u8>, &T) -> serde_json::Result<()> + Send + 'static {}
+
+impl<T, F: Fn(&mut Vec<u8>, &T) -> serde_json::Result<()> + Send + 'static> Write<T> for F {}
 
 /// An object, bare.
 pub(super) fn bare(status: StatusCode, value: &impl Serialize) -> Answer {
@@ -46,6 +48,18 @@ pub(super) fn wrapped(status: StatusCode, name: &str, value: &impl Serialize) ->
     }
 
     bare(status, &Wrapped(name, value))
+}
+
+/// An object under its name, which is one of ours and needs no escapes, as `write` appends it.
+pub(super) fn text(
+    status: StatusCode,
+    name: &str,
+    write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+) -> Answer {
+    let mut text = format!("{{\"{name}\":").into_bytes();
+    write(&mut text).map_err(|error| unwritable(&error))?;
+    text.push(b'}');
+    Ok(respond(status, Body::from(text)))
 }
 
 /// Nothing but a status: 204.
@@ -76,28 +90,31 @@ pub(super) async fn list<T: Send + 'static>(
     status: StatusCode,
     name: &'static str,
     rows: Vec<T>,
-    write: Write<T>,
+    write: impl Write<T>,
 ) -> Answer {
-    pages(status, name, rows.into_iter(), write).await
+    pages(status, name, rows.into_iter(), write, String::new()).await
 }
 
 /// A list that comes page by page. One that fits in a page is sent with its length; a longer one is written as fast as
-/// the client takes it, and cut off where its source fails.
+/// the client takes it, and cut off where its source fails. `tail` holds the members that follow the list, each with the
+/// comma before it.
 pub(super) async fn pages<S: Source>(
     status: StatusCode,
     name: &'static str,
     mut source: S,
-    write: Write<S::Row>,
+    write: impl Write<S::Row>,
+    tail: String,
 ) -> Answer {
+    let end = format!("]{tail}}}");
     let mut text = format!("{{{}:[", json!(name)).into_bytes();
     let Some(first) = source.next().await? else {
-        text.extend_from_slice(b"]}");
+        text.extend_from_slice(end.as_bytes());
         return Ok(respond(status, Body::from(text)));
     };
-    append(&mut text, &first, write, true).map_err(|error| unwritable(&error))?;
+    append(&mut text, &first, &write, true).map_err(|error| unwritable(&error))?;
     drop(first);
     let Some(second) = source.next().await? else {
-        text.extend_from_slice(b"]}");
+        text.extend_from_slice(end.as_bytes());
         return Ok(respond(status, Body::from(text)));
     };
 
@@ -106,13 +123,13 @@ pub(super) async fn pages<S: Source>(
     tokio::spawn(async move {
         let mut page = Ok(Some(second));
         while let Ok(Some(rows)) = page {
-            page = match append(&mut text, &rows, write, false) {
+            page = match append(&mut text, &rows, &write, false) {
                 Ok(()) if parts.send(Ok(std::mem::take(&mut text).into())).await.is_err() => return,
                 Ok(()) => source.next().await,
                 Err(error) => Err(unwritable(&error)),
             };
         }
-        let end = page.map(|_| Bytes::from_static(b"]}")).map_err(|problem| {
+        let end = page.map(|_| Bytes::from(end)).map_err(|problem| {
             tracing::warn!(list = name, ?problem, "a list was cut off");
             CutOff
         });
@@ -122,7 +139,7 @@ pub(super) async fn pages<S: Source>(
     Ok(respond(status, Body::new(Parts(body))))
 }
 
-fn append<T>(text: &mut Vec<u8>, rows: &[T], write: Write<T>, first: bool) -> serde_json::Result<()> {
+fn append<T>(text: &mut Vec<u8>, rows: &[T], write: &impl Write<T>, first: bool) -> serde_json::Result<()> {
     for (i, row) in rows.iter().enumerate() {
         if i > 0 || !first {
             text.push(b',');

@@ -1,10 +1,14 @@
-//! `/v2.0`: Neutron's dialect. Networks, ports and tunnel endpoints; paths take UUIDs alone.
+//! `/v2.0`: Neutron's dialect, with networking-l2gw's gateways and connections. Paths take UUIDs alone.
 
 mod bulk;
+mod connections;
 mod endpoints;
+mod extensions;
+mod gateways;
 mod networks;
 mod port_view;
 mod ports;
+mod segmentation;
 
 use axum::{Router, routing::get};
 use serde::de::IgnoredAny;
@@ -19,6 +23,12 @@ type Ignored = Option<IgnoredAny>;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/v2.0/extensions", get(extensions::list))
+        .route("/v2.0/extensions/{alias}", get(extensions::show))
+        .route("/v2.0/l2-gateways", get(gateways::list).post(gateways::create))
+        .route("/v2.0/l2-gateways/{id}", get(gateways::show).put(gateways::update).delete(gateways::delete))
+        .route("/v2.0/l2-gateway-connections", get(connections::list).post(connections::create))
+        .route("/v2.0/l2-gateway-connections/{id}", get(connections::show).delete(connections::delete))
         .route("/v2.0/networks", get(networks::list).post(networks::create))
         .route("/v2.0/networks/{id}", get(networks::show).put(networks::update).delete(networks::delete))
         .route("/v2.0/ports", get(ports::list).post(ports::create))

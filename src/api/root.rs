@@ -1,8 +1,8 @@
 //! `GET /`: which versions of the API there are, without a token.
 
 use axum::{
-    Extension, Router,
-    http::{HeaderMap, header, uri::Authority},
+    Router,
+    http::{header, request::Parts, uri::Authority},
     response::IntoResponse,
     routing::get,
 };
@@ -14,12 +14,16 @@ pub(super) fn router() -> Router {
     Router::new().route("/", get(versions))
 }
 
-async fn versions(encrypted: Option<Extension<Encrypted>>, headers: HeaderMap) -> impl IntoResponse {
-    let scheme = if encrypted.is_some() { "https" } else { "http" };
-    // Clients go on at the address that they came by.
-    let host = headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let base = host.map_or_else(String::new, |host| format!("{scheme}://{host}"));
+async fn versions(parts: Parts) -> impl IntoResponse {
+    let base = base(&parts);
     let version = |id: &str, path: &str, status: &str| json!({"id": id, "status": status, "links": [{"rel": "self", "href": format!("{base}{path}")}]});
     let document = json!({"versions": [version("v2.0", "/v2.0/", "CURRENT"), version("v2", "/v2/", "SUPPORTED")]});
     ([(header::CONTENT_TYPE, "application/json")], document.to_string())
+}
+
+/// Where links lead: clients go on at the address that they came by.
+pub(super) fn base(parts: &Parts) -> String {
+    let scheme = if parts.extensions.get::<Encrypted>().is_some() { "https" } else { "http" };
+    let host = parts.headers.get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    host.map_or_else(String::new, |host| format!("{scheme}://{host}"))
 }

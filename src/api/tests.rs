@@ -1,6 +1,8 @@
 mod auth;
 mod calls;
 pub(crate) mod harness;
+mod l2gw;
+mod lists;
 mod malformed;
 mod neutron;
 mod socket;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{AddressPair, FixedIp, MacAddr, NetworkId, Port, PortId, Tombstone},
-    store::{PortFilter, Read, StoreError, Write},
+    store::{PortColumn, Read, Selection, StoreError, Write},
 };
 
 /// Rounds of drawing random MACs until none is taken; with a million ports on one network each round leaves a sixteenth.
@@ -35,9 +35,9 @@ impl Service {
         self.store.write(move |write| Box::pin(insert(write, drafts))).await
     }
 
-    /// The ports that match, in the order of their ids.
-    pub async fn ports(&self, filter: PortFilter) -> Result<Vec<Port>> {
-        Ok(self.store.snapshot().await?.ports(&filter).await?)
+    /// The ports of a selection.
+    pub async fn ports(&self, selection: &Selection<PortColumn>) -> Result<Vec<Port>> {
+        Ok(self.store.snapshot().await?.ports(selection).await?)
     }
 
     /// One port by UUID.
@@ -283,8 +283,7 @@ async fn explain(write: &mut Write, mut gone: BTreeSet<(NetworkId, MacAddr)>) ->
     let kept: BTreeMap<_, _> =
         write.macs_taken(&gone).await?.into_iter().map(|(port, network, mac)| ((network, mac), port)).collect();
     if !kept.is_empty() {
-        let ids = Some(kept.values().copied().collect());
-        let ports = write.ports(&PortFilter { ids, ..PortFilter::default() }).await?;
+        let ports = write.ports_among(&kept.values().copied().collect()).await?;
         for alive in live_macs(write, &ports.iter().collect::<Vec<_>>()).await? {
             gone.remove(&alive);
         }

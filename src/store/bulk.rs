@@ -81,6 +81,11 @@ pub(super) const ADD_DATABASES: &str = "
     SELECT value, 0 FROM json_each($1)
     WHERE value NOT IN (SELECT name FROM switch_progress)";
 
+/// Whether a column has one of the values of the placeholder's JSON array.
+pub(super) fn among(column: &str, place: usize) -> String {
+    format!("{column} IN (SELECT value FROM json_each(${place}))")
+}
+
 /// The JSON text of rows.
 pub(super) fn json<T: Serialize + ?Sized>(rows: &T) -> Result<String> {
     // Ids, numbers and strings always have a JSON form; the error is passed on all the same.

@@ -1,90 +1,101 @@
 //! Ports: the table that may hold a million rows.
 
-use std::fmt::Write as _;
-
 use std::collections::BTreeSet;
 
 use sqlx::any::AnyRow;
 
 use super::{
-    Read, Write, bulk,
+    Cell, Column, Read, Selection, Write, bulk,
     codec::{PortRow, mac_number, read_ips, read_mac, read_pairs, write_ips, write_pairs},
-    sql::{Columns, Result, assembled, query},
+    sql::{Columns, Result, query},
 };
 use crate::model::{Change, MacAddr, NetworkId, Port, PortId};
 
-/// Which ports to list: those that match every member that isn't `None`, in the order of their ids. A list matches
-/// where any of its entries does; an empty list matches nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PortFilter {
-    /// By identity.
-    pub ids: Option<Vec<PortId>>,
-    /// By network.
-    pub networks: Option<Vec<NetworkId>>,
-    /// By MAC.
-    pub macs: Option<Vec<MacAddr>>,
-    /// By compute node; the empty name matches unbound ports.
-    pub hosts: Option<Vec<String>>,
-    /// Only ports whose id comes after this one.
-    pub after: Option<PortId>,
-    /// At most so many.
-    pub limit: Option<u32>,
+/// What ports are narrowed and sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortColumn {
+    /// Identity.
+    Id,
+    /// Name.
+    Name,
+    /// Project.
+    Tenant,
+    /// Network.
+    Network,
+    /// MAC, see [`PortColumn::mac`].
+    Mac,
+    /// Compute node; the empty name is that of unbound ports.
+    Host,
+    /// `BOUND` or `UNBOUND`.
+    Binding,
+}
+
+impl PortColumn {
+    /// The text of [`PortColumn::Binding`] of ports that have a compute node.
+    pub const BOUND: &str = "BOUND";
+    /// Its text of those that have none.
+    pub const UNBOUND: &str = "UNBOUND";
+    /// The column of addresses, for [`super::Condition::Contains`].
+    pub const FIXED_IPS: &str = "fixed_ips";
+
+    /// A MAC as the table holds it.
+    pub fn mac(mac: MacAddr) -> Cell {
+        Cell::Number(mac_number(mac))
+    }
+}
+
+impl Column for PortColumn {
+    type Row = Port;
+
+    const ID: Self = Self::Id;
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Name => "name",
+            Self::Tenant => "tenant_id",
+            Self::Network => "network_id",
+            Self::Mac => "mac",
+            Self::Host => "host",
+            Self::Binding => "CASE WHEN host IS NULL THEN 'UNBOUND' ELSE 'BOUND' END",
+        }
+    }
+
+    fn null(self) -> Option<Cell> {
+        (self == Self::Host).then(|| Cell::Text(String::new()))
+    }
+
+    fn cell(self, port: &Port) -> Cell {
+        match self {
+            Self::Id => Cell::Text(port.id.to_string()),
+            Self::Name => Cell::Text(port.name.clone()),
+            Self::Tenant => Cell::Text(port.tenant_id.clone()),
+            Self::Network => Cell::Text(port.network_id.to_string()),
+            Self::Mac => Self::mac(port.mac),
+            Self::Host => Cell::Text(port.host.clone().unwrap_or_default()),
+            Self::Binding if port.host.is_some() => Cell::Text(Self::BOUND.to_owned()),
+            Self::Binding => Cell::Text(Self::UNBOUND.to_owned()),
+        }
+    }
 }
 
 const COLUMNS: &str = "id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs";
 
 impl Read {
-    /// The ports that match.
-    pub async fn ports(&mut self, filter: &PortFilter) -> Result<Vec<Port>> {
-        let mut conditions = Vec::new();
-        let mut values = Vec::new();
-        let mut among = |column: &str, json: String| {
-            values.push(json);
-            let place = values.len();
-            conditions.push(format!("{column} IN (SELECT value FROM json_each(${place}))"));
-        };
-        if let Some(ids) = &filter.ids {
-            among("id", bulk::json(ids)?);
-        }
-        if let Some(networks) = &filter.networks {
-            among("network_id", bulk::json(networks)?);
-        }
-        if let Some(macs) = &filter.macs {
-            among("mac", bulk::json(&macs.iter().map(|mac| mac_number(*mac)).collect::<Vec<_>>())?);
-        }
-        if let Some(hosts) = &filter.hosts {
-            let unbound = hosts.iter().any(String::is_empty);
-            among("host", bulk::json(hosts)?);
-            if unbound && let Some(bound) = conditions.pop() {
-                conditions.push(format!("(host IS NULL OR {bound})"));
-            }
-        }
-        if let Some(after) = filter.after {
-            values.push(after.to_string());
-            conditions.push(format!("id > ${}", values.len()));
-        }
-        let mut sql = format!("SELECT {COLUMNS} FROM ports");
-        if !conditions.is_empty() {
-            sql.push_str(" WHERE ");
-            sql.push_str(&conditions.join(" AND "));
-        }
-        sql.push_str(" ORDER BY id");
-        if filter.limit.is_some() {
-            let _ = write!(sql, " LIMIT ${}", values.len() + 1);
-        }
-        let mut query = assembled(sql);
-        for value in values {
-            query = query.bind(value);
-        }
-        if let Some(limit) = filter.limit {
-            query = query.bind(i64::from(limit));
-        }
-        self.all(query).await?.iter().map(port).collect()
+    /// The ports of a selection.
+    pub async fn ports(&mut self, selection: &Selection<PortColumn>) -> Result<Vec<Port>> {
+        self.all(selection.query(COLUMNS, "ports")?).await?.iter().map(port).collect()
+    }
+
+    /// The ports with these ids that exist, in the order of their ids.
+    pub async fn ports_among(&mut self, ids: &BTreeSet<PortId>) -> Result<Vec<Port>> {
+        let ids = ids.iter().map(|id| Cell::Text(id.to_string())).collect();
+        self.ports(&Selection::among(PortColumn::Id, ids)).await
     }
 
     /// One port.
     pub async fn port(&mut self, id: PortId) -> Result<Option<Port>> {
-        Ok(self.ports(&PortFilter { ids: Some(vec![id]), ..PortFilter::default() }).await?.pop())
+        Ok(self.ports_among(&BTreeSet::from([id])).await?.pop())
     }
 
     /// How many ports a network has.

@@ -11,11 +11,12 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        filter::{Filter, Filtered, is_id},
+        list::{self, Fields, ListQuery, Resource},
         named::Named,
+        problem::Problem,
     },
     model::{EndpointId, TunnelEndpoint},
-    service::{EndpointDraft, view::Object},
+    service::{EndpointDraft, ServiceError, view::Object},
 };
 
 #[derive(Debug, Deserialize)]
@@ -51,60 +52,60 @@ impl From<NewEndpoint> for EndpointDraft {
 }
 
 #[derive(Debug, Serialize)]
-struct EndpointView<'a> {
+pub(super) struct EndpointView<'a> {
     id: EndpointId,
     host: &'a str,
     ip_address: Ipv4Addr,
 }
 
-impl<'a> From<&'a TunnelEndpoint> for EndpointView<'a> {
-    fn from(endpoint: &'a TunnelEndpoint) -> Self {
-        Self { id: endpoint.id, host: &endpoint.host, ip_address: endpoint.ip }
+/// Tunnel endpoints.
+pub(super) enum Endpoints {}
+
+impl Resource for Endpoints {
+    const ONE: &'static str = "tunnel_endpoint";
+    const MANY: &'static str = "tunnel_endpoints";
+    const SORTABLE: &'static [&'static str] = &["id", "host", "ip_address"];
+
+    type Row = TunnelEndpoint;
+    type View<'a> = EndpointView<'a>;
+
+    fn id(endpoint: &TunnelEndpoint) -> String {
+        endpoint.id.to_string()
+    }
+
+    fn view(endpoint: &TunnelEndpoint) -> EndpointView<'_> {
+        EndpointView { id: endpoint.id, host: &endpoint.host, ip_address: endpoint.ip }
+    }
+
+    fn missing(id: String) -> Problem {
+        ServiceError::EndpointNotFound(id).into()
     }
 }
 
-impl Filtered for TunnelEndpoint {
-    fn has(&self, attribute: &str, value: &str) -> bool {
-        match attribute {
-            "id" => is_id(value, self.id.0),
-            "host" => self.host == value,
-            "ip_address" => value.parse() == Ok(self.ip),
-            _ => false,
-        }
-    }
+pub(super) async fn list(State(app): State<App>, query: ListQuery) -> Answer {
+    list::of::<Endpoints>(query, app.service.endpoints().await?).await
 }
 
-fn write(text: &mut Vec<u8>, endpoint: &TunnelEndpoint) -> serde_json::Result<()> {
-    serde_json::to_writer(text, &EndpointView::from(endpoint))
-}
-
-pub(super) async fn list(State(app): State<App>, filter: Filter) -> Answer {
-    let endpoints = filter.keep(app.service.endpoints().await?);
-    answer::list(StatusCode::OK, "tunnel_endpoints", endpoints, write).await
-}
-
-pub(super) async fn show(State(app): State<App>, Named(id): Named) -> Answer {
-    let endpoint = app.service.endpoint(DIALECT, &id).await?;
-    answer::wrapped(StatusCode::OK, "tunnel_endpoint", &EndpointView::from(&endpoint))
+pub(super) async fn show(State(app): State<App>, Named(id): Named, fields: Fields) -> Answer {
+    list::one::<Endpoints>(&fields, &app.service.endpoint(DIALECT, &id).await?)
 }
 
 pub(super) async fn create(State(app): State<App>, Json(body): Json<Creation>) -> Answer {
-    let bulk = Bulk::of((body.tunnel_endpoint, "tunnel_endpoint"), (body.tunnel_endpoints, "tunnel_endpoints"))?;
-    match bulk {
+    match Bulk::of((body.tunnel_endpoint, Endpoints::ONE), (body.tunnel_endpoints, Endpoints::MANY))? {
         Bulk::One(new) => {
             let endpoint = app.service.create_endpoint(new.into()).await?;
-            answer::wrapped(StatusCode::CREATED, "tunnel_endpoint", &EndpointView::from(&endpoint))
+            list::whole::<Endpoints>(StatusCode::CREATED, &endpoint)
         }
         Bulk::Many(new) => {
             let endpoints = app.service.create_endpoints(new.into_iter().map(Into::into).collect()).await?;
-            answer::list(StatusCode::CREATED, "tunnel_endpoints", endpoints, write).await
+            list::created::<Endpoints>(endpoints).await
         }
     }
 }
 
 pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {
     let endpoint = app.service.update_endpoint(DIALECT, &id, body.tunnel_endpoint.0.ip_address).await?;
-    answer::wrapped(StatusCode::OK, "tunnel_endpoint", &EndpointView::from(&endpoint))
+    list::whole::<Endpoints>(StatusCode::OK, &endpoint)
 }
 
 pub(super) async fn delete(State(app): State<App>, Named(id): Named) -> Answer {

@@ -13,12 +13,13 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        filter::{Filter, Filtered, is_bool, is_id},
+        list::{self, Fields, ListQuery, Resource},
         named::Named,
+        problem::Problem,
     },
     model::{Network, NetworkId, Vni},
     service::{
-        Caller, NetworkDraft, NetworkUpdate, Segment,
+        Caller, NetworkDraft, NetworkUpdate, Segment, ServiceError,
         view::{BadBody, Object},
     },
 };
@@ -133,7 +134,7 @@ impl NewNetwork {
 // ===== answers =====
 
 #[derive(Debug, Serialize)]
-struct NetworkView<'a> {
+pub(super) struct NetworkView<'a> {
     id: NetworkId,
     name: &'a str,
     tenant_id: &'a str,
@@ -162,9 +163,23 @@ fn network_type(network: &Network) -> &'static str {
     if network.vni.is_some() { "vxlan" } else { "local" }
 }
 
-impl<'a> From<&'a Network> for NetworkView<'a> {
-    fn from(network: &'a Network) -> Self {
-        Self {
+/// Networks.
+pub(super) enum Networks {}
+
+impl Resource for Networks {
+    const ONE: &'static str = "network";
+    const MANY: &'static str = "networks";
+    const SORTABLE: &'static [&'static str] = &["id", "name", "tenant_id", "project_id", "provider:segmentation_id"];
+
+    type Row = Network;
+    type View<'a> = NetworkView<'a>;
+
+    fn id(network: &Network) -> String {
+        network.id.to_string()
+    }
+
+    fn view(network: &Network) -> NetworkView<'_> {
+        NetworkView {
             id: network.id,
             name: &network.name,
             tenant_id: &network.tenant_id,
@@ -185,40 +200,20 @@ impl<'a> From<&'a Network> for NetworkView<'a> {
             tags: [],
         }
     }
-}
 
-impl Filtered for Network {
-    fn has(&self, attribute: &str, value: &str) -> bool {
-        match attribute {
-            "id" => is_id(value, self.id.0),
-            "name" => self.name == value,
-            "tenant_id" | "project_id" => self.tenant_id == value,
-            "description" => value.is_empty(),
-            "admin_state_up" => is_bool(value, true),
-            "status" => value == "ACTIVE",
-            "shared" | "router:external" | "port_security_enabled" => is_bool(value, false),
-            "provider:network_type" => value == network_type(self),
-            "provider:segmentation_id" => self.vni.is_some_and(|vni| value.parse() == Ok(vni.get())),
-            "mtu" => value.parse() == Ok(MTU),
-            _ => false,
-        }
+    fn missing(id: String) -> Problem {
+        ServiceError::NetworkNotFound(id).into()
     }
-}
-
-fn write(text: &mut Vec<u8>, network: &Network) -> serde_json::Result<()> {
-    serde_json::to_writer(text, &NetworkView::from(network))
 }
 
 // ===== calls =====
 
-pub(super) async fn list(State(app): State<App>, filter: Filter) -> Answer {
-    let networks = filter.keep(app.service.networks().await?);
-    answer::list(StatusCode::OK, "networks", networks, write).await
+pub(super) async fn list(State(app): State<App>, query: ListQuery) -> Answer {
+    list::of::<Networks>(query, app.service.networks().await?).await
 }
 
-pub(super) async fn show(State(app): State<App>, Named(id): Named) -> Answer {
-    let network = app.service.network(DIALECT, &id).await?;
-    answer::wrapped(StatusCode::OK, "network", &NetworkView::from(&network))
+pub(super) async fn show(State(app): State<App>, Named(id): Named, fields: Fields) -> Answer {
+    list::one::<Networks>(&fields, &app.service.network(DIALECT, &id).await?)
 }
 
 pub(super) async fn create(
@@ -226,16 +221,16 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of((body.network, "network"), (body.networks, "networks"))? {
+    match Bulk::of((body.network, Networks::ONE), (body.networks, Networks::MANY))? {
         Bulk::One(new) => {
-            let network = app.service.create_network(&caller, new.into_draft("network")?).await?;
-            answer::wrapped(StatusCode::CREATED, "network", &NetworkView::from(&network))
+            let network = app.service.create_network(&caller, new.into_draft(Networks::ONE)?).await?;
+            list::whole::<Networks>(StatusCode::CREATED, &network)
         }
         Bulk::Many(new) => {
-            let draft = |(i, new): (usize, NewNetwork)| new.into_draft(&element("networks", i));
+            let draft = |(i, new): (usize, NewNetwork)| new.into_draft(&element(Networks::MANY, i));
             let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
             let networks = app.service.create_networks(&caller, drafts).await?;
-            answer::list(StatusCode::CREATED, "networks", networks, write).await
+            list::created::<Networks>(networks).await
         }
     }
 }
@@ -243,7 +238,7 @@ pub(super) async fn create(
 pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {
     let update = NetworkUpdate { name: body.network.0.name, tenant_id: None };
     let network = app.service.update_network(DIALECT, &id, update).await?;
-    answer::wrapped(StatusCode::OK, "network", &NetworkView::from(&network))
+    list::whole::<Networks>(StatusCode::OK, &network)
 }
 
 pub(super) async fn delete(State(app): State<App>, Named(id): Named) -> Answer {

@@ -5,25 +5,19 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::{
-    api::filter::{Filtered, is_bool, is_id},
-    model::{AddressPair, FixedIp, MacAddr, Port},
-};
+use crate::model::{AddressPair, FixedIp, MacAddr, Port};
 
 /// A port in an answer.
 pub(super) struct PortView<'a>(pub(super) &'a Port);
 
-/// Appends a port's JSON.
-pub(super) fn write(text: &mut Vec<u8>, port: &Port) -> serde_json::Result<()> {
-    serde_json::to_writer(text, &PortView(port))
-}
-
-fn status(port: &Port) -> &'static str {
-    if port.host.is_some() { "ACTIVE" } else { "DOWN" }
-}
-
-fn vif_type(port: &Port) -> &'static str {
-    if port.host.is_some() { "ovs" } else { "unbound" }
+/// What an attribute shows of whether a port has a compute node.
+pub(super) fn shown(attribute: &str, bound: bool) -> &'static str {
+    match (attribute, bound) {
+        ("binding:vif_type", true) => "ovs",
+        ("binding:vif_type", false) => "unbound",
+        (_status, true) => "ACTIVE",
+        (_status, false) => "DOWN",
+    }
 }
 
 impl Serialize for PortView<'_> {
@@ -40,13 +34,13 @@ impl Serialize for PortView<'_> {
         view.serialize_field("fixed_ips", &List(&port.fixed_ips, fixed_ip))?;
         view.serialize_field("allowed_address_pairs", &List(&port.allowed_address_pairs, address_pair))?;
         view.serialize_field("binding:host_id", port.host.as_deref().unwrap_or_default())?;
-        view.serialize_field("binding:vif_type", vif_type(port))?;
+        view.serialize_field("binding:vif_type", shown("binding:vif_type", port.host.is_some()))?;
         view.serialize_field("binding:vnic_type", "normal")?;
         view.serialize_field("device_id", "")?;
         view.serialize_field("device_owner", "")?;
         view.serialize_field("description", "")?;
         view.serialize_field("admin_state_up", &true)?;
-        view.serialize_field("status", status(port))?;
+        view.serialize_field("status", shown("status", port.host.is_some()))?;
         view.serialize_field("port_security_enabled", &false)?;
         view.serialize_field("security_groups", &NONE)?;
         view.serialize_field("tags", &NONE)?;
@@ -90,35 +84,5 @@ impl Serialize for Prefix {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let full = if self.0.is_ipv4() { 32 } else { 128 };
         if self.0.prefix() == full { serializer.collect_str(&self.0.ip()) } else { serializer.collect_str(&self.0) }
-    }
-}
-
-impl Filtered for Port {
-    fn has(&self, attribute: &str, value: &str) -> bool {
-        match attribute {
-            "id" => is_id(value, self.id.0),
-            "name" => self.name == value,
-            "network_id" => is_id(value, self.network_id.0),
-            "tenant_id" | "project_id" => self.tenant_id == value,
-            "mac_address" => value.parse() == Ok(self.mac),
-            "fixed_ips" => self.fixed_ips.iter().any(|fixed| has_address(fixed, value)),
-            "binding:host_id" => self.host.as_deref().unwrap_or_default() == value,
-            "binding:vif_type" => value == vif_type(self),
-            "binding:vnic_type" => value == "normal",
-            "status" => value == status(self),
-            "device_id" | "device_owner" | "description" => value.is_empty(),
-            "admin_state_up" => is_bool(value, true),
-            "port_security_enabled" => is_bool(value, false),
-            _ => false,
-        }
-    }
-}
-
-/// `fixed_ips=ip_address=10.0.0.1`, `fixed_ips=subnet_id=…`: as Neutron's clients write it.
-fn has_address(fixed: &FixedIp, value: &str) -> bool {
-    match value.split_once('=') {
-        Some(("ip_address", address)) => address.parse() == Ok(fixed.ip),
-        Some(("subnet_id", subnet)) => fixed.subnet_id.as_deref() == Some(subnet),
-        _ => false,
     }
 }

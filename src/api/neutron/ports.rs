@@ -5,24 +5,25 @@ use std::net::IpAddr;
 use axum::{Extension, extract::State, http::StatusCode};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Deserializer};
+use uuid::Uuid;
 
 use super::{
     Ignored,
     bulk::{Bulk, element, project},
-    port_view::{PortView, write},
+    port_view::{PortView, shown},
 };
 use crate::{
     api::{
         App,
-        answer::{self, Answer, PAGE, Source},
+        answer::{self, Answer},
         body::Json,
-        filter::Filter,
+        list::{self, Fields, ListQuery, Resource, Stored},
         named::Named,
         problem::Problem,
     },
     model::{FixedIp, MacAddr, Port},
     service::{
-        AddressPairDraft, Caller, PortDraft, PortFilter, PortUpdate, Service,
+        AddressPairDraft, Caller, Cell, Condition, PortColumn, PortDraft, PortUpdate, Selection, Service, ServiceError,
         view::{BadBody, Object},
     },
 };
@@ -183,56 +184,115 @@ impl From<ChangedPort> for PortUpdate {
 
 // ===== lists =====
 
-/// The matching ports, read from the store page by page.
-struct Matching {
-    service: Service,
-    filter: Filter,
-    /// What the store looks for; `None`: all was read.
-    query: Option<PortFilter>,
-}
+/// Ports.
+pub(super) enum Ports {}
 
-impl Matching {
-    /// The store looks for ids, networks, MACs and hosts; the other attributes are compared here.
-    fn new(service: Service, filter: Filter) -> Self {
-        let query = PortFilter {
-            ids: filter.parsed("id"),
-            networks: filter.parsed("network_id"),
-            macs: filter.parsed("mac_address"),
-            hosts: filter.parsed("binding:host_id"),
-            after: None,
-            limit: u32::try_from(PAGE).ok(),
-        };
-        Self { service, filter, query: Some(query) }
+impl Resource for Ports {
+    const ONE: &'static str = "port";
+    const MANY: &'static str = "ports";
+    const SORTABLE: &'static [&'static str] = &[
+        "id",
+        "name",
+        "network_id",
+        "tenant_id",
+        "project_id",
+        "mac_address",
+        "binding:host_id",
+        "binding:vif_type",
+        "binding:vnic_type",
+        "status",
+        "device_id",
+        "device_owner",
+        "description",
+        "admin_state_up",
+        "port_security_enabled",
+    ];
+
+    type Row = Port;
+    type View<'a> = PortView<'a>;
+
+    fn id(port: &Port) -> String {
+        port.id.to_string()
+    }
+
+    fn view(port: &Port) -> PortView<'_> {
+        PortView(port)
+    }
+
+    fn missing(id: String) -> Problem {
+        ServiceError::PortNotFound(id).into()
     }
 }
 
-impl Source for Matching {
-    type Row = Port;
+impl Stored for Ports {
+    type Column = PortColumn;
 
-    async fn next(&mut self) -> Result<Option<Vec<Port>>, Problem> {
-        while let Some(query) = self.query.take() {
-            let page = self.service.ports(query.clone()).await?;
-            if let (Some(last), true) = (page.last(), page.len() >= PAGE) {
-                self.query = Some(PortFilter { after: Some(last.id), ..query });
-            }
-            let page = self.filter.keep(page);
-            if !page.is_empty() {
-                return Ok(Some(page));
-            }
+    const SHARED: &'static [&'static str] = &[
+        "binding:vnic_type",
+        "device_id",
+        "device_owner",
+        "description",
+        "admin_state_up",
+        "port_security_enabled",
+        "security_groups",
+        "tags",
+    ];
+
+    fn column(attribute: &str) -> Option<PortColumn> {
+        match attribute {
+            "id" => Some(PortColumn::Id),
+            "name" => Some(PortColumn::Name),
+            "network_id" => Some(PortColumn::Network),
+            "tenant_id" | "project_id" => Some(PortColumn::Tenant),
+            "mac_address" => Some(PortColumn::Mac),
+            "binding:host_id" => Some(PortColumn::Host),
+            "status" | "binding:vif_type" => Some(PortColumn::Binding),
+            _ => None,
         }
-        Ok(None)
+    }
+
+    fn cell(attribute: &str, text: &str) -> Option<Cell> {
+        let is = |bound: bool| Cell::Text(if bound { PortColumn::BOUND } else { PortColumn::UNBOUND }.to_owned());
+        match attribute {
+            "id" | "network_id" => text.parse::<Uuid>().ok().map(|id| Cell::Text(id.to_string())),
+            "mac_address" => text.parse().ok().map(PortColumn::mac),
+            "status" | "binding:vif_type" => {
+                [true, false].into_iter().find(|bound| shown(attribute, *bound) == text).map(is)
+            }
+            _ => Some(Cell::Text(text.to_owned())),
+        }
+    }
+
+    fn narrowed(attribute: &str, wanted: &[String]) -> Option<Condition<PortColumn>> {
+        if attribute != "fixed_ips" {
+            return None;
+        }
+        // Addresses and subnets lie in one text, each written in one way only.
+        let part = |condition: &String| match condition.split_once('=')? {
+            ("ip_address", ip) => ip.parse::<IpAddr>().ok().map(|ip| ip.to_string()),
+            ("subnet_id", id) => id.parse::<Uuid>().ok().map(|id| id.to_string()),
+            _ => None,
+        };
+        Some(Condition::Contains(PortColumn::FIXED_IPS, wanted.iter().filter_map(part).collect()))
+    }
+
+    fn stored(port: &Port) -> &Port {
+        port
+    }
+
+    async fn read(service: &Service, selection: &Selection<PortColumn>) -> Result<Vec<Port>, Problem> {
+        Ok(service.ports(selection).await?)
     }
 }
 
 // ===== calls =====
 
-pub(super) async fn list(State(app): State<App>, filter: Filter) -> Answer {
-    answer::pages(StatusCode::OK, "ports", Matching::new(app.service, filter), write).await
+pub(super) async fn list(State(app): State<App>, query: ListQuery) -> Answer {
+    list::stored::<Ports>(app.service, query).await
 }
 
-pub(super) async fn show(State(app): State<App>, Named(id): Named) -> Answer {
-    let port = app.service.port(&id).await?;
-    answer::wrapped(StatusCode::OK, "port", &PortView(&port))
+pub(super) async fn show(State(app): State<App>, Named(id): Named, fields: Fields) -> Answer {
+    list::one::<Ports>(&fields, &app.service.port(&id).await?)
 }
 
 pub(super) async fn create(
@@ -240,23 +300,22 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of((body.port, "port"), (body.ports, "ports"))? {
+    match Bulk::of((body.port, Ports::ONE), (body.ports, Ports::MANY))? {
         Bulk::One(new) => {
-            let port = app.service.create_port(&caller, new.into_draft("port")?).await?;
-            answer::wrapped(StatusCode::CREATED, "port", &PortView(&port))
+            let port = app.service.create_port(&caller, new.into_draft(Ports::ONE)?).await?;
+            list::whole::<Ports>(StatusCode::CREATED, &port)
         }
         Bulk::Many(new) => {
-            let draft = |(i, new): (usize, NewPort)| new.into_draft(&element("ports", i));
+            let draft = |(i, new): (usize, NewPort)| new.into_draft(&element(Ports::MANY, i));
             let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
             let ports = app.service.create_ports(&caller, drafts).await?;
-            answer::list(StatusCode::CREATED, "ports", ports, write).await
+            list::created::<Ports>(ports).await
         }
     }
 }
 
 pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {
-    let port = app.service.update_port(&id, body.port.0.into()).await?;
-    answer::wrapped(StatusCode::OK, "port", &PortView(&port))
+    list::whole::<Ports>(StatusCode::OK, &app.service.update_port(&id, body.port.0.into()).await?)
 }
 
 pub(super) async fn delete(State(app): State<App>, Named(id): Named) -> Answer {

@@ -158,6 +158,8 @@ async fn what_does_not_exist_is_404_whatever_it_is_called() {
         for (path, kind) in [
             ("/v2/l2-gateways", "L2GatewayNotFound"),
             ("/v2/l2-gateway-connections", "L2GatewayConnectionNotFound"),
+            ("/v2.0/l2-gateways", "L2GatewayNotFound"),
+            ("/v2.0/l2-gateway-connections", "L2GatewayConnectionNotFound"),
             ("/v2.0/networks", "NetworkNotFound"),
             ("/v2.0/ports", "PortNotFound"),
             ("/v2.0/tunnel-endpoints", "TunnelEndpointNotFound"),

@@ -7,36 +7,44 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        filter::{Filter, Filtered, is_id},
+        list::{self, ListQuery, Resource},
         named::Named,
+        problem::Problem,
     },
     model::Connection,
     service::{
-        Caller, Dialect,
+        Caller, Dialect, ServiceError,
         view::{ConnectionBody, ConnectionView},
     },
 };
 
-impl Filtered for Connection {
-    fn has(&self, attribute: &str, value: &str) -> bool {
-        match attribute {
-            "connection_id" => is_id(value, self.id.0),
-            "tenant_id" => self.tenant_id == value,
-            "network_id" => is_id(value, self.network_id.0),
-            "gateway_id" => is_id(value, self.gateway_id.0),
-            "port_id" => self.port_id == value,
-            "default_segmentation_id" => self.default_vlan.is_some_and(|vlan| value.parse() == Ok(vlan.get())),
-            _ => false,
-        }
+/// Connections in this dialect.
+pub(super) enum Connections {}
+
+impl Resource for Connections {
+    const ONE: &'static str = "l2_gateway_connection";
+    const MANY: &'static str = "l2_gateway_connections";
+    const SORTABLE: &'static [&'static str] =
+        &["connection_id", "tenant_id", "network_id", "gateway_id", "default_segmentation_id", "port_id"];
+
+    type Row = Connection;
+    type View<'a> = ConnectionView<'a>;
+
+    fn id(connection: &Connection) -> String {
+        connection.id.to_string()
+    }
+
+    fn view(connection: &Connection) -> ConnectionView<'_> {
+        connection.into()
+    }
+
+    fn missing(id: String) -> Problem {
+        ServiceError::ConnectionNotFound(id).into()
     }
 }
 
-pub(super) async fn list(State(app): State<App>, filter: Filter) -> Answer {
-    let connections = filter.keep(app.service.connections().await?);
-    answer::list(StatusCode::OK, "l2_gateway_connections", connections, |text, connection| {
-        serde_json::to_writer(text, &ConnectionView::from(connection))
-    })
-    .await
+pub(super) async fn list(State(app): State<App>, query: ListQuery) -> Answer {
+    list::of::<Connections>(query, app.service.connections().await?).await
 }
 
 pub(super) async fn show(State(app): State<App>, Named(id): Named) -> Answer {

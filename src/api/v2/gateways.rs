@@ -8,17 +8,17 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        filter::{Filter, Filtered, is_id},
+        list::{self, ListQuery, Resource},
         named::Named,
+        problem::Problem,
     },
     model::Gateway,
     service::{
-        Caller, Dialect,
+        Caller, Dialect, ServiceError,
         view::{GatewayBody, GatewayIntent, GatewayView, Object},
     },
 };
 
-const NAME: &str = "l2_gateway";
 const DIALECT: Dialect = Dialect::Specification;
 
 #[derive(Debug, Deserialize)]
@@ -27,28 +27,36 @@ pub(super) struct Body {
     l2_gateway: Object<GatewayBody>,
 }
 
-impl Filtered for Gateway {
-    fn has(&self, attribute: &str, value: &str) -> bool {
-        match attribute {
-            "id" => is_id(value, self.id.0),
-            "name" => self.name == value,
-            "tenant_id" => self.tenant_id == value,
-            _ => false,
-        }
+/// Gateways in this dialect.
+pub(super) enum Gateways {}
+
+impl Resource for Gateways {
+    const ONE: &'static str = "l2_gateway";
+    const MANY: &'static str = "l2_gateways";
+    const SORTABLE: &'static [&'static str] = &["id", "name", "tenant_id"];
+
+    type Row = Gateway;
+    type View<'a> = GatewayView<'a>;
+
+    fn id(gateway: &Gateway) -> String {
+        gateway.id.to_string()
+    }
+
+    fn view(gateway: &Gateway) -> GatewayView<'_> {
+        GatewayView(gateway)
+    }
+
+    fn missing(id: String) -> Problem {
+        ServiceError::GatewayNotFound(id).into()
     }
 }
 
-pub(super) async fn list(State(app): State<App>, filter: Filter) -> Answer {
-    let gateways = filter.keep(app.service.gateways().await?);
-    answer::list(StatusCode::OK, "l2_gateways", gateways, |text, gateway| {
-        serde_json::to_writer(text, &GatewayView(gateway))
-    })
-    .await
+pub(super) async fn list(State(app): State<App>, query: ListQuery) -> Answer {
+    list::of::<Gateways>(query, app.service.gateways().await?).await
 }
 
 pub(super) async fn show(State(app): State<App>, Named(key): Named) -> Answer {
-    let gateway = app.service.gateway(DIALECT, &key).await?;
-    answer::wrapped(StatusCode::OK, NAME, &GatewayView(&gateway))
+    list::whole::<Gateways>(StatusCode::OK, &app.service.gateway(DIALECT, &key).await?)
 }
 
 /// POST creates; with `new_interfaces` or `deleted_interfaces` it is the specification's own form of an update.
@@ -57,7 +65,7 @@ pub(super) async fn create_or_update(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Body>,
 ) -> Answer {
-    let (status, gateway) = match body.l2_gateway.0.into_post(NAME)? {
+    let (status, gateway) = match body.l2_gateway.0.into_post(Gateways::ONE)? {
         GatewayIntent::Create(draft) => {
             (StatusCode::CREATED, app.service.create_gateway(&caller, DIALECT, draft).await?)
         }
@@ -65,13 +73,12 @@ pub(super) async fn create_or_update(
             (StatusCode::OK, app.service.update_gateway(DIALECT, &key, update).await?)
         }
     };
-    answer::wrapped(status, NAME, &GatewayView(&gateway))
+    list::whole::<Gateways>(status, &gateway)
 }
 
 pub(super) async fn update(State(app): State<App>, Named(key): Named, Json(body): Json<Body>) -> Answer {
-    let update = body.l2_gateway.0.into_update(NAME)?;
-    let gateway = app.service.update_gateway(DIALECT, &key, update).await?;
-    answer::wrapped(StatusCode::OK, NAME, &GatewayView(&gateway))
+    let update = body.l2_gateway.0.into_update(Gateways::ONE)?;
+    list::whole::<Gateways>(StatusCode::OK, &app.service.update_gateway(DIALECT, &key, update).await?)
 }
 
 pub(super) async fn delete(State(app): State<App>, Named(key): Named) -> Answer {

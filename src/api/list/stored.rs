@@ -1,0 +1,168 @@
+//! Lists of tables that are too large to be read whole: filters, order and window become the store's.
+
+use std::future::Future;
+
+use super::{Filter, Key, ListQuery, Resource, Window, attributes, send, window};
+use crate::{
+    api::{
+        answer::{Answer, PAGE, Source},
+        problem::Problem,
+    },
+    service::{Cell, Column, Condition, Selection, Service},
+};
+
+/// A resource whose rows the store looks through.
+pub(in crate::api) trait Stored: Resource<Row: Sync> {
+    /// Its columns.
+    type Column: Column + Send + Sync + 'static;
+
+    /// Attributes that all rows share.
+    const SHARED: &'static [&'static str];
+
+    /// The column behind an attribute.
+    fn column(attribute: &str) -> Option<Self::Column>;
+
+    /// What a filter's text is in that column; `None`: no row has such a value.
+    fn cell(attribute: &str, text: &str) -> Option<Cell>;
+
+    /// A condition that at least all rows meet which match a filter that has no column: the filter itself is applied to
+    /// the rows that come back.
+    fn narrowed(attribute: &str, wanted: &[String]) -> Option<Condition<Self::Column>> {
+        let _ = (attribute, wanted);
+        None
+    }
+
+    /// The row of the table.
+    fn stored(row: &Self::Row) -> &<Self::Column as Column>::Row;
+
+    /// The rows of a selection.
+    fn read(
+        service: &Service,
+        selection: &Selection<Self::Column>,
+    ) -> impl Future<Output = Result<Vec<Self::Row>, Problem>> + Send;
+}
+
+/// A list.
+pub(in crate::api) async fn stored<R: Stored>(service: Service, mut query: ListQuery) -> Answer {
+    query.check_order(R::SORTABLE)?;
+    let mut rows = Rows::<R>::of(service, &mut query);
+    if !rows.shared_holds(&mut query.filter).await? {
+        return send::<R>(query.fields, Vec::new().into_iter(), Vec::new()).await;
+    }
+    rows.filter = std::mem::take(&mut query.filter);
+    if let Some(marker) = &query.window.marker {
+        rows.start_after(marker).await?;
+    }
+    let Window { limit: Some(limit), reverse, .. } = query.window else {
+        if !query.window.reverse {
+            return send::<R>(query.fields, rows, Vec::new()).await;
+        }
+        // Backwards without a limit: all rows before the marker, which are held to be turned round.
+        let mut page = rows.take(usize::MAX).await?;
+        page.reverse();
+        return send::<R>(query.fields, page.into_iter(), Vec::new()).await;
+    };
+    // One more tells whether there is a neighbour.
+    let mut page = rows.take(limit + 1).await?;
+    let beyond = page.len() > limit;
+    page.truncate(limit);
+    if reverse {
+        page.reverse();
+    }
+    let links = window::links::<R>(&query, &page, beyond);
+    send::<R>(query.fields, page.into_iter(), links).await
+}
+
+/// The rows that match, read page by page.
+struct Rows<R: Stored> {
+    service: Service,
+    /// What the store looks for; `None`: all was read.
+    selection: Option<Selection<R::Column>>,
+    /// What it can't look for.
+    filter: Filter,
+}
+
+impl<R: Stored> Rows<R> {
+    fn of(service: Service, query: &mut ListQuery) -> Self {
+        let mut selection = Selection { reverse: query.window.reverse, ..Selection::default() };
+        query.filter.split(|attribute, wanted| {
+            let Some(column) = R::column(attribute) else {
+                selection.conditions.extend(R::narrowed(attribute, wanted));
+                return false;
+            };
+            let cells = wanted.iter().filter_map(|text| R::cell(attribute, text)).collect();
+            selection.conditions.push(Condition::Among(column, cells));
+            true
+        });
+        let column = |Key { attribute, descending }: &Key| Some((R::column(attribute)?, *descending));
+        // What all rows share puts none before another.
+        selection.order = query.order.iter().filter_map(column).collect();
+        Self { service, selection: Some(selection), filter: Filter::default() }
+    }
+
+    /// Whether the conditions hold on what all rows share: then they are done with.
+    async fn shared_holds(&self, filter: &mut Filter) -> Result<bool, Problem> {
+        let mut shared = Filter::default();
+        filter.split(|attribute, wanted| {
+            let is_shared = R::SHARED.contains(&attribute);
+            for value in wanted.iter().filter(|_| is_shared) {
+                shared.add(attribute.to_owned(), value.clone());
+            }
+            is_shared
+        });
+        if shared.is_empty() {
+            return Ok(true);
+        }
+        let any = R::read(&self.service, &Selection { limit: Some(1), ..Selection::default() }).await?;
+        Ok(any.first().is_some_and(|row| shared.matches(&attributes::<R>(row))))
+    }
+
+    async fn start_after(&mut self, marker: &str) -> Result<(), Problem> {
+        let id = R::cell("id", marker).ok_or_else(|| R::missing(marker.to_owned()))?;
+        let rows = R::read(&self.service, &Selection::among(<R::Column as Column>::ID, vec![id])).await?;
+        let row = rows.first().ok_or_else(|| R::missing(marker.to_owned()))?;
+        if let Some(selection) = &mut self.selection {
+            selection.go_on_after(R::stored(row));
+        }
+        Ok(())
+    }
+
+    /// At most so many of the rows.
+    async fn take(&mut self, count: usize) -> Result<Vec<R::Row>, Problem> {
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let wanted = if self.filter.is_empty() { count - taken.len() } else { PAGE };
+            let Some(mut rows) = self.page(wanted.min(PAGE)).await? else { break };
+            rows.truncate(count - taken.len());
+            taken.append(&mut rows);
+        }
+        Ok(taken)
+    }
+
+    /// The next rows that match, of about so many that are read.
+    async fn page(&mut self, length: usize) -> Result<Option<Vec<R::Row>>, Problem> {
+        while let Some(mut selection) = self.selection.take() {
+            selection.limit = u32::try_from(length).ok();
+            let mut rows = R::read(&self.service, &selection).await?;
+            if let (Some(last), true) = (rows.last(), rows.len() >= length) {
+                selection.go_on_after(R::stored(last));
+                self.selection = Some(selection);
+            }
+            if !self.filter.is_empty() {
+                rows.retain(|row| self.filter.matches(&attributes::<R>(row)));
+            }
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl<R: Stored> Source for Rows<R> {
+    type Row = R::Row;
+
+    async fn next(&mut self) -> Result<Option<Vec<R::Row>>, Problem> {
+        self.page(PAGE).await
+    }
+}

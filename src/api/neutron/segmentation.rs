@@ -1,0 +1,100 @@
+//! VLANs as networking-l2gw's clients write them: an integer, or a text that holds one.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, SeqAccess, Visitor},
+};
+
+use crate::model::VlanId;
+
+/// A VLAN, 0 to 4094.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SegmentationId(pub(super) VlanId);
+
+impl<'de> Deserialize<'de> for SegmentationId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl Visitor<'_> for Number {
+            type Value = SegmentationId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a VLAN: an integer from 0 to 4094, or a string that holds one")
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<SegmentationId, E> {
+                VlanId::try_from(number).map(SegmentationId).map_err(E::custom)
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<SegmentationId, E> {
+                // What i64 can't hold is no VLAN either; the message shows the nearest number that it holds.
+                self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SegmentationId, E> {
+                match text.parse() {
+                    Ok(number) => self.visit_i64(number),
+                    Err(_) => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Number)
+    }
+}
+
+/// The VLANs of an interface: at least one, or the member is left out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SegmentationIds(pub(super) Vec<VlanId>);
+
+impl<'de> Deserialize<'de> for SegmentationIds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = SegmentationIds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of VLANs")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<SegmentationIds, A::Error> {
+                let mut vlans = Vec::new();
+                while let Some(SegmentationId(vlan)) = list.next_element()? {
+                    vlans.push(vlan);
+                }
+                if vlans.is_empty() {
+                    return Err(de::Error::custom("is empty: name at least one VLAN, or leave it out"));
+                }
+                Ok(SegmentationIds(vlans))
+            }
+        }
+
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// The default of a connection: `null` and `""`, which is what an answer shows for none, are none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DefaultSegmentationId(pub(super) Option<VlanId>);
+
+impl<'de> Deserialize<'de> for DefaultSegmentationId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            Text(String),
+            Other(serde_json::Value),
+        }
+
+        let given = match Given::deserialize(deserializer)? {
+            Given::Text(text) if text.is_empty() => return Ok(Self(None)),
+            Given::Other(serde_json::Value::Null) => return Ok(Self(None)),
+            Given::Text(text) => serde_json::Value::String(text),
+            Given::Other(value) => value,
+        };
+        SegmentationId::deserialize(given).map(|id| Self(Some(id.0))).map_err(de::Error::custom)
+    }
+}

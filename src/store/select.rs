@@ -1,0 +1,187 @@
+//! Lists of large tables: conditions, order and window, put together as one statement.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sqlx::{Any, any::AnyArguments, query::Query};
+
+use super::{
+    bulk,
+    sql::{Result, assembled},
+};
+
+/// A value as SQL compares it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Cell {
+    /// Text: names, ids, addresses.
+    Text(String),
+    /// A number: MACs, VNIs.
+    Number(i64),
+}
+
+/// A column that a list may be narrowed and sorted by.
+pub trait Column: Copy {
+    /// A row of its table.
+    type Row;
+
+    /// The identity, which decides between rows that are equal otherwise.
+    const ID: Self;
+
+    /// The column, or an expression of the table's columns.
+    fn sql(self) -> &'static str;
+
+    /// What stands for NULL in conditions and in the order, where the column has it.
+    fn null(self) -> Option<Cell>;
+
+    /// The value of a row.
+    fn cell(self, row: &Self::Row) -> Cell;
+}
+
+/// A condition of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition<C> {
+    /// The column has one of these values; without any, no row matches.
+    Among(C, Vec<Cell>),
+    /// The column's text contains one of these. They hold no `%`, `_` or `\`.
+    Contains(&'static str, Vec<String>),
+}
+
+/// Which rows to list: those that meet every condition, in this order and then by id.
+#[derive(Debug, Clone)]
+pub struct Selection<C> {
+    /// What holds of the rows.
+    pub conditions: Vec<Condition<C>>,
+    /// Columns to sort by, and whether downwards.
+    pub order: Vec<(C, bool)>,
+    /// Only rows that come after the one with these values: those of the columns of `order`, and the id.
+    pub after: Option<Vec<Cell>>,
+    /// The whole order backwards.
+    pub reverse: bool,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+// Not derived: a column needs no default.
+impl<C> Default for Selection<C> {
+    fn default() -> Self {
+        Self { conditions: Vec::new(), order: Vec::new(), after: None, reverse: false, limit: None }
+    }
+}
+
+impl<C: Column> Selection<C> {
+    /// The rows with these values.
+    pub fn among(column: C, values: Vec<Cell>) -> Self {
+        Self { conditions: vec![Condition::Among(column, values)], ..Self::default() }
+    }
+
+    /// Goes on after this row.
+    pub fn go_on_after(&mut self, row: &C::Row) {
+        self.after = Some(self.keys().map(|(column, _)| column.cell(row)).collect());
+    }
+
+    /// The whole order: the id comes last, if it didn't come before.
+    fn keys(&self) -> impl Iterator<Item = (C, bool)> {
+        self.order.iter().copied().chain([(C::ID, false)]).map(|(column, down)| (column, down != self.reverse))
+    }
+
+    /// `columns` of the rows of `table`.
+    pub(super) fn query(&self, columns: &str, table: &str) -> Result<Query<'static, Any, AnyArguments>> {
+        let mut text = Statement { sql: format!("SELECT {columns} FROM {table}"), values: Vec::new() };
+        let mut conjunction = " WHERE ";
+        for condition in &self.conditions {
+            text.sql.push_str(conjunction);
+            text.condition(condition)?;
+            conjunction = " AND ";
+        }
+        if let Some(after) = &self.after {
+            text.sql.push_str(conjunction);
+            text.after(&self.keys().collect::<Vec<_>>(), after);
+        }
+        let mut separator = " ORDER BY ";
+        for (column, down) in self.keys() {
+            text.sql.push_str(separator);
+            text.ordered(column);
+            text.sql.push_str(if down { " DESC" } else { "" });
+            separator = ", ";
+        }
+        if let Some(limit) = self.limit {
+            text.sql.push_str(" LIMIT ");
+            text.value(Cell::Number(limit.into()));
+        }
+        let query = text.values.into_iter().fold(assembled(text.sql), |query, value| match value {
+            Cell::Text(text) => query.bind(text),
+            Cell::Number(number) => query.bind(number),
+        });
+        Ok(query)
+    }
+}
+
+/// A statement in the making, and the values of its placeholders.
+struct Statement {
+    sql: String,
+    values: Vec<Cell>,
+}
+
+impl Statement {
+    fn value(&mut self, value: Cell) {
+        self.values.push(value);
+        // Writing into a String can't fail.
+        let _ = write!(self.sql, "${}", self.values.len());
+    }
+
+    fn condition<C: Column>(&mut self, condition: &Condition<C>) -> Result<()> {
+        match condition {
+            Condition::Among(column, values) => {
+                let null = column.null().is_some_and(|null| values.contains(&null));
+                self.values.push(Cell::Text(bulk::json(values)?));
+                let among = bulk::among(column.sql(), self.values.len());
+                let sql = if null { format!("({} IS NULL OR {among})", column.sql()) } else { among };
+                self.sql.push_str(&sql);
+            }
+            Condition::Contains(column, parts) => {
+                self.sql.push_str("(1 = 0");
+                for part in parts {
+                    let _ = write!(self.sql, " OR {column} LIKE ");
+                    self.value(Cell::Text(format!("%{part}%")));
+                }
+                self.sql.push(')');
+            }
+        }
+        Ok(())
+    }
+
+    /// `(a, b, id) > (1, 2, 3)`, written out: the directions may differ.
+    fn after<C: Column>(&mut self, keys: &[(C, bool)], values: &[Cell]) {
+        for (i, ((column, down), value)) in keys.iter().zip(values).enumerate() {
+            let last = i + 1 == keys.len().min(values.len());
+            self.sql.push('(');
+            self.ordered(*column);
+            self.sql.push_str(if *down { " < " } else { " > " });
+            self.value(value.clone());
+            if !last {
+                self.sql.push_str(" OR (");
+                self.ordered(*column);
+                self.sql.push_str(" = ");
+                self.value(value.clone());
+                self.sql.push_str(" AND ");
+            }
+        }
+        let depth = keys.len().min(values.len());
+        self.sql.push_str(&"))".repeat(depth.saturating_sub(1)));
+        self.sql.push(')');
+    }
+
+    fn ordered(&mut self, column: impl Column) {
+        match column.null() {
+            None => self.sql.push_str(column.sql()),
+            Some(Cell::Number(null)) => {
+                let _ = write!(self.sql, "COALESCE({}, {null})", column.sql());
+            }
+            // The only text that stands for NULL is the empty one.
+            Some(Cell::Text(_)) => {
+                let _ = write!(self.sql, "COALESCE({}, '')", column.sql());
+            }
+        }
+    }
+}

@@ -134,8 +134,13 @@ proptest! {
     #[test]
     fn agrees_with_serde_json_on_validity(text in near_json()) {
         let theirs = serde_json::from_slice::<Value>(&text);
-        prop_assert_eq!(read_tree(&text).ok(), theirs.ok());
-        prop_assert_eq!(check(&text).is_ok(), read_tree(&text).is_ok());
+        prop_assert_eq!(read_tree(&text).ok(), theirs.as_ref().ok().cloned());
+        // Syntax alone has no bound on numbers: 1E309 is JSON, and no f64.
+        let too_large = |error: &serde_json::Error| error.to_string().contains("number out of range");
+        match theirs {
+            Err(error) if too_large(&error) => {}
+            theirs => prop_assert_eq!(check(&text).is_ok(), theirs.is_ok()),
+        }
     }
 
     #[test]
@@ -186,6 +191,12 @@ proptest! {
         let spaced = format!(" [ \"uuid\" , \"{uuid}\" ] ");
         prop_assert_eq!(Cursor::new(spaced.as_bytes()).uuid(), Ok(uuid));
     }
+}
+
+#[test]
+fn a_number_that_no_f64_holds_is_json_all_the_same() {
+    assert_eq!(check(b"-1E309"), Ok(()));
+    assert!(Cursor::new(b"-1E309").real().is_err());
 }
 
 #[test]

@@ -67,18 +67,18 @@ impl<'a> Cursor<'a> {
     /// What stands behind a backslash.
     fn escape(&mut self) -> Result<char, JsonError> {
         let start = self.clone();
-        let letter = self.here();
+        let Some(letter) = self.here() else { return Err(self.expected("an escape")) };
         self.at += 1;
         Ok(match letter {
-            Some(b'"') => '"',
-            Some(b'\\') => '\\',
-            Some(b'/') => '/',
-            Some(b'b') => '\u{8}',
-            Some(b'f') => '\u{c}',
-            Some(b'n') => '\n',
-            Some(b'r') => '\r',
-            Some(b't') => '\t',
-            Some(b'u') => {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
                 let mut code = self.hex4()?;
                 if (0xd800..0xdc00).contains(&code) && self.bytes.get(self.at..self.at + 2) == Some(b"\\u") {
                     self.at += 2;

@@ -200,6 +200,13 @@ fn a_number_that_no_f64_holds_is_json_all_the_same() {
 }
 
 #[test]
+fn a_text_that_ends_in_a_backslash_leaves_the_cursor_inside() {
+    let mut cursor = Cursor::new(b"\"\\");
+    assert!(cursor.string().is_err());
+    assert_eq!(cursor.offset(), 2);
+}
+
+#[test]
 fn integers() {
     let read = |text: &str| Cursor::new(text.as_bytes()).integer().ok();
     assert_eq!(read("5"), Some(5));

@@ -11,8 +11,8 @@ mod desired;
 mod explain;
 mod macs;
 mod network;
-pub mod ownership;
 mod transaction;
+mod view;
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,14 +20,14 @@ use uuid::Uuid;
 
 pub use audit::{Audit, GuardCount};
 pub use desired::{Desired, Section};
-pub use ownership::Ownership;
 pub use transaction::{Tally, Transaction};
 
 use crate::{
     intent::NetworkIntent,
     model::{MacAddr, NetworkId},
-    vtep::{Columns, LogicalSwitchIndex, Replica},
+    vtep::{Columns, LogicalSwitchIndex, Owner, Replica},
 };
+use view::View;
 
 /// A piece of work: rows that are compared, written and blamed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,8 +43,6 @@ pub enum Key {
 /// What the operator decided.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Which Logical_Switches are ours.
-    pub ownership: Ownership,
     /// What the switch's schema can hold.
     pub columns: Columns,
     /// Unexplained deletions of more than this share of our rows are held, in percent.
@@ -111,7 +109,8 @@ pub struct Planner<'a> {
     pub guard: Guard,
 }
 
-/// A network as this database sees it.
+/// Whether a database should hold a network.
+#[derive(Clone, Copy)]
 enum Wanted<'a> {
     /// A connection brings it to a switch that is there.
     Yes(&'a NetworkIntent),
@@ -137,6 +136,27 @@ impl InFlight {
 impl<'a> Planner<'a> {
     /// Adds what this key needs to the transaction.
     pub fn add(&self, key: Key, transaction: &mut Transaction) -> Verdict {
+        self.add_seen(key, &mut None, transaction)
+    }
+
+    /// Adds what keys need until the transaction has so many operations, and tells what became of each key. Those of one
+    /// network cost least in a row.
+    pub fn fill(
+        &self,
+        operations: usize,
+        transaction: &mut Transaction,
+        mut next: impl FnMut() -> Option<Key>,
+        mut tell: impl FnMut(Key, Verdict),
+    ) {
+        let mut view = None;
+        while transaction.len() < operations
+            && let Some(key) = next()
+        {
+            tell(key, self.add_seen(key, &mut view, transaction));
+        }
+    }
+
+    fn add_seen(&self, key: Key, view: &mut Option<View<'a>>, transaction: &mut Transaction) -> Verdict {
         if self.in_flight.keys.contains(&key) {
             return Verdict::Wait;
         }
@@ -149,24 +169,31 @@ impl<'a> Planner<'a> {
         match key {
             Key::Network(network) => self.add_network(network, transaction),
             Key::Binding(port, vlan) => self.add_binding(port, vlan, transaction),
-            Key::Mac(network, mac) => self.add_mac(network, mac, transaction),
+            Key::Mac(network, mac) => {
+                let view = match view {
+                    Some(view) if view.network == network => view,
+                    _ => view.insert(self.view(network)),
+                };
+                self.add_mac(view, mac, transaction)
+            }
         }
     }
 
     /// The network whose Logical_Switch this is, if it is ours.
     #[must_use]
     pub fn owner(&self, index: LogicalSwitchIndex) -> Option<NetworkId> {
-        let row = self.actual.logical_switch(index)?;
-        self.policy.ownership.network(&row.name, |network| self.desired.knows(network))
+        match self.actual.owner(index) {
+            Owner::Foreign => None,
+            Owner::Ours(network) => Some(network),
+            Owner::Adoptable(network) => self.desired.knows(network).then_some(network),
+        }
     }
 
     /// The Logical_Switch of a network that we write to, and further ones that bear an earlier prefix.
     #[must_use]
     pub fn logical_switches(&self, network: NetworkId) -> (Option<LogicalSwitchIndex>, Vec<LogicalSwitchIndex>) {
-        let names = self.policy.ownership.names(network);
-        let mut found = names.filter_map(|name| self.actual.logical_switch_named(&name));
-        let chosen = found.next().filter(|index| self.owner(*index) == Some(network));
-        (chosen, found.filter(|index| self.owner(*index) == Some(network)).collect())
+        let mut ours = self.actual.owned(network).iter().copied().filter(|index| self.owner(*index).is_some());
+        (ours.next(), ours.collect())
     }
 
     /// A foreign Logical_Switch that has the network's VNI, by name.
@@ -221,11 +248,7 @@ impl<'a> Planner<'a> {
         while keys.peek().is_some() {
             let planner = Planner { guard, in_flight: &in_flight, ..*self };
             let mut transaction = Transaction::default();
-            while transaction.len() < operations
-                && let Some(key) = keys.next()
-            {
-                planner.add(key, &mut transaction);
-            }
+            planner.fill(operations, &mut transaction, || keys.next(), |_, _| {});
             let transaction = transaction.finish(self.actual);
             if !transaction.operations.is_empty() {
                 in_flight.reserve(&transaction);

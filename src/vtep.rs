@@ -4,11 +4,13 @@
 pub mod columns;
 mod decode;
 pub mod operations;
+pub mod ownership;
 pub mod replica;
 pub mod rows;
 
 pub use columns::Columns;
 pub use operations::{LocatorRef, LogicalSwitchRef, Operation, encode};
+pub use ownership::{Owner, Ownership};
 pub use replica::{Replica, Touched};
 pub use rows::{LocatorIndex, LogicalSwitchIndex, ReplicationMode};
 

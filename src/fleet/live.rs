@@ -19,8 +19,8 @@ use crate::{
     config::LockPolicy,
     model::{NetworkId, Revision, status::SessionState},
     ovsdb::{Connection, Inbox, Incoming, JsonError, Raw, RpcError, Schema, session::Backoff},
-    plan::{Guard, Key, Ownership, Planner, Policy, Tally},
-    vtep::{self, Columns, LogicalSwitchIndex, Replica, Touched},
+    plan::{Guard, Key, Planner, Policy, Tally},
+    vtep::{self, Columns, LogicalSwitchIndex, Ownership, Replica, Touched},
 };
 
 /// How long the switch may take to answer what we ask before we follow it: a dump of 500,000 rows takes 8 s.
@@ -133,8 +133,8 @@ impl<'w> Live<'w> {
             lock_request: None,
             lock: Lock::Off,
             schema_version: String::new(),
-            policy: Policy { ownership, columns: Columns::default(), guard_percent, guard_min_rows },
-            replica: Replica::default(),
+            policy: Policy { columns: Columns::default(), guard_percent, guard_min_rows },
+            replica: Replica::new(ownership),
             work: Work::default(),
             pace: Pace::default(),
             guard: Guard::Unknown,

@@ -1,6 +1,6 @@
 //! A MAC of a network: one row of Ucast_Macs_Remote, on one Logical_Switch.
 
-use super::{Key, Planner, Transaction, Verdict, Wanted};
+use super::{Key, Planner, Transaction, Verdict, View, Wanted};
 use crate::{
     intent::{DesiredMac, NetworkIntent},
     model::{MacAddr, NetworkId},
@@ -8,16 +8,14 @@ use crate::{
 };
 
 impl<'a> Planner<'a> {
-    pub(super) fn add_mac(&self, network: NetworkId, mac: MacAddr, transaction: &mut Transaction) -> Verdict {
-        let (chosen, surplus) = self.logical_switches(network);
-        let intent = match self.wanted(network) {
-            Wanted::Yes(intent) if self.vni_conflict(intent).is_some() => return Verdict::Conflict,
+    pub(super) fn add_mac(&self, view: &View<'a>, mac: MacAddr, transaction: &mut Transaction) -> Verdict {
+        let View { network, chosen, ref surplus, .. } = *view;
+        let intent = match view.wanted {
+            Wanted::Yes(_) if view.conflict => return Verdict::Conflict,
             Wanted::Yes(intent) if intent.vni.is_none() => return Verdict::Right,
             Wanted::Yes(intent) => Some(intent),
             // The bindings go first.
-            Wanted::No if chosen.iter().chain(&surplus).any(|ls| self.actual.bindings_to(*ls).next().is_some()) => {
-                return Verdict::Right;
-            }
+            Wanted::No if view.bound => return Verdict::Right,
             Wanted::No => None,
             Wanted::Unclear => return Verdict::Right,
         };

@@ -65,7 +65,7 @@ impl Planner<'_> {
         transaction.insert_logical_switch(intent.id, new);
         transaction.push(Operation::InsertLogicalSwitch {
             new,
-            name: self.policy.ownership.name(intent.id),
+            name: self.actual.ownership().name(intent.id),
             vni,
             replication_mode: self.replication_mode(),
             description: self.description(intent),

@@ -7,10 +7,13 @@ use std::{
 
 use uuid::Uuid;
 
-use super::rows::{
-    Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Unicast,
+use super::{
+    ownership::{Owner, Ownership},
+    rows::{
+        Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Unicast,
+    },
 };
-use crate::model::{MacAddr, indexed::Indexed};
+use crate::model::{MacAddr, NetworkId, indexed::Indexed};
 
 /// A port and a VLAN of it.
 pub type BoundPort = (Uuid, u16);
@@ -18,12 +21,14 @@ pub type BoundPort = (Uuid, u16);
 /// The replica. Rows of any table may come in any order, so a row may refer to one that isn't there yet.
 #[derive(Debug, Default)]
 pub struct Replica {
+    ownership: Ownership,
     pub(super) switches: HashMap<Uuid, PhysicalSwitch>,
     pub(super) ports: HashMap<Uuid, PhysicalPort>,
     logical_switches: Interned<LogicalSwitch>,
     /// What refers to each Logical_Switch, by its index.
     refs: Vec<Refs>,
-    by_name: HashMap<String, LogicalSwitchIndex>,
+    /// Logical_Switches that are ours, or may be, by their network: those with our own prefix first.
+    owned: HashMap<NetworkId, Vec<LogicalSwitchIndex>>,
     by_key: HashMap<i64, BTreeSet<LogicalSwitchIndex>>,
     locators: Interned<Locator>,
     /// Locators without a tunnel key.
@@ -40,6 +45,9 @@ pub struct Replica {
 /// What refers to a Logical_Switch.
 #[derive(Debug, Default)]
 struct Refs {
+    owner: Owner,
+    /// How far the prefix of its name stands behind our own.
+    rank: usize,
     macs: usize,
     odd_macs: BTreeSet<Uuid>,
     multicasts: BTreeSet<Uuid>,
@@ -100,6 +108,35 @@ impl<T> Interned<T> {
 // ===== impl Replica: reading =====
 
 impl Replica {
+    /// An empty replica, of which rows will be ours as their names say.
+    #[must_use]
+    pub fn new(ownership: Ownership) -> Self {
+        Self { ownership, ..Self::default() }
+    }
+
+    /// Which Logical_Switches are ours.
+    #[must_use]
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
+    /// What the name of a Logical_Switch says about whose it is; one that isn't there is nobody's.
+    #[must_use]
+    pub fn owner(&self, index: LogicalSwitchIndex) -> Owner {
+        self.refs(index).map_or(Owner::Foreign, |refs| refs.owner)
+    }
+
+    /// The Logical_Switches of a network that are ours or may be adopted, those with our own prefix first.
+    #[must_use]
+    pub fn owned(&self, network: NetworkId) -> &[LogicalSwitchIndex] {
+        self.owned.get(&network).map_or(&[], Vec::as_slice)
+    }
+
+    /// The networks that have such Logical_Switches.
+    pub fn owned_networks(&self) -> impl Iterator<Item = NetworkId> {
+        self.owned.keys().copied()
+    }
+
     /// Physical_Switch rows.
     pub fn switches(&self) -> impl Iterator<Item = &PhysicalSwitch> {
         self.switches.values()
@@ -152,12 +189,6 @@ impl Replica {
     #[must_use]
     pub fn logical_switch_index(&self, uuid: Uuid) -> Option<LogicalSwitchIndex> {
         self.logical_switches.index.get(&uuid).copied()
-    }
-
-    /// The Logical_Switch of this name.
-    #[must_use]
-    pub fn logical_switch_named(&self, name: &str) -> Option<LogicalSwitchIndex> {
-        self.by_name.get(name).copied()
     }
 
     /// The Logical_Switches with this `tunnel_key`.
@@ -302,26 +333,40 @@ impl Replica {
         let index = self.intern_logical_switch(uuid);
         touched.logical_switches.insert(index);
         touched.rows.insert(index);
-        if let Some(row) = &row {
-            self.by_name.insert(row.name.clone(), index);
-            if let Some(key) = row.tunnel_key {
-                self.by_key.entry(key).or_default().insert(index);
+        self.own(index, row.as_ref());
+        let new = row.as_ref().and_then(|row| row.tunnel_key);
+        let old = self.logical_switches.set(index, row).and_then(|old| old.tunnel_key);
+        if let Some(key) = new {
+            self.by_key.entry(key).or_default().insert(index);
+        }
+        if let Some(key) = old.filter(|key| new != Some(*key))
+            && let Some(indexes) = self.by_key.get_mut(&key)
+        {
+            indexes.remove(&index);
+            if indexes.is_empty() {
+                self.by_key.remove(&key);
             }
         }
-        let new = row.as_ref().map(|row| (row.name.clone(), row.tunnel_key));
-        if let Some(old) = self.logical_switches.set(index, row) {
-            let renamed = new.as_ref().is_none_or(|(name, _)| *name != old.name);
-            if renamed && self.by_name.get(&old.name) == Some(&index) {
-                self.by_name.remove(&old.name);
+    }
+
+    /// Notes whose a Logical_Switch is: once a row, so that nothing has to read its name again.
+    fn own(&mut self, index: LogicalSwitchIndex, row: Option<&LogicalSwitch>) {
+        let (owner, rank) = row.map_or_else(Default::default, |row| self.ownership.owner(&row.name));
+        let refs = &mut self.refs[index as usize];
+        let before = std::mem::replace(&mut refs.owner, owner);
+        refs.rank = rank;
+        if let Some(network) = before.network()
+            && let Some(rows) = self.owned.get_mut(&network)
+        {
+            rows.retain(|row| *row != index);
+            if rows.is_empty() {
+                self.owned.remove(&network);
             }
-            if let Some(key) = old.tunnel_key.filter(|key| new.is_none_or(|(_, new)| new != Some(*key)))
-                && let Some(indexes) = self.by_key.get_mut(&key)
-            {
-                indexes.remove(&index);
-                if indexes.is_empty() {
-                    self.by_key.remove(&key);
-                }
-            }
+        }
+        if let Some(network) = owner.network() {
+            let rows = self.owned.entry(network).or_default();
+            rows.push(index);
+            rows.sort_by_key(|row| self.refs[*row as usize].rank);
         }
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{rows::RowIp, *};
-use crate::model::{MacAddr, VlanId, Vni};
+use crate::model::{MacAddr, NetworkId, VlanId, Vni};
 
 fn id(n: u32) -> Uuid {
     Uuid::from_u128(u128::from(n))
@@ -26,7 +26,8 @@ fn mac_row(mac: &str, ip: &str) -> Value {
 
 #[test]
 fn rows_follow_inserts_changes_and_deletions() {
-    let mut replica = Replica::default();
+    let mut replica = Replica::new(Ownership::new("vtepd", &[]));
+    let network = NetworkId(id(9));
     let (row, twin, odd) = (id(10).to_string(), id(11).to_string(), id(12).to_string());
     // MACs before what they refer to: the order of an update's tables is the server's.
     let touched = apply(
@@ -38,7 +39,7 @@ fn rows_follow_inserts_changes_and_deletions() {
                 &odd: mac_row("unknown-dst", ""),
             },
             "Logical_Switch": {id(1).to_string(): {"new": {
-                "name": "vtepd-x", "tunnel_key": 5001, "replication_mode": "source_node", "description": "a{\"b"}}},
+                "name": format!("vtepd-{network}"), "tunnel_key": 5001, "replication_mode": "source_node", "description": "a{\"b"}}},
             "Physical_Locator": {id(2).to_string(): {"new": {
                 "dst_ip": "192.0.2.1", "encapsulation_type": "vxlan_over_ipv4", "tunnel_key": ["set", []]}}},
             "Physical_Locator_Set": {id(3).to_string(): {"new": {"locators": reference(2)}}},
@@ -53,7 +54,8 @@ fn rows_follow_inserts_changes_and_deletions() {
         }),
     );
     let mac = MacAddr::new([2, 0, 0, 0, 0, 10]);
-    let index = replica.logical_switch_named("vtepd-x").unwrap();
+    let [index] = *replica.owned(network) else { panic!("{replica:?}") };
+    assert_eq!(replica.owner(index), Owner::Ours(network));
     assert_eq!(touched.macs[&index], [mac, mac]);
     assert_eq!(replica.logical_switches_with_key(5001).collect::<Vec<_>>(), [index]);
     assert_eq!(replica.mac_count(index), 3);
@@ -88,7 +90,8 @@ fn rows_follow_inserts_changes_and_deletions() {
     assert_eq!(replica.macs().map(|row| row.mac.octets()[5]).collect::<Vec<_>>(), [11]);
     assert_eq!((replica.mac_count(index), replica.local_count(index)), (1, 0));
     assert_eq!(replica.bindings_to(index).count(), 0);
-    assert_eq!(replica.logical_switch_named("vtepd-x"), None);
+    assert_eq!((replica.owned(network), replica.owner(index)), (&[][..], Owner::Foreign));
+    assert_eq!(replica.owned_networks().count(), 0);
     assert_eq!(replica.logical_switches_with_key(5001).count(), 0);
     assert!(replica.locator(vtep).is_none());
     assert!(!replica.set_equals(id(3), &[vtep]), "a member is gone");

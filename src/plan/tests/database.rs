@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     model::MacAddr,
-    vtep::{LocatorRef, LogicalSwitchRef, Operation, Replica, ReplicationMode, Touched},
+    vtep::{LocatorRef, LogicalSwitchRef, Operation, Ownership, Replica, ReplicationMode, Touched},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,6 +202,11 @@ impl Database {
 
     /// What a monitor would tell of all rows.
     pub(super) fn replica(&self) -> Replica {
+        self.replica_of(Ownership::new("vtepd", &["old".to_owned()]))
+    }
+
+    /// The same, with other rows being ours.
+    pub(super) fn replica_of(&self, ownership: Ownership) -> Replica {
         let reference = |uuid: &Uuid| json!(["uuid", uuid.to_string()]);
         let set = |uuids: &BTreeSet<Uuid>| json!(["set", uuids.iter().map(reference).collect::<Vec<_>>()]);
         let optional = |value: Option<Value>| value.unwrap_or(json!(["set", []]));
@@ -255,7 +260,7 @@ impl Database {
             }),
         );
         table("Ucast_Macs_Local", rows(&self.locals, |ls| json!({"logical_switch": reference(ls)})));
-        let mut replica = Replica::default();
+        let mut replica = Replica::new(ownership);
         replica.apply(Value::Object(tables).to_string().as_bytes(), &mut Touched::default()).unwrap();
         replica
     }

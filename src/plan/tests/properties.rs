@@ -9,11 +9,12 @@ use uuid::Uuid;
 use super::{database::Database, scenario::*};
 use crate::{
     model::NetworkId,
-    plan::{Desired, Guard, InFlight, Ownership},
+    plan::{Desired, Guard, InFlight},
+    vtep::Ownership,
 };
 
 fn owner(name: &str) -> Option<NetworkId> {
-    Ownership::new("vtepd", &["old".to_owned()]).network(name, |_| true)
+    Ownership::new("vtepd", &["old".to_owned()]).owner(name).0.network()
 }
 
 /// Networks that the switch `tor` should carry, and those that only an absent switch should.

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     intent::{BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, Vni},
-    plan::{Desired, Guard, InFlight, Key, Ownership, Policy, Section, Transaction, Verdict},
-    vtep::Operation,
+    plan::{Desired, Guard, InFlight, Key, Section, Transaction, Verdict},
+    vtep::{Operation, Ownership},
 };
 
 /// Network 0 with VNI 5 on port e1, VLAN 50; MACs 0.. on VTEP 192.0.2.1.
@@ -186,10 +186,9 @@ fn bare_uuids_are_adopted_only_of_networks_that_are_known() {
         let row = LogicalSwitch { name, key: Some(5 + i64::from(n)), mode: None, description: String::new() };
         database.logical_switches.insert(Uuid::new_v4(), row);
     }
-    let policy = Policy { ownership: Ownership::new("vtepd", &[String::new()]), ..policy() };
-    let (in_flight, desired) = (InFlight::default(), desired(1));
+    let (policy, in_flight, desired) = (policy(), InFlight::default(), desired(1));
     for _ in 0..3 {
-        let replica = database.replica();
+        let replica = database.replica_of(Ownership::new("vtepd", &[String::new()]));
         for transaction in planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).plan(200) {
             database.transact(&transaction.operations).unwrap();
         }

@@ -13,7 +13,7 @@ use super::database::{Database, LogicalSwitch, Mcast, Ucast};
 use crate::{
     intent::{BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, MacAddr, NetworkId, VlanId, Vni},
-    plan::{Desired, Guard, InFlight, Ownership, Planner, Policy, Section},
+    plan::{Desired, Guard, InFlight, Planner, Policy, Section},
     vtep::{Columns, Replica},
 };
 
@@ -61,12 +61,7 @@ pub(super) fn columns() -> Columns {
 }
 
 pub(super) fn policy() -> Policy {
-    Policy {
-        ownership: Ownership::new("vtepd", &["old".to_owned()]),
-        columns: columns(),
-        guard_percent: 20,
-        guard_min_rows: 10,
-    }
+    Policy { columns: columns(), guard_percent: 20, guard_min_rows: 10 }
 }
 
 pub(super) fn planner<'a>(

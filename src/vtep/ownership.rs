@@ -6,10 +6,35 @@ use uuid::Uuid;
 use crate::model::NetworkId;
 
 /// The names that we own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ownership {
     /// With the hyphen; our own first. An empty one stands for the bare UUIDs of networking-l2gw.
     prefixes: Vec<String>,
+}
+
+/// What the name of a Logical_Switch says about whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// Somebody else's.
+    #[default]
+    Foreign,
+    /// Ours, of this network.
+    Ours(NetworkId),
+    /// The bare UUID that networking-l2gw wrote: ours if we know the network.
+    Adoptable(NetworkId),
+}
+
+// ===== impl Owner =====
+
+impl Owner {
+    /// The network that the name names.
+    #[must_use]
+    pub const fn network(self) -> Option<NetworkId> {
+        match self {
+            Owner::Foreign => None,
+            Owner::Ours(network) | Owner::Adoptable(network) => Some(network),
+        }
+    }
 }
 
 // ===== impl Ownership =====
@@ -26,24 +51,20 @@ impl Ownership {
     /// What we call the Logical_Switch of a network.
     #[must_use]
     pub fn name(&self, network: NetworkId) -> String {
-        self.names(network).next().unwrap_or_default()
+        self.prefixes.first().map_or_else(String::new, |prefix| format!("{prefix}{network}"))
     }
 
-    /// All names that the Logical_Switch of a network may bear; ours first.
-    pub fn names(&self, network: NetworkId) -> impl Iterator<Item = String> {
-        self.prefixes.iter().map(move |prefix| format!("{prefix}{network}"))
-    }
-
-    /// The network whose Logical_Switch bears this name, if it is ours. `adopts` tells whether the bare UUID of a
-    /// network may be taken over.
-    pub fn network(&self, name: &str, adopts: impl Fn(NetworkId) -> bool) -> Option<NetworkId> {
-        self.prefixes.iter().find_map(|prefix| {
+    /// Whose Logical_Switch bears this name, and how far its prefix stands behind our own (0: it is our own).
+    #[must_use]
+    pub fn owner(&self, name: &str) -> (Owner, usize) {
+        let owned = self.prefixes.iter().enumerate().find_map(|(rank, prefix)| {
             let rest = name.strip_prefix(prefix.as_str())?;
             // Exactly as we write it: an upper-case or braced UUID is somebody else's hand.
             let network =
                 Uuid::try_parse(rest).ok().filter(|uuid| uuid.hyphenated().to_string() == rest).map(NetworkId)?;
-            (!prefix.is_empty() || adopts(network)).then_some(network)
-        })
+            Some((if prefix.is_empty() { Owner::Adoptable(network) } else { Owner::Ours(network) }, rank))
+        });
+        owned.unwrap_or_default()
     }
 }
 
@@ -55,13 +76,10 @@ mod tests {
     fn names_are_ours_only_in_the_form_that_we_write() {
         let network = NetworkId::random();
         let ownership = Ownership::new("vtepd", &["old".into(), String::new()]);
-        let yes = |_| true;
         assert_eq!(ownership.name(network), format!("vtepd-{network}"));
-        assert_eq!(ownership.names(network).count(), 3);
-        for name in [format!("vtepd-{network}"), format!("old-{network}"), network.to_string()] {
-            assert_eq!(ownership.network(&name, yes), Some(network), "{name}");
-        }
-        assert_eq!(ownership.network(&network.to_string(), |_| false), None);
+        assert_eq!(ownership.owner(&format!("vtepd-{network}")), (Owner::Ours(network), 0));
+        assert_eq!(ownership.owner(&format!("old-{network}")), (Owner::Ours(network), 1));
+        assert_eq!(ownership.owner(&network.to_string()), (Owner::Adoptable(network), 2));
         for name in [
             format!("VTEPD-{network}"),
             format!("vtepd-{network}x"),
@@ -72,9 +90,10 @@ mod tests {
             "ls0".into(),
             String::new(),
         ] {
-            assert_eq!(ownership.network(&name, yes), None, "{name}");
+            assert_eq!(ownership.owner(&name).0, Owner::Foreign, "{name}");
         }
         let without = Ownership::new("vtepd", &[]);
-        assert_eq!(without.network(&network.to_string(), yes), None);
+        assert_eq!(without.owner(&network.to_string()).0, Owner::Foreign);
+        assert_eq!(Ownership::default().owner(&format!("vtepd-{network}")).0, Owner::Foreign);
     }
 }

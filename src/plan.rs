@@ -51,11 +51,22 @@ pub struct Policy {
     pub guard_min_rows: u32,
 }
 
+/// How far a key's transaction is. RFC 7047 lets the update of a transaction come before its reply or after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flight {
+    /// Not answered.
+    Sent,
+    /// Not answered, and the update came.
+    Updated,
+    /// Answered, and the update hasn't come.
+    Answered,
+}
+
 /// What is under way, and must not be planned again.
 #[derive(Debug, Default, Clone)]
 pub struct InFlight {
     /// Keys of transactions that aren't answered, or whose update hasn't come.
-    pub keys: HashSet<Key>,
+    pub keys: HashMap<Key, Flight, foldhash::fast::FixedState>,
     /// Ports whose bindings such a transaction changes: the next one has to see the result.
     pub ports: HashSet<Uuid>,
     /// Locators that such a transaction inserts: a second insert of one would violate the index.
@@ -120,14 +131,38 @@ enum Wanted<'a> {
     Unclear,
 }
 
+// ===== impl Key =====
+
+impl Key {
+    /// The network whose rows these are; a binding's may change.
+    #[must_use]
+    pub fn network(&self) -> Option<NetworkId> {
+        match self {
+            Key::Network(network) | Key::Mac(network, _) => Some(*network),
+            Key::Binding(..) => None,
+        }
+    }
+}
+
 // ===== impl InFlight =====
 
 impl InFlight {
     /// A transaction was sent.
     pub fn reserve(&mut self, transaction: &Transaction) {
-        self.keys.extend(&transaction.keys);
+        self.keys.extend(transaction.keys.iter().map(|key| (*key, Flight::Sent)));
         self.ports.extend(transaction.ports());
         self.locators.extend(&transaction.locators);
+    }
+
+    /// A transaction was answered. Returns its keys, and whether their update came before the reply.
+    pub fn release(&mut self, transaction: &Transaction) -> Vec<(Key, bool)> {
+        for port in transaction.ports() {
+            self.ports.remove(&port);
+        }
+        for locator in &transaction.locators {
+            self.locators.remove(locator);
+        }
+        transaction.keys.iter().map(|key| (*key, self.keys.remove(key) == Some(Flight::Updated))).collect()
     }
 }
 
@@ -156,8 +191,18 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What each of these keys needs, by itself.
+    pub fn judge(&self, keys: impl IntoIterator<Item = Key>, mut tell: impl FnMut(Key, Verdict, Transaction)) {
+        let mut view = None;
+        for key in keys {
+            let mut transaction = Transaction::default();
+            let verdict = self.add_seen(key, &mut view, &mut transaction);
+            tell(key, verdict, transaction);
+        }
+    }
+
     fn add_seen(&self, key: Key, view: &mut Option<View<'a>>, transaction: &mut Transaction) -> Verdict {
-        if self.in_flight.keys.contains(&key) {
+        if self.in_flight.keys.contains_key(&key) {
             return Verdict::Wait;
         }
         if transaction.serves(&key) {

@@ -7,17 +7,18 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
+use report::Report;
+
 use super::{
     pace::Pace,
     status,
     work::Work,
     worker::{Changed, Query, Stopped, Worker, after, merge},
 };
-use report::Report;
-
 use crate::{
     config::LockPolicy,
-    model::{NetworkId, Revision, status::SessionState},
+    intent::SwitchIntent,
+    model::{NetworkId, Revision, VlanId, status::SessionState},
     ovsdb::{Connection, Inbox, Incoming, JsonError, Raw, RpcError, Schema, session::Backoff},
     plan::{Guard, Key, Planner, Policy, Tally},
     vtep::{self, Columns, LogicalSwitchIndex, Ownership, Replica, Touched},
@@ -319,7 +320,7 @@ impl Live<'_> {
         if self.audited {
             let rows = self.replica.mac_total() * 48;
             let audit = off_the_fast_path(rows, || self.planner().audit(None));
-            self.work.push_audit(audit);
+            self.work.queue.push_audit(audit);
         }
     }
 
@@ -327,16 +328,48 @@ impl Live<'_> {
         if self.phase != Phase::Following {
             return;
         }
-        if changed.switches || !self.audited {
+        self.guard = Guard::Unknown;
+        // What was held may be right by now, wherever it is.
+        let anew = !self.audited || (!changed.switches.is_empty() && !self.work.held.is_empty());
+        if anew {
             self.audit();
         }
-        self.guard = Guard::Unknown;
+        for (switch, before) in changed.switches {
+            self.drained_unknown = true;
+            if !anew {
+                self.bindings_changed(&switch, &before);
+            }
+        }
         for (network, macs) in changed.networks {
-            self.work.push(Key::Network(network));
+            self.work.queue.push(Key::Network(network));
             match macs {
-                Some(macs) => macs.into_iter().for_each(|mac| self.work.push(Key::Mac(network, mac))),
+                Some(macs) => self.work.queue.extend(macs.into_iter().map(|mac| Key::Mac(network, mac))),
                 None => self.work.compare_all_of(network),
             }
+        }
+    }
+
+    /// Queues what became different for a switch: bindings, and networks that came, went, or whose going is explained.
+    fn bindings_changed(&mut self, name: &str, before: &SwitchIntent) {
+        let Some(section) = self.worker.desired.sections.get(name) else { return };
+        let now = &section.intent;
+        let networks = before.networks.symmetric_difference(&now.networks);
+        let explained = before.buried_networks.symmetric_difference(&now.buried_networks);
+        let bound = |intent: &SwitchIntent, key: &(String, VlanId)| intent.bindings.get(key).map(|bound| bound.network);
+        let either = before.bindings.keys().chain(now.bindings.keys());
+        let bindings = either.filter(|key| bound(before, key) != bound(now, key)).map(|(port, vlan)| (port, *vlan));
+        let unbound = before.buried_bindings.symmetric_difference(&now.buried_bindings);
+        let bindings = bindings.chain(unbound.map(|(_, port, vlan)| (port, *vlan)));
+        if let Some(switch) = self.replica.switch(&section.physical_switch) {
+            for (port, vlan) in bindings {
+                if let Some((uuid, _)) = self.replica.port_of(switch, port) {
+                    self.work.queue.push(Key::Binding(uuid, vlan.get()));
+                }
+            }
+        }
+        for network in networks.chain(explained) {
+            self.work.queue.push(Key::Network(*network));
+            self.work.compare_all_of(*network);
         }
     }
 
@@ -350,23 +383,18 @@ impl Live<'_> {
         if touched.switches {
             self.audit();
         }
-        let settling = self.work.is_settling();
         for (index, macs) in touched.macs {
             let Some(network) = self.planner().owner(index) else { continue };
             for mac in macs {
-                let key = Key::Mac(network, mac);
-                if settling {
-                    self.work.settled(&key);
-                }
-                self.work.push_drift(key);
+                self.work.touch(Key::Mac(network, mac));
             }
             if self.replica.mac_count(index) == 0 {
-                self.touch_network(network, settling);
+                self.touch_network(network);
             }
         }
         for index in touched.logical_switches {
             if let Some(network) = self.planner().owner(index) {
-                self.touch_network(network, settling);
+                self.touch_network(network);
             }
         }
         self.touch_rows(&touched.rows);
@@ -375,20 +403,14 @@ impl Live<'_> {
         }
         for port in touched.ports {
             for vlan in self.vlans_of(port) {
-                let key = Key::Binding(port, vlan);
-                self.work.settled(&key);
-                self.work.push_drift(key);
+                self.work.touch(Key::Binding(port, vlan));
             }
         }
         Ok(())
     }
 
-    fn touch_network(&mut self, network: NetworkId, settling: bool) {
-        let key = Key::Network(network);
-        if settling {
-            self.work.settled(&key);
-        }
-        self.work.push_drift(key);
+    fn touch_network(&mut self, network: NetworkId) {
+        self.work.touch(Key::Network(network));
         // Bindings that went may have been the last thing that kept its MACs.
         if !self.worker.desired.networks.contains_key(&network) {
             self.work.compare_all_of(network);
@@ -408,7 +430,7 @@ impl Live<'_> {
                 // It went, or its name isn't ours any more: whoever is desired and has no row now wants one.
                 None => {
                     for network in self.missing_networks() {
-                        self.work.push_drift(Key::Network(network));
+                        self.work.touch(Key::Network(network));
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! What a worker tells of its switches, made only when somebody asks.
 
-use std::time::SystemTime;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{
     live::{Live, Lock},
@@ -10,7 +10,7 @@ use crate::{
     config::{SwitchConfig, Transport},
     intent::BoundNetwork,
     model::{
-        VlanId,
+        NetworkId, VlanId,
         status::{BindingStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus},
     },
     plan::{Key, Section},
@@ -81,10 +81,11 @@ pub(super) fn with_session(live: &Live<'_>) -> Vec<SwitchStatus> {
     if live.worker.session.state != SessionState::Up {
         return without_session(live.worker);
     }
-    live.worker.settings.sections.iter().map(|config| switch(live, config)).collect()
+    let outstanding = live.work.outstanding();
+    live.worker.settings.sections.iter().map(|config| switch(live, config, &outstanding)).collect()
 }
 
-fn switch(live: &Live<'_>, config: &SwitchConfig) -> SwitchStatus {
+fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<NetworkId, u64>) -> SwitchStatus {
     let lock = match live.lock {
         Lock::Held => "held",
         Lock::Waiting => "waiting",
@@ -115,9 +116,9 @@ fn switch(live: &Live<'_>, config: &SwitchConfig) -> SwitchStatus {
     status.faults.extend(ports.flat_map(|port| port.faults.iter().map(|fault| format!("{}: {fault}", port.name))));
     if let Some(section) = live.worker.desired.sections.get(&config.physical_switch) {
         for row in &mut status.bindings {
-            judge(live, section, row);
+            judge(live, section, row, outstanding);
         }
-        let counts = section.intent.networks.iter().map(|network| rows(live, *network));
+        let counts = section.intent.networks.iter().map(|network| rows(live, *network, outstanding));
         (status.rows_desired, status.rows_actual) = counts.fold((0, 0), |sum, (d, a)| (sum.0 + d, sum.1 + a));
     }
     let of_bindings = status.bindings.iter().map(|row| (row.status, row.reason.clone()));
@@ -148,7 +149,7 @@ fn held() -> String {
 }
 
 /// Rows that a network should have on the database, and those that are right.
-fn rows(live: &Live<'_>, network: crate::model::NetworkId) -> (u64, u64) {
+fn rows(live: &Live<'_>, network: NetworkId, outstanding: &BTreeMap<NetworkId, u64>) -> (u64, u64) {
     let Some(intent) = live.worker.desired.networks.get(&network) else { return (0, 0) };
     let bindings = live.worker.desired.sections.values().flat_map(|section| section.intent.bindings.values());
     let bindings = bindings.filter(|bound| bound.network == network).count();
@@ -156,15 +157,15 @@ fn rows(live: &Live<'_>, network: crate::model::NetworkId) -> (u64, u64) {
     let planner = live.planner();
     let wrong = match planner.logical_switches(network).0 {
         None => desired,
-        Some(_) => live.work.outstanding(network),
+        Some(_) => outstanding.get(&network).copied().unwrap_or(0),
     };
     (desired, desired.saturating_sub(wrong))
 }
 
 /// The status of one binding.
-fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus) {
+fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstanding: &BTreeMap<NetworkId, u64>) {
     let planner = live.planner();
-    (row.rows_desired, row.rows_actual) = rows(live, row.network_id);
+    (row.rows_desired, row.rows_actual) = rows(live, row.network_id, outstanding);
     let mut set = |status, reason: String| (row.status, row.reason) = (status, reason);
     let Some(switch) = live.replica.switch(&section.physical_switch) else { return };
     let Some((port, port_row)) = live.replica.port_of(switch, &row.port) else {
@@ -199,13 +200,13 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus) {
         Key::Network(id) | Key::Mac(id, _) => *id == row.network_id,
         Key::Binding(p, v) => *p == port && *v == vlan,
     };
-    if let Some((key, fault)) = live.work.quarantine.iter().find(|(key, _)| of_network(key)) {
+    if let Some((key, fault)) = live.work.faults.iter().find(|(key, _)| of_network(key)) {
         let what = match key {
             Key::Network(_) => "the Logical_Switch or its flood row".to_owned(),
             Key::Binding(..) => format!("VLAN {vlan} of port {}", row.port),
             Key::Mac(_, mac) => format!("MAC {mac}"),
         };
-        let count = live.work.quarantine.keys().filter(|key| of_network(key)).count();
+        let count = live.work.faults.iter().filter(|(key, _)| of_network(key)).count();
         let more = if count > 1 { format!(" (and {} more rows)", count - 1) } else { String::new() };
         let status = if fault.fight { Status::Conflict } else { Status::Error };
         return set(status, format!("{what}: {}{more}", fault.error));
@@ -214,7 +215,7 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus) {
         return set(Status::Held, held());
     }
     let chosen = planner.logical_switches(row.network_id).0;
-    if chosen.is_none() || holder != chosen || live.work.outstanding(row.network_id) > 0 {
+    if chosen.is_none() || holder != chosen || outstanding.contains_key(&row.network_id) {
         let reason =
             if live.lock == Lock::Waiting { "another controller holds the switch's lock" } else { "being written" };
         return set(Status::Pending, reason.to_owned());

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     config::SwitchConfig,
+    intent::SwitchIntent,
     model::{
         NetworkId, Revision,
         event::FleetEvent,
@@ -83,8 +84,8 @@ pub(super) struct Stopped;
 /// What news changed in the desired state.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    /// Switches whose bindings or explanations changed.
-    pub(super) switches: bool,
+    /// Switches whose bindings or explanations changed, and what they were.
+    pub(super) switches: Vec<(String, Arc<SwitchIntent>)>,
     /// Networks, and the MACs of them (`None`: compare all).
     pub(super) networks: Vec<(NetworkId, Option<Vec<crate::model::MacAddr>>)>,
 }
@@ -204,17 +205,18 @@ impl Worker {
 
 /// Takes news into the desired state.
 pub(super) fn merge(desired: &mut Desired, revision: &mut Option<Revision>, news: News) -> Changed {
-    let mut changed = Changed { switches: !news.switches.is_empty(), ..Changed::default() };
+    let mut changed = Changed::default();
     for (name, intent) in news.switches {
         if let Some(section) = desired.sections.get_mut(&name) {
-            section.intent = intent;
+            let before = std::mem::replace(&mut section.intent, intent);
+            changed.switches.push((name, before));
         }
     }
     for (id, (network, macs)) in news.networks {
         let is_new = desired.networks.insert(id, network).is_none();
         changed.networks.push((id, macs.filter(|_| !is_new)));
     }
-    if changed.switches {
+    if !changed.switches.is_empty() {
         desired.forget_networks();
     }
     *revision = news.revision.or(*revision);

@@ -7,7 +7,12 @@ use tokio::time::Instant;
 use super::{Ended, Live, Lock, PAUSE, Pace, Phase, Step, off_the_fast_path};
 use crate::{
     fleet::work::Sent,
-    ovsdb::{Raw, RpcError, transact::Reply},
+    intent::DesiredMac,
+    model::NetworkId,
+    ovsdb::{
+        Raw, RpcError,
+        transact::{Failure, Reply},
+    },
     plan::{Guard, Key, Planner, Tally, Transaction, Verdict},
     vtep,
 };
@@ -24,13 +29,9 @@ impl Live<'_> {
 
     /// Sends as much as may be under way.
     pub(super) fn pump(&mut self) -> Step {
-        while self.may_write() && self.work.sent.len() < Pace::WINDOW {
-            let unsynced = self.work.take_unsynced();
-            if !unsynced.is_empty() {
-                let rows = self.replica.mac_total() * 48;
-                let audit = off_the_fast_path(rows, || self.planner().audit(Some(&unsynced)));
-                self.work.push_audit(audit);
-            }
+        while self.may_write() && self.work.unanswered() < Pace::WINDOW {
+            self.compare_unsynced();
+            self.judge_drift();
             let Some(transaction) = self.next_transaction() else { break };
             self.buffer.clear();
             let asserted = self.lock == Lock::Held;
@@ -45,66 +46,90 @@ impl Live<'_> {
         Ok(())
     }
 
+    /// Compares the networks that are to be compared, and queues what differs.
+    fn compare_unsynced(&mut self) {
+        let networks = self.work.take_unsynced();
+        if networks.is_empty() {
+            return;
+        }
+        let desired = networks.iter().filter_map(|network| self.worker.desired.networks.get(network));
+        let bytes = desired.map(|network| network.macs.len() * size_of::<DesiredMac>()).sum();
+        let audit = off_the_fast_path(bytes, || self.planner().audit(Some(&networks)));
+        self.work.queue.push_audit(audit);
+    }
+
+    /// Rows that changed without us are put back, unless that became a fight.
+    fn judge_drift(&mut self) {
+        let drifted = self.work.take_drifted();
+        if drifted.is_empty() {
+            return;
+        }
+        let mut judged = Vec::new();
+        let quarantined = |key: &Key| self.work.faults.is_quarantined(key);
+        Planner { quarantined: &quarantined, ..self.planner() }
+            .judge(drifted, |key, verdict, repair| judged.push((key, verdict, repair)));
+        for (key, verdict, repair) in judged {
+            match verdict {
+                Verdict::Right => self.work.absolve(&key),
+                Verdict::Quarantined => {}
+                Verdict::Added => {
+                    let repaired = self.work.faults.may_repair(key, Instant::now());
+                    self.note_drift(key, repair, repaired);
+                    if repaired {
+                        self.work.queue.push(key);
+                    } else {
+                        tracing::warn!(switch = %self.worker.names(), ?key, "somebody else keeps changing a row; leaving it alone for a while");
+                    }
+                }
+                Verdict::Wait | Verdict::Conflict | Verdict::Uncounted | Verdict::Held => self.work.queue.push(key),
+            }
+        }
+    }
+
+    /// Looks at keys of the queue until there is a transaction full of work.
     fn next_transaction(&mut self) -> Option<Transaction> {
         loop {
-            let mut transaction = Transaction::default();
-            if let Some(half) = self.work.pop_half() {
-                for key in half {
-                    self.add(key, &mut transaction);
+            let mut half = self.work.queue.pop_half().map(Vec::into_iter);
+            let operations = if half.is_some() { usize::MAX } else { self.pace.operations() };
+            let (mut transaction, mut looked_at, mut others) = (Transaction::default(), false, Vec::new());
+            let quarantined = |key: &Key| self.work.faults.is_quarantined(key);
+            let planner = Planner {
+                desired: &self.worker.desired,
+                actual: &self.replica,
+                policy: &self.policy,
+                in_flight: &self.work.in_flight,
+                quarantined: &quarantined,
+                guard: self.guard,
+            };
+            let queue = &mut self.work.queue;
+            let next = || half.as_mut().map_or_else(|| queue.pop(), Iterator::next);
+            planner.fill(operations, &mut transaction, next, |key, verdict| {
+                looked_at = true;
+                if verdict != Verdict::Added {
+                    others.push((key, verdict));
                 }
-            } else {
-                let mut looked_at = false;
-                while transaction.len() < self.pace.operations()
-                    && let Some(key) = self.work.pop()
-                {
-                    looked_at = true;
-                    self.add(key, &mut transaction);
+            });
+            let mut uncounted = Vec::new();
+            for (key, verdict) in others {
+                match verdict {
+                    Verdict::Right => self.work.absolve(&key),
+                    Verdict::Wait => self.work.wait(key),
+                    Verdict::Conflict => self.work.block(key),
+                    Verdict::Uncounted => uncounted.push(key),
+                    Verdict::Added | Verdict::Quarantined | Verdict::Held => {}
                 }
-                if !looked_at {
-                    return None;
-                }
+            }
+            if !uncounted.is_empty() {
+                self.count_unexplained();
+                self.work.queue.extend(uncounted);
             }
             if !transaction.is_empty() {
                 return Some(transaction.finish(&self.replica));
             }
-        }
-    }
-
-    fn add(&mut self, key: Key, transaction: &mut Transaction) {
-        // A fight is looked for before the row is repaired once more, and only if it needs repair.
-        if self.work.is_quarantined(&key) {
-            return;
-        }
-        let mut verdict = self.verdict(key, transaction);
-        if verdict == Verdict::Uncounted {
-            self.count_unexplained();
-            verdict = self.verdict(key, transaction);
-        }
-        match verdict {
-            Verdict::Right => self.work.absolve(&key),
-            Verdict::Wait => self.work.wait(key),
-            Verdict::Conflict => drop(self.work.conflicts.insert(key)),
-            Verdict::Added | Verdict::Quarantined | Verdict::Uncounted | Verdict::Held => {}
-        }
-    }
-
-    fn verdict(&mut self, key: Key, transaction: &mut Transaction) -> Verdict {
-        let mut trial = Transaction::default();
-        if self.work.has_drifted(&key) && self.plan(key, &mut trial) == Verdict::Added {
-            tracing::debug!(switch = %self.worker.names(), ?key, "a row was changed by somebody else; putting it back");
-            let repaired = self.work.may_repair(key, Instant::now());
-            self.note_drift(key, trial, repaired);
-            if !repaired {
-                tracing::warn!(switch = %self.worker.names(), ?key, "somebody else keeps changing a row; leaving it alone for a while");
-                return Verdict::Quarantined;
+            if !looked_at {
+                return None;
             }
         }
-        self.plan(key, transaction)
-    }
-
-    fn plan(&self, key: Key, transaction: &mut Transaction) -> Verdict {
-        let quarantined = |key: &Key| self.work.is_quarantined(key);
-        Planner { quarantined: &quarantined, ..self.planner() }.add(key, transaction)
     }
 
     /// Counts the deletions that nothing explains, and decides whether they may go.
@@ -122,65 +147,74 @@ impl Live<'_> {
             }
             self.work.held = networks;
         } else {
-            self.work.held.clear();
+            // What was held may go now.
+            for network in std::mem::take(&mut self.work.held) {
+                self.work.compare_all_of(network);
+            }
         }
     }
 
     /// A transaction was answered.
     pub(super) fn answered(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
-        let Some(sent) = self.work.sent.remove(&id) else { return Ok(()) };
+        let Some((sent, keys)) = self.work.answered(id) else { return Ok(()) };
         let now = Instant::now();
-        self.work.release(&sent.transaction);
         let raw =
             result.map_err(|error| Ended::lost(format!("the switch refused a transaction as a whole: {error}")))?;
         let assert = usize::from(sent.asserted);
         let operations = sent.transaction.operations.len();
         let reply = Reply::read(&mut raw.cursor(), operations + assert)?;
-        let Some(failure) = reply.failure() else {
-            self.pace.answered(operations, now.duration_since(sent.at));
-            self.tally += sent.transaction.tally;
-            self.applied(sent.rows, &sent.transaction.keys);
-            for key in sent.transaction.keys {
-                // RFC 7047 lets the update come after the reply; until it does, the row isn't written once more.
-                match self.verdict(key, &mut Transaction::default()) {
-                    Verdict::Right => self.work.absolve(&key),
-                    _ => self.work.settle(key, now),
-                }
-            }
+        if let Some(failure) = reply.failure() {
+            self.failed(sent, &failure, now);
             return Ok(());
-        };
-        let details = failure.details.map(|details| format!(": {details}")).unwrap_or_default();
-        let error = format!("{}{details}", failure.error);
-        let operation = failure.operation.and_then(|operation| operation.checked_sub(assert));
-        let culprit = operation.and_then(|operation| sent.transaction.key_of(operation));
-        let mut keys = sent.transaction.keys;
-        match failure.error {
-            "not owner" => {
-                self.lock = Lock::Waiting;
-                self.work.push_all(keys);
+        }
+        self.pace.answered(operations, now.duration_since(sent.at));
+        self.tally += sent.transaction.tally;
+        self.applied(sent.rows, &sent.transaction.keys);
+        let mut verdicts = Vec::with_capacity(keys.len());
+        self.planner().judge(keys.iter().map(|(key, _)| *key), |_, verdict, _| verdicts.push(verdict));
+        for ((key, updated), verdict) in keys.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Right => self.work.absolve(&key),
+                // There is more to do, now that this is done.
+                _ if updated => self.work.queue.push(key),
+                // What was written can't be seen yet; until then it isn't written once more.
+                _ => self.work.settle(key, now),
             }
-            "resources exhausted" | "I/O error" => {
-                tracing::warn!(switch = %self.worker.names(), error, "the switch's database is in trouble");
-                self.work.paused = Some(now + PAUSE);
-                self.work.push_all(keys);
-            }
-            _ => match culprit {
-                Some(culprit) => {
-                    tracing::warn!(switch = %self.worker.names(), key = ?culprit, error, "the switch refused a row");
-                    self.work.blame(culprit, error, now);
-                    keys.retain(|key| *key != culprit);
-                    self.work.again(keys);
-                }
-                None if keys.len() > 1 => self.work.bisect(keys),
-                None => {
-                    for key in keys {
-                        tracing::warn!(switch = %self.worker.names(), ?key, error, "the switch refused a row");
-                        self.work.blame(key, error.clone(), now);
-                    }
-                }
-            },
         }
         Ok(())
+    }
+
+    fn failed(&mut self, sent: Sent, failure: &Failure<'_>, now: Instant) {
+        let details = failure.details.as_ref().map(|details| format!(": {details}")).unwrap_or_default();
+        let error = format!("{}{details}", failure.error);
+        let operation = failure.operation.and_then(|operation| operation.checked_sub(usize::from(sent.asserted)));
+        let culprit = operation.and_then(|operation| sent.transaction.key_of(operation));
+        let mut keys = sent.transaction.keys;
+        match (failure.error, culprit) {
+            ("not owner", _) => {
+                self.lock = Lock::Waiting;
+                self.work.queue.extend(keys);
+            }
+            ("resources exhausted" | "I/O error", _) => {
+                tracing::warn!(switch = %self.worker.names(), error, "the switch's database is in trouble");
+                self.work.paused = Some(now + PAUSE);
+                self.work.queue.extend(keys);
+            }
+            (_, Some(culprit)) => {
+                self.blame(culprit, &error, now);
+                keys.retain(|key| *key != culprit);
+                self.work.queue.again(keys);
+            }
+            (_, None) if keys.len() > 1 => self.work.queue.bisect(keys),
+            (_, None) => keys.into_iter().for_each(|key| self.blame(key, &error, now)),
+        }
+    }
+
+    fn blame(&mut self, key: Key, error: &str, now: Instant) {
+        // Told once, not with each attempt.
+        if self.work.faults.blame(key, error, now) {
+            tracing::warn!(switch = %self.worker.names(), ?key, error, "the switch refused a row");
+        }
     }
 
     /// When all is done: what was applied, what is still draining, and how far the switch confirms.
@@ -190,7 +224,7 @@ impl Live<'_> {
         }
         if self.tally != Tally::default() {
             let Tally { inserts, updates, deletes } = self.tally;
-            tracing::info!(switch = %self.worker.names(), inserts, updates, deletes, revision = self.worker.revision, "the switch is as desired");
+            tracing::debug!(switch = %self.worker.names(), inserts, updates, deletes, revision = self.worker.revision, "the switch is as desired");
             let tally = std::mem::take(&mut self.tally);
             self.last_plan = Some((std::time::SystemTime::now(), tally));
             self.report_plan(tally, true);
@@ -202,12 +236,12 @@ impl Live<'_> {
         }
         if self.drained_unknown {
             self.drained_unknown = false;
-            let planner = self.planner();
-            let owned = self.replica.logical_switches().filter_map(|(index, _)| planner.owner(index));
-            self.draining = owned.filter(|network| !self.worker.desired.networks.contains_key(network)).collect();
+            let gone = |network: &NetworkId| !self.worker.desired.networks.contains_key(network);
+            let ours = |network: &NetworkId| self.planner().logical_switches(*network).0.is_some();
+            self.draining = self.replica.owned_networks().filter(gone).filter(ours).collect();
         }
         // Tombstones are needed until what they explain is gone.
-        let done = self.draining.difference(&self.work.held).next().is_none() && self.work.quarantine.is_empty();
+        let done = self.draining.difference(&self.work.held).next().is_none() && self.work.faults.is_empty();
         if done
             && self.lock != Lock::Waiting
             && self.confirmed != self.worker.revision

@@ -13,7 +13,8 @@ pub use change::{Change, ChangeSet, FeedEvent, Revision, Tombstone};
 pub use ids::{ConnectionId, DeviceId, EndpointId, GatewayId, NetworkId, PortId};
 pub use mac::{MacAddr, ParseMacError};
 pub use topology::{
-    AddressPair, Binding, Connection, Device, FixedIp, Gateway, Interface, Network, Port, TunnelEndpoint, bindings,
+    AddressPair, Binding, Connection, Device, Elsewhere, FixedIp, Gateway, Interface, Network, Port, TunnelEndpoint,
+    bindings,
 };
 pub use vxlan::{InvalidVlan, InvalidVni, VlanId, Vni};
 

@@ -19,6 +19,7 @@ mod open;
 mod ports;
 mod read;
 mod select;
+mod source;
 mod sql;
 mod tombstones;
 mod write;

@@ -74,6 +74,8 @@ pub(super) struct Networks {
     hosts: HashMap<Arc<str>, HostIndex>,
     vteps: Vec<Host>,
     claims: Claims,
+    /// Ports that are on hosts without claiming a MAC there: few.
+    guests: HashMap<PortId, (NetworkIndex, Vec<HostIndex>)>,
     /// What [`Networks::publish`] has to look at.
     dirty: BTreeMap<NetworkIndex, Dirty>,
 }
@@ -84,7 +86,7 @@ struct State {
     known: Option<(Arc<str>, Option<Vni>)>,
     /// Number of connections.
     connections: usize,
-    /// Claims of each host.
+    /// Claims and guests of each host.
     hosts: HashMap<HostIndex, u32>,
     buried: Chunked<MacAddr>,
     /// Made while connected.
@@ -94,7 +96,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Host {
     vtep: Option<Ipv4Addr>,
-    /// Claims of the host, over all networks.
+    /// Claims and guests of the host, over all networks.
     claims: usize,
 }
 
@@ -148,35 +150,59 @@ impl Networks {
 
     pub(super) fn set_port(&mut self, port: &Port) {
         self.remove_port(port.id);
-        let Some(host) = &port.host else { return };
-        let (network, host) = (self.index_of(port.network_id), self.host_of(host));
-        for (mac, ip) in claims::macs_of(port) {
-            self.claims.insert(Claim { port: port.id, network, host, mac, ip });
-            let claims = self.states[network as usize].hosts.entry(host).or_default();
-            *claims += 1;
-            self.vteps[host as usize].claims += 1;
-            let dirty = self.dirty.entry(network).or_default();
-            dirty.flood |= *claims == 1;
-            dirty.macs.insert(mac);
-            // What is there isn't explained as gone, whatever was said before.
-            dirty.buried.insert(mac, false);
+        let network = self.index_of(port.network_id);
+        for host in port.claiming_hosts() {
+            let host = self.host_of(host);
+            for (mac, ip) in claims::macs_of(port) {
+                self.claims.insert(Claim { port: port.id, network, host, mac, ip });
+                self.arrive(network, host);
+                let dirty = self.dirty.entry(network).or_default();
+                dirty.macs.insert(mac);
+                // What is there isn't explained as gone, whatever was said before.
+                dirty.buried.insert(mac, false);
+            }
+        }
+        if !port.flooded_hosts().is_empty() {
+            let hosts: Vec<_> = port.flooded_hosts().iter().map(|host| self.host_of(host)).collect();
+            for host in &hosts {
+                self.arrive(network, *host);
+            }
+            self.guests.insert(port.id, (network, hosts));
         }
     }
 
     pub(super) fn remove_port(&mut self, id: PortId) {
         while let Some(claim) = self.claims.remove(id) {
-            let dirty = self.dirty.entry(claim.network).or_default();
-            dirty.macs.insert(claim.mac);
-            let hosts = &mut self.states[claim.network as usize].hosts;
-            if let Some(claims) = hosts.get_mut(&claim.host) {
-                *claims -= 1;
-                if *claims == 0 {
-                    hosts.remove(&claim.host);
-                    dirty.flood = true;
-                }
-            }
-            self.vteps[claim.host as usize].claims -= 1;
+            self.dirty.entry(claim.network).or_default().macs.insert(claim.mac);
+            self.leave(claim.network, claim.host);
         }
+        if let Some((network, hosts)) = self.guests.remove(&id) {
+            for host in hosts {
+                self.leave(network, host);
+            }
+        }
+    }
+
+    /// A host has one claim or guest more on a network.
+    fn arrive(&mut self, network: NetworkIndex, host: HostIndex) {
+        let count = self.states[network as usize].hosts.entry(host).or_default();
+        *count += 1;
+        let first = *count == 1;
+        self.vteps[host as usize].claims += 1;
+        self.dirty.entry(network).or_default().flood |= first;
+    }
+
+    /// A host has one less.
+    fn leave(&mut self, network: NetworkIndex, host: HostIndex) {
+        let hosts = &mut self.states[network as usize].hosts;
+        if let Some(count) = hosts.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                hosts.remove(&host);
+                self.dirty.entry(network).or_default().flood = true;
+            }
+        }
+        self.vteps[host as usize].claims -= 1;
     }
 
     pub(super) fn set_endpoint(&mut self, host: &str, vtep: Option<Ipv4Addr>) {
@@ -192,6 +218,9 @@ impl Networks {
                 let dirty = self.dirty.entry(claim.network).or_default();
                 dirty.macs.insert(claim.mac);
                 dirty.flood = true;
+            }
+            for (network, _) in self.guests.values().filter(|(_, hosts)| hosts.contains(&index)) {
+                self.dirty.entry(*network).or_default().flood = true;
             }
         }
     }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{Device, DeviceId, EndpointId, FixedIp, Interface, Network, Port, PortId, TunnelEndpoint, Vni};
+use crate::model::{
+    Device, DeviceId, Elsewhere, EndpointId, FixedIp, Interface, Network, Port, PortId, TunnelEndpoint, Vni,
+};
 
 fn id(n: u8) -> Uuid {
     Uuid::from_u128(u128::from(n) + 1)
@@ -23,8 +25,17 @@ fn port(n: u8, network: u8, last: u8, host: Option<u8>) -> Change {
         mac: mac(last),
         fixed_ips: vec![FixedIp { ip: Ipv4Addr::new(10, 0, 0, last).into(), subnet_id: None }],
         host: host.map(|h| format!("compute-{h}")),
+        elsewhere: Elsewhere::Nowhere,
         allowed_address_pairs: vec![],
     })
+}
+
+/// A port on these compute nodes too.
+fn spread(mut port: Change, elsewhere: fn(Vec<String>) -> Elsewhere, hosts: &[u8]) -> Change {
+    if let Change::PortSet(port) = &mut port {
+        port.elsewhere = elsewhere(hosts.iter().map(|host| format!("compute-{host}")).collect());
+    }
+    port
 }
 
 fn network(n: u8, vni: u8) -> Change {
@@ -73,6 +84,12 @@ fn connection(n: u8, gateway: u8, network: u8, vlan: i64) -> Change {
 fn any_change() -> impl Strategy<Value = Change> {
     prop_oneof![
         6 => (0u8..12, 0u8..3, 0u8..10, prop::option::of(0u8..3)).prop_map(|(n, net, m, h)| port(n, net, m, h)),
+        2 => (0u8..12, 0u8..3, 0u8..10, prop::option::of(0u8..3), 0u8..3, any::<bool>()).prop_map(
+            |(n, net, m, h, other, migrating)| {
+                let elsewhere = if migrating { Elsewhere::Migrating } else { Elsewhere::Distributed };
+                spread(port(n, net, m, h), elsewhere, &[other])
+            }
+        ),
         3 => (0u8..12).prop_map(|n| Change::PortRemoved(PortId(id(n)))),
         2 => (0u8..3, 1u8..6).prop_map(|(h, ip)| endpoint(h, ip)),
         1 => (0u8..3).prop_map(|h| Change::EndpointRemoved(format!("compute-{h}"))),
@@ -202,6 +219,37 @@ fn a_mac_that_two_hosts_claim_is_flooded() {
     let network = &follower.networks[&NetworkId(id(0))];
     assert_eq!(network.contested.iter().copied().collect::<Vec<_>>(), [mac(7)]);
     assert_eq!(network.macs.iter().map(|row| row.mac).collect::<Vec<_>>(), [mac(8)]);
+    assert_eq!(*network.flood, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]);
+}
+
+#[test]
+fn a_migrating_port_has_one_row_and_all_its_hosts_are_flooded() {
+    let vtep = |last| Ipv4Addr::new(192, 0, 2, last);
+    let mut changes = example();
+    changes.push(spread(port(0, 0, 7, Some(0)), Elsewhere::Migrating, &[1]));
+    let mut intent = Intent::default();
+    let mut follower = Follower::default();
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
+    follower.take(intent.loaded(1));
+    let id = NetworkId(id(0));
+    assert_eq!(follower.networks[&id].macs.get(mac(7)).unwrap().vtep, vtep(1));
+    assert_eq!(*follower.networks[&id].flood, [vtep(1), vtep(2)]);
+
+    let arrived = vec![port(0, 0, 7, Some(1))];
+    follower.take(intent.apply(ChangeSet { revision: 2, changes: arrived, tombstones: vec![] }));
+    assert_eq!(follower.networks[&id].macs.get(mac(7)).unwrap().vtep, vtep(2));
+    assert_eq!(*follower.networks[&id].flood, [vtep(2)]);
+}
+
+#[test]
+fn a_distributed_routers_mac_is_flooded_to_all_its_hosts() {
+    let mut changes = example();
+    changes.push(spread(port(0, 0, 7, None), Elsewhere::Distributed, &[0, 1]));
+    changes.push(spread(port(1, 0, 8, None), Elsewhere::Distributed, &[1]));
+    let follower = load(changes);
+    let network = &follower.networks[&NetworkId(id(0))];
+    assert_eq!(network.contested.iter().copied().collect::<Vec<_>>(), [mac(7)]);
+    assert_eq!(network.macs.iter().map(|row| row.mac).collect::<Vec<_>>(), [mac(8)], "on one host it is no riddle");
     assert_eq!(*network.flood, [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)]);
 }
 

@@ -74,7 +74,7 @@ pub struct Network {
 }
 
 /// A virtual machine's port on a network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Port {
     /// Identity.
     pub id: PortId,
@@ -90,12 +90,54 @@ pub struct Port {
     pub fixed_ips: Vec<FixedIp>,
     /// Compute node that hosts it (`binding:host_id`); `None` while unbound.
     pub host: Option<String>,
+    /// Where else it is.
+    #[serde(default, skip_serializing_if = "Elsewhere::is_nowhere")]
+    pub elsewhere: Elsewhere,
     /// Further addresses that it may speak for.
     pub allowed_address_pairs: Vec<AddressPair>,
 }
 
+impl Port {
+    /// The compute nodes that claim its MACs: its host, or all of a distributed port's.
+    pub fn claiming_hosts(&self) -> impl Iterator<Item = &str> {
+        let distributed = match &self.elsewhere {
+            Elsewhere::Distributed(hosts) => hosts.as_slice(),
+            Elsewhere::Nowhere | Elsewhere::Migrating(_) => &[],
+        };
+        self.host.iter().chain(distributed).map(String::as_str)
+    }
+
+    /// Further compute nodes that want its network's broadcasts, and claim no MAC.
+    pub fn flooded_hosts(&self) -> &[String] {
+        match &self.elsewhere {
+            Elsewhere::Migrating(hosts) => hosts,
+            Elsewhere::Nowhere | Elsewhere::Distributed(_) => &[],
+        }
+    }
+}
+
+/// Compute nodes of a port besides its host. Neutron's own database tells of them; the API knows one host a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Elsewhere {
+    /// Nowhere.
+    #[default]
+    Nowhere,
+    /// It has bindings there that aren't active (yet): a live migration. Sorted.
+    Migrating(Vec<String>),
+    /// It is there on all of these alike, a distributed router's. Sorted.
+    Distributed(Vec<String>),
+}
+
+impl Elsewhere {
+    /// Whether there is nothing to tell.
+    pub fn is_nowhere(&self) -> bool {
+        *self == Self::Nowhere
+    }
+}
+
 /// An address of a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FixedIp {
     /// The address.
     pub ip: IpAddr,
@@ -104,7 +146,7 @@ pub struct FixedIp {
 }
 
 /// An entry of a port's `allowed_address_pairs`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AddressPair {
     /// The MAC; the port's own where it was left out.
     pub mac: MacAddr,

@@ -65,6 +65,9 @@ pub(super) fn check_vlans(gateway: &Gateway, connection: &Connection) -> Result<
 /// No VLAN of the connection's ports is bound to another network. Gateway and connection are in the tables already,
 /// so that connections of the same gateway are compared, too; a refusal rolls them back.
 pub(super) async fn check_clash(write: &mut Write, gateway: &Gateway, connection: &Connection) -> Result<()> {
+    if write.network_is_gone(connection.network_id).await? {
+        return Ok(());
+    }
     let wanted = bindings(gateway, connection);
     match write.vlan_clash(connection.network_id, &wanted).await? {
         None => Ok(()),

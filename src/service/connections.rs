@@ -66,6 +66,7 @@ impl Service {
                     let connection = find(write, &id).await?;
                     let before = Before::note(write, &[connection.network_id]).await?;
                     write.remove_connection(connection.id).await?;
+                    write.forget_gone_network(connection.network_id).await?;
                     before.explain(write).await
                 })
             })

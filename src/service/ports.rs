@@ -12,7 +12,7 @@ use super::{
     rules::{self, NAME, invalid},
 };
 use crate::{
-    model::{AddressPair, FixedIp, MacAddr, NetworkId, Port, PortId, Tombstone},
+    model::{AddressPair, Elsewhere, FixedIp, MacAddr, NetworkId, Port, PortId, Tombstone},
     store::{PortColumn, Read, Selection, StoreError, Write},
 };
 
@@ -122,6 +122,7 @@ impl Draft {
             mac: draft.mac.unwrap_or(MacAddr::new([0; 6])),
             fixed_ips: draft.fixed_ips,
             host: draft.host.filter(|host| !host.is_empty()),
+            elsewhere: Elsewhere::Nowhere,
             allowed_address_pairs: Vec::new(),
         };
         Ok(Self { port, draw: draft.mac.is_none(), pairs: draft.allowed_address_pairs })
@@ -191,6 +192,7 @@ fn apply(old: Port, update: PortUpdate) -> Port {
         mac,
         fixed_ips: update.fixed_ips.unwrap_or(old.fixed_ips),
         host: update.host.map_or(old.host, |host| host.filter(|host| !host.is_empty())),
+        elsewhere: old.elsewhere,
         allowed_address_pairs: update.allowed_address_pairs.map_or(kept, |pairs| with_macs(pairs, mac)),
     }
 }
@@ -262,12 +264,12 @@ async fn live_macs(
     read: &mut Read,
     ports: &[&Port],
 ) -> std::result::Result<BTreeSet<(NetworkId, MacAddr)>, StoreError> {
-    let hosts: BTreeSet<_> = ports.iter().filter_map(|port| port.host.as_deref()).collect();
+    let hosts: BTreeSet<_> = ports.iter().flat_map(|port| port.claiming_hosts()).collect();
     if hosts.is_empty() {
         return Ok(BTreeSet::new());
     }
     let reachable = read.hosts_among(&hosts).await?;
-    let live = ports.iter().filter(|port| port.host.as_ref().is_some_and(|host| reachable.contains(host)));
+    let live = ports.iter().filter(|port| port.claiming_hosts().any(|host| reachable.contains(host)));
     let macs = live.flat_map(|port| {
         let pairs = port.allowed_address_pairs.iter().map(|pair| pair.mac);
         std::iter::once(port.mac).chain(pairs).map(|mac| (port.network_id, mac))

@@ -15,10 +15,15 @@ impl Service {
         let mut view = self.store.snapshot().await?;
         let connection = connections::find(&mut view, id).await?;
         let gateway = view.gateway(connection.gateway_id).await?;
+        let gone = view.network_is_gone(connection.network_id).await?;
         drop(view);
         let fleet = self.fleet.switches().await;
         let wanted = gateway.map(|gateway| bindings(&gateway, &connection)).unwrap_or_default();
-        let switches: Vec<_> = wanted.iter().map(|binding| status(&fleet, &connection, binding)).collect();
+        let switches: Vec<_> = if gone {
+            wanted.iter().map(|binding| unbound(&fleet, &connection, binding)).collect()
+        } else {
+            wanted.iter().map(|binding| status(&fleet, &connection, binding)).collect()
+        };
         let worst = switches.iter().map(|binding| binding.status).max().unwrap_or(Status::Pending);
         Ok(ConnectionStatus { connection_id: connection.id, status: worst, switches })
     }
@@ -66,6 +71,16 @@ fn status(fleet: &[SwitchStatus], connection: &Connection, binding: &Binding) ->
         }
     };
     absent(connection, binding, status, reason, session.since.clone())
+}
+
+/// The status of a binding whose network Neutron has deleted.
+fn unbound(fleet: &[SwitchStatus], connection: &Connection, binding: &Binding) -> BindingStatus {
+    let network = connection.network_id;
+    let switch = fleet.iter().find(|switch| switch.physical_switch == binding.switch);
+    let goes = switch.is_some_and(|switch| switch.draining.contains(&network));
+    let (status, state) = if goes { (Status::Draining, "is being unbound") } else { (Status::Error, "was unbound") };
+    let reason = format!("Neutron deleted network {network}: it {state}; delete this connection");
+    absent(connection, binding, status, reason, String::new())
 }
 
 /// A binding that no switch speaks of.

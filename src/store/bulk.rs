@@ -13,14 +13,15 @@ pub(super) const INSERT_INTERFACES: &str = "
 
 /// Inserts ports from rows of [`super::codec::PortRow`].
 pub(super) const INSERT_PORTS: &str = "
-    INSERT INTO ports (id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+    INSERT INTO ports (id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+           value ->> 8
     FROM json_each($1)";
 
 /// One page of ports, in the order in which they lie in the file: the last row number, and their rows.
 pub(super) const PORTS_PAGE: &str = "
     SELECT COALESCE(MAX(place), 0),
-           json_group_array(json_array(id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs))
+           json_group_array(json_array(id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere))
     FROM (SELECT rowid AS place, * FROM ports WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
 
 /// Ports of [network, MAC] rows that exist.
@@ -29,15 +30,22 @@ pub(super) const PORTS_WITH_MACS: &str = "
     FROM json_each($1) AS wanted
     CROSS JOIN ports AS p ON p.mac = (wanted.value ->> 1) AND p.network_id = (wanted.value ->> 0)";
 
+/// Removes the ports with these ids.
+pub(super) const DELETE_PORTS: &str = "DELETE FROM ports WHERE id IN (SELECT value FROM json_each($1))";
+
+/// Counts the ports of these hosts.
+pub(super) const PORTS_OF_HOSTS: &str = "SELECT COUNT(*) FROM ports WHERE host IN (SELECT value FROM json_each($1))";
+
 /// Which of these networks exist.
-pub(super) const NETWORKS_AMONG: &str = "SELECT id FROM networks WHERE id IN (SELECT value FROM json_each($1))";
+pub(super) const NETWORKS_AMONG: &str =
+    "SELECT id FROM networks WHERE gone = 0 AND id IN (SELECT value FROM json_each($1))";
 
 /// Which of these hosts have a tunnel endpoint.
 pub(super) const HOSTS_AMONG: &str =
     "SELECT host FROM tunnel_endpoints WHERE host IN (SELECT value FROM json_each($1))";
 
 /// A connection with another network that claims one of these [switch, port, VLAN] rows: by a VLAN that the interface
-/// names, or by its default on an interface that names none.
+/// names, or by its default on an interface that names none. Connections with networks that are gone claim nothing.
 pub(super) const VLAN_CLASH: &str = "
     SELECT d.device_name, i.interface_name, i.segmentation_id, c.network_id, c.id
     FROM json_each($1) AS b
@@ -45,7 +53,7 @@ pub(super) const VLAN_CLASH: &str = "
         ON i.interface_name = (b.value ->> 1) AND i.segmentation_id = (b.value ->> 2)
     CROSS JOIN pg_l2gatewaydevices AS d ON d.id = i.device_id AND d.device_name = (b.value ->> 0)
     CROSS JOIN pg_networkconnections AS c ON c.l2_gateway_id = d.l2_gateway_id
-    WHERE c.network_id <> $2
+    WHERE c.network_id <> $2 AND NOT EXISTS (SELECT 1 FROM networks AS n WHERE n.id = c.network_id AND n.gone = 1)
     UNION ALL
     SELECT d.device_name, i.interface_name, c.default_segmentation_id, c.network_id, c.id
     FROM json_each($3) AS b
@@ -54,7 +62,7 @@ pub(super) const VLAN_CLASH: &str = "
         ON c.l2_gateway_id = d.l2_gateway_id AND c.default_segmentation_id = (b.value ->> 2)
     CROSS JOIN pg_l2gatewayinterfaces AS i
         ON i.device_id = d.id AND i.interface_name = (b.value ->> 1) AND i.segmentation_id IS NULL
-    WHERE c.network_id <> $4
+    WHERE c.network_id <> $4 AND NOT EXISTS (SELECT 1 FROM networks AS n WHERE n.id = c.network_id AND n.gone = 1)
     LIMIT 1";
 
 /// Writes tombstones of rows [kind, network, switch, port, VLAN, MAC].

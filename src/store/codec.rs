@@ -1,14 +1,15 @@
 //! How a port's lists and MAC are written: a million rows are kept, loaded and inserted in bulk, so they are short
 //! texts and numbers instead of tables of their own.
 //!
-//! `fixed_ips`: `10.0.0.5,10.0.0.6@<subnet UUID>`; `address_pairs`: `fa:16:3e:00:00:01@10.0.0.0/24,…`.
+//! `fixed_ips`: `10.0.0.5,10.0.0.6@<subnet UUID>`; `address_pairs`: `fa:16:3e:00:00:01@10.0.0.0/24,…`; `elsewhere`, which
+//! few ports have: `{"migrating":["compute-2"]}`.
 
 use std::{borrow::Cow, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, sql::Result};
-use crate::model::{AddressPair, FixedIp, MacAddr, NetworkId, Port, PortId};
+use super::{StoreError, bulk, sql::Result};
+use crate::model::{AddressPair, Elsewhere, FixedIp, MacAddr, NetworkId, Port, PortId};
 
 /// A port as the JSON array that bulk statements take and give.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,11 +22,14 @@ pub(super) struct PortRow<'a>(
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
 );
 
-impl<'a> From<&'a Port> for PortRow<'a> {
-    fn from(port: &'a Port) -> Self {
-        Self(
+impl<'a> TryFrom<&'a Port> for PortRow<'a> {
+    type Error = StoreError;
+
+    fn try_from(port: &'a Port) -> Result<Self> {
+        Ok(Self(
             port.id,
             port.network_id,
             mac_number(port.mac),
@@ -34,14 +38,16 @@ impl<'a> From<&'a Port> for PortRow<'a> {
             Cow::Borrowed(&port.tenant_id),
             Cow::Owned(write_ips(&port.fixed_ips)),
             Cow::Owned(write_pairs(&port.allowed_address_pairs)),
-        )
+            write_elsewhere(&port.elsewhere)?.map(Cow::Owned),
+        ))
     }
 }
 
 impl TryFrom<PortRow<'_>> for Port {
     type Error = StoreError;
 
-    fn try_from(PortRow(id, network_id, mac, host, name, tenant_id, ips, pairs): PortRow<'_>) -> Result<Self> {
+    fn try_from(row: PortRow<'_>) -> Result<Self> {
+        let PortRow(id, network_id, mac, host, name, tenant_id, ips, pairs, elsewhere) = row;
         Ok(Self {
             id,
             name: name.into_owned(),
@@ -51,6 +57,7 @@ impl TryFrom<PortRow<'_>> for Port {
             fixed_ips: read_ips(&ips)?,
             host: host.map(Cow::into_owned),
             allowed_address_pairs: read_pairs(&pairs)?,
+            elsewhere: read_elsewhere(elsewhere.as_deref())?,
         })
     }
 }
@@ -109,6 +116,14 @@ pub(super) fn read_pairs(text: &str) -> Result<Vec<AddressPair>> {
             pair.ok_or_else(|| corrupt("ports.address_pairs", text))
         })
         .collect()
+}
+
+pub(super) fn write_elsewhere(elsewhere: &Elsewhere) -> Result<Option<String>> {
+    if elsewhere.is_nowhere() { Ok(None) } else { bulk::json(elsewhere).map(Some) }
+}
+
+pub(super) fn read_elsewhere(text: Option<&str>) -> Result<Elsewhere> {
+    text.map_or(Ok(Elsewhere::Nowhere), |text| serde_json::from_str(text).map_err(|_| corrupt("ports.elsewhere", text)))
 }
 
 fn separate(text: &mut String) {

@@ -129,7 +129,7 @@ impl Feed {
         self.send_rows(revision, attempt!(view.networks()), Change::NetworkSet).await?;
         self.send_rows(revision, attempt!(view.endpoints()), Change::EndpointSet).await?;
         self.send_rows(revision, attempt!(view.gateways()), Change::GatewaySet).await?;
-        self.send_rows(revision, attempt!(view.connections()), Change::ConnectionSet).await?;
+        self.send_rows(revision, attempt!(view.live_connections()), Change::ConnectionSet).await?;
         let mut place = 0;
         loop {
             let (last, ports) = attempt!(view.ports_page(place, PAGE));

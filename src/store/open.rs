@@ -42,7 +42,10 @@ const READER_PRAGMAS: &str = "
     PRAGMA temp_store = MEMORY;";
 
 /// The schema's versions, oldest first. Those of PostgreSQL and MariaDB will stand beside them.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "init", include_str!("../../schemas/sql/sqlite/0001_init.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("../../schemas/sql/sqlite/0001_init.sql")),
+    (5, "source", include_str!("../../schemas/sql/sqlite/0005_source.sql")),
+];
 
 /// A store's file: where it is, and how to connect to it. Holds its lock.
 #[derive(Debug)]

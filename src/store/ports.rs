@@ -6,7 +6,9 @@ use sqlx::any::AnyRow;
 
 use super::{
     Cell, Column, Read, Selection, Write, bulk,
-    codec::{PortRow, mac_number, read_ips, read_mac, read_pairs, write_ips, write_pairs},
+    codec::{
+        PortRow, mac_number, read_elsewhere, read_ips, read_mac, read_pairs, write_elsewhere, write_ips, write_pairs,
+    },
     sql::{Columns, Result, query},
 };
 use crate::model::{Change, MacAddr, NetworkId, Port, PortId};
@@ -79,7 +81,7 @@ impl Column for PortColumn {
     }
 }
 
-const COLUMNS: &str = "id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs";
+const COLUMNS: &str = "id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere";
 
 impl Read {
     /// The ports of a selection.
@@ -119,7 +121,7 @@ impl Read {
     }
 
     /// A page of ports after the row `place` of the file, and the place of its last one; empty at the end.
-    pub(super) async fn ports_page(&mut self, place: i64, length: i64) -> Result<(i64, Vec<Port>)> {
+    pub async fn ports_page(&mut self, place: i64, length: i64) -> Result<(i64, Vec<Port>)> {
         let row = self.one(query(bulk::PORTS_PAGE).bind(place).bind(length)).await?;
         let mut columns = Columns::of("ports", &row);
         let place = columns.integer()?;
@@ -140,16 +142,17 @@ fn port(row: &AnyRow) -> Result<Port> {
         tenant_id: columns.string()?,
         fixed_ips: read_ips(columns.text()?)?,
         allowed_address_pairs: read_pairs(columns.text()?)?,
+        elsewhere: read_elsewhere(columns.optional_string()?.as_deref())?,
     })
 }
 
 const UPDATE_PORT: &str = "UPDATE ports SET mac = $1, host = $2, name = $3, tenant_id = $4, fixed_ips = $5, \
-                           address_pairs = $6 WHERE id = $7";
+                           address_pairs = $6, elsewhere = $7 WHERE id = $8";
 
 impl Write {
     /// Adds all of these ports in one statement.
     pub async fn insert_ports(&mut self, ports: &[Port]) -> Result<()> {
-        let rows: Vec<_> = ports.iter().map(PortRow::from).collect();
+        let rows = ports.iter().map(PortRow::try_from).collect::<Result<Vec<_>>>()?;
         self.run(query(bulk::INSERT_PORTS).bind(bulk::json(&rows)?)).await?;
         self.changes.extend(ports.iter().cloned().map(Change::PortSet));
         Ok(())
@@ -164,6 +167,7 @@ impl Write {
             .bind(port.tenant_id.clone())
             .bind(write_ips(&port.fixed_ips))
             .bind(write_pairs(&port.allowed_address_pairs))
+            .bind(write_elsewhere(&port.elsewhere)?)
             .bind(port.id.to_string());
         self.run(update).await?;
         self.changes.push(Change::PortSet(port.clone()));

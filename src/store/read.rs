@@ -186,6 +186,12 @@ impl Read {
         self.connections_by(query(connections!("ORDER BY id"))).await
     }
 
+    /// The connections whose networks are there: those that bind.
+    pub(super) async fn live_connections(&mut self) -> Result<Vec<Connection>> {
+        const LIVE: &str = connections!("WHERE network_id IN (SELECT id FROM networks WHERE gone = 0) ORDER BY id");
+        self.connections_by(query(LIVE)).await
+    }
+
     /// One connection.
     pub async fn connection(&mut self, id: ConnectionId) -> Result<Option<Connection>> {
         Ok(self.connections_by(query(connections!("WHERE id = $1")).bind(id.to_string())).await?.pop())
@@ -219,6 +225,9 @@ impl Read {
     /// What all connections of a network bind.
     pub async fn network_bindings(&mut self, id: NetworkId) -> Result<BTreeSet<Binding>> {
         let mut all = BTreeSet::new();
+        if self.network_is_gone(id).await? {
+            return Ok(all);
+        }
         for connection in self.connections_of_network(id).await? {
             if let Some(gateway) = self.gateway(connection.gateway_id).await? {
                 all.append(&mut bindings(&gateway, &connection));
@@ -259,12 +268,13 @@ const FREE_VNI: &str = "
 impl Read {
     /// All networks, in the order of their ids.
     pub async fn networks(&mut self) -> Result<Vec<Network>> {
-        self.networks_by(query("SELECT id, name, tenant_id, vni FROM networks ORDER BY id")).await
+        self.networks_by(query("SELECT id, name, tenant_id, vni FROM networks WHERE gone = 0 ORDER BY id")).await
     }
 
     /// One network.
     pub async fn network(&mut self, id: NetworkId) -> Result<Option<Network>> {
-        let query = query("SELECT id, name, tenant_id, vni FROM networks WHERE id = $1").bind(id.to_string());
+        let query =
+            query("SELECT id, name, tenant_id, vni FROM networks WHERE id = $1 AND gone = 0").bind(id.to_string());
         Ok(self.networks_by(query).await?.pop())
     }
 
@@ -276,7 +286,9 @@ impl Read {
 
     /// Who bears this name.
     pub async fn networks_named(&mut self, name: &str) -> Result<Vec<NetworkId>> {
-        let rows = self.all(query("SELECT id FROM networks WHERE name = $1 ORDER BY id").bind(name.to_owned())).await?;
+        let rows = self
+            .all(query("SELECT id FROM networks WHERE name = $1 AND gone = 0 ORDER BY id").bind(name.to_owned()))
+            .await?;
         rows.iter().map(|row| Columns::of("networks.id", row).parsed()).collect()
     }
 

@@ -7,6 +7,7 @@ export PATH="$PATH:${HOME:-/root}/.cargo/bin:/usr/sbin:/sbin"
 
 packages=(
     openvswitch-switch openvswitch-vtep openvswitch-common # ovsdb-server, vtep-ctl, the hardware_vtep schema
+    openssh-server                                         # to test (it runs as private servers, never on port 22 here)
     libsystemd-dev pkg-config gcc libc6-dev                # to build
     iproute2 ethtool iputils-ping arping tcpdump procps    # the lab of tests/lab
     sqlite3 jq curl python3 python3-venv ca-certificates   # to test, and for the demo

@@ -15,6 +15,7 @@ mod read;
 mod secret_file;
 mod section;
 mod switch;
+mod transport;
 mod value;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use openstack::KeystoneConfig;
+pub use transport::{PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
 
 /// Where the daemon looks without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/vtepd/plumgrid.ini";
@@ -207,6 +209,10 @@ pub struct SwitchConfig {
     pub transport: Transport,
     /// For transports that log in.
     pub credentials: Option<Credentials>,
+    /// For `ssl`.
+    pub tls: TlsConfig,
+    /// For `ssh`.
+    pub ssh: SshConfig,
     /// `lock`.
     pub lock: LockPolicy,
     /// `guard_percent`.
@@ -217,13 +223,29 @@ pub struct SwitchConfig {
     pub inactivity_probe: Duration,
 }
 
-/// Where a switch's OVSDB server is. Switches with equal transports share a database, and so a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// `tcp`: host (name or address, IPv6 without brackets) and port.
-    Tcp(String, u16),
-    /// `unix`: path of the socket.
-    Unix(PathBuf),
+impl SwitchConfig {
+    /// A switch with defaults for all but the name and the transport.
+    #[must_use]
+    pub fn new(name: &str, transport: Transport) -> Self {
+        Self {
+            name: name.to_owned(),
+            physical_switch: name.to_owned(),
+            transport,
+            credentials: None,
+            tls: TlsConfig::default(),
+            ssh: SshConfig::default(),
+            lock: LockPolicy::Auto,
+            guard_percent: 20,
+            guard_min_rows: 10,
+            inactivity_probe: Duration::from_secs(5),
+        }
+    }
+
+    /// Whether both log in in the same way.
+    fn logs_in_as(&self, other: &Self) -> bool {
+        !matches!(self.transport, Transport::Ssh(..))
+            || (self.ssh == other.ssh && self.credentials == other.credentials)
+    }
 }
 
 /// Username and password of a switch.
@@ -231,13 +253,14 @@ pub enum Transport {
 pub struct Credentials {
     /// `username`.
     pub username: String,
-    /// `password`.
-    pub password: SecretString,
+    /// `password`, `password_file`; a user may have a private key instead.
+    pub password: Option<SecretString>,
 }
 
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
-        self.username == other.username && self.password.expose_secret() == other.password.expose_secret()
+        let secret = |credentials: &Self| credentials.password.as_ref().map(|word| word.expose_secret().to_owned());
+        self.username == other.username && secret(self) == secret(other)
     }
 }
 

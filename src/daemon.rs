@@ -274,7 +274,7 @@ fn readiness(store: &Store, shutdown: &CancellationToken) -> Readiness {
 
 /// The databases behind the switches, each once.
 fn database_names(switches: &[SwitchConfig]) -> Vec<String> {
-    let mut names: Vec<String> = switches.iter().map(|switch| fleet::address(&switch.transport).to_string()).collect();
+    let mut names: Vec<String> = switches.iter().map(|switch| fleet::Database::of(switch).to_string()).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -12,6 +12,8 @@
 //! One task owns each database: its session, lock, replica and status (architecture rule 1). Nothing mutable is shared
 //! but the mailboxes, in which newer desired states replace older ones: a slow switch costs no memory and no wait.
 
+mod certificates;
+mod database;
 mod events;
 mod live;
 mod mailbox;
@@ -26,9 +28,9 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use database::{Database, endpoint};
 pub use events::{Events, Reports, events};
 use supervisor::Supervisor;
-pub use supervisor::address;
 
 use crate::{
     config::SwitchConfig,
@@ -70,7 +72,7 @@ pub struct FleetSettings {
 }
 
 impl Fleet {
-    /// Starts the supervisor and a worker a database. Ends when [`Fleet::stop`] was called. `confirm` gets the address of
+    /// Starts the supervisor and a worker a database. Ends when [`Fleet::stop`] was called. `confirm` gets the name of
     /// a database and the revision that it holds completely.
     #[must_use]
     pub fn start(

@@ -9,7 +9,7 @@
 //!          writer task       reader task ── session::Liveness (pure: when to probe, when to give up)
 //!                │                ▲    └─── framing → message → json
 //!                ▼                │
-//!                    Stream                  transport: tcp, unix
+//!                    Stream                  transport: tcp, unix, ssl, ssh
 //! ```
 //!
 //! Recovery is apart from the connection that it recovers: [`session::Backoff`] says when to dial again, its
@@ -31,4 +31,4 @@ pub use json::{Cursor, JsonError};
 pub use message::{Incoming, Raw, RpcError};
 pub use schema::Schema;
 pub use transact::Outcome;
-pub use transport::{Address, Stream, dial};
+pub use transport::{Address, Endpoint, Stream, dial};

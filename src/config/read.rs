@@ -230,12 +230,13 @@ impl<'a> Reader<'a> {
         for place in secrets {
             self.note_secret(place.as_ref());
         }
-        let unused = switches.values().filter(|switch: &&SwitchConfig| switch.credentials.is_some()).count();
+        let idle = |switch: &&SwitchConfig| {
+            switch.credentials.is_some() && !matches!(switch.transport, super::Transport::Ssh(..))
+        };
+        let unused = switches.values().filter(idle).count();
         if unused > 0 {
-            self.notices.push(format!(
-                "{unused} switches have a username and password: kept for transport = ssh, which is not built yet; \
-                 tcp and unix log in nowhere"
-            ));
+            self.notices
+                .push(format!("{unused} switches have a username that is not used: only transport = ssh logs in"));
         }
         switches
     }

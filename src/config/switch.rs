@@ -4,30 +4,23 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use super::{Credentials, LockPolicy, SwitchConfig, Transport, error::Problem, secret_file, section::Section, value};
-
-/// `transport`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Tcp,
-    Unix,
-    /// Known words that this version can't speak.
-    NotBuilt,
-}
-
-const KINDS: [(&str, Kind); 5] = [
-    ("tcp", Kind::Tcp),
-    ("ssl", Kind::NotBuilt),
-    ("unix", Kind::Unix),
-    ("ssh", Kind::NotBuilt),
-    ("passive", Kind::NotBuilt),
-];
+use super::{
+    Credentials, LockPolicy, SwitchConfig, TlsConfig, Transport,
+    error::Problem,
+    secret_file,
+    section::Section,
+    transport::{self, KINDS, Kind},
+    value,
+};
 
 /// What a switch takes from `[l2gateway]`.
 #[derive(Debug, Clone)]
 pub(super) struct Defaults {
-    kind: Kind,
-    port: u16,
+    pub(super) kind: Kind,
+    /// As it is written, for the transport that is written beside it.
+    pub(super) port: Option<u16>,
+    pub(super) tls: TlsConfig,
+    pub(super) known_hosts: Option<PathBuf>,
     lock: LockPolicy,
     guard_percent: u8,
     guard_min_rows: u32,
@@ -40,7 +33,9 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             kind: Kind::Tcp,
-            port: 6640,
+            port: None,
+            tls: TlsConfig::default(),
+            known_hosts: None,
             lock: LockPolicy::Auto,
             guard_percent: 20,
             guard_min_rows: 10,
@@ -48,6 +43,13 @@ impl Default for Defaults {
             username: None,
             password: None,
         }
+    }
+}
+
+impl Defaults {
+    /// The default port of a transport: an OVSDB port is none of SSH, and the other way round.
+    pub(super) fn port_of(&self, kind: Kind) -> Option<u16> {
+        self.port.filter(|_| (self.kind == Kind::Ssh) == (kind == Kind::Ssh))
     }
 }
 
@@ -65,13 +67,15 @@ pub(super) fn defaults(section: &mut Section<'_>, builtin: &Defaults) -> Default
 fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
     let kind = section.get("transport", value::word(&KINDS));
     if kind == Some(Kind::NotBuilt) {
-        let what = "transport = ssl, ssh or passive".to_owned();
+        let what = "transport = passive".to_owned();
         section.refuse("transport", Problem::NotBuilt { what });
     }
     let locks = &[("auto", LockPolicy::Auto), ("required", LockPolicy::Required), ("off", LockPolicy::Off)];
     let read = Defaults {
         kind: kind.unwrap_or(defaults.kind),
-        port: section.get("port", value::number(1..=u16::MAX)).unwrap_or(defaults.port),
+        port: section.get("port", value::number(1..=u16::MAX)),
+        tls: transport::tls(section, &defaults.tls),
+        known_hosts: section.get("known_hosts", value::path).or_else(|| defaults.known_hosts.clone()),
         lock: section.get("lock", value::word(locks)).unwrap_or(defaults.lock),
         guard_percent: section.get("guard_percent", value::number(0..=100)).unwrap_or(defaults.guard_percent),
         guard_min_rows: section.get("guard_min_rows", value::number(0..=u32::MAX)).unwrap_or(defaults.guard_min_rows),
@@ -82,11 +86,7 @@ fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
     // The vendor is the operator's note: what a switch can do is read from its schema.
     section.get("vendor", value::text);
     section.not_built("mode", value::word(&[("enforce", true), ("observe", false)]), Some(&true));
-    section.not_built("peer_verify", value::word(&[("name", true), ("chain", false)]), Some(&true));
     section.not_built("bfd", value::boolean, Some(&false));
-    for key in ["private_key", "certificate", "ca_cert", "known_hosts"] {
-        section.not_built(key, value::path, None);
-    }
     section.list_not_built("service_nodes", value::host);
     section.list_not_built("manager_targets", value::text);
     read
@@ -94,51 +94,22 @@ fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
 
 /// `[switch:NAME]`; `None` where an error keeps it from being one.
 pub(super) fn switch(section: &mut Section<'_>, name: &str, defaults: &Defaults) -> Option<SwitchConfig> {
-    let settings = common(section, defaults);
-    section.not_built("peer_fingerprint", value::text, None);
-    section.not_built("host_key_fingerprint", value::text, None);
+    let mut settings = common(section, defaults);
     let physical_switch = section.get("physical_switch", value::text).unwrap_or_else(|| name.to_owned());
     let credentials = credentials(section, &settings);
-    let transport = transport(section, &settings)?;
+    let (transport, ssh) = transport::transport(section, defaults, &mut settings, credentials.as_ref())?;
     Some(SwitchConfig {
         name: name.to_owned(),
         physical_switch,
         transport,
         credentials,
+        tls: settings.tls,
+        ssh,
         lock: settings.lock,
         guard_percent: settings.guard_percent,
         guard_min_rows: settings.guard_min_rows,
         inactivity_probe: settings.inactivity_probe,
     })
-}
-
-fn transport(section: &mut Section<'_>, settings: &Defaults) -> Option<Transport> {
-    let address = section.get("management_ip", value::host);
-    let socket = section.get("ovsdb_socket", value::socket_path);
-    match settings.kind {
-        Kind::NotBuilt => None,
-        Kind::Tcp => {
-            if section.has("ovsdb_socket") {
-                section
-                    .refuse_value("ovsdb_socket", "is not used by transport = tcp: remove it, or use unix".to_owned());
-            }
-            if !section.has("management_ip") {
-                section.missing("management_ip", "the switch's management address, for example 192.0.2.11");
-            }
-            Some(Transport::Tcp(address?, settings.port))
-        }
-        Kind::Unix => {
-            for key in ["management_ip", "port"] {
-                if section.has(key) {
-                    section.refuse_value(key, "is not used by transport = unix: remove it, or use tcp".to_owned());
-                }
-            }
-            if !section.has("ovsdb_socket") {
-                section.missing("ovsdb_socket", "with transport = unix, the path of the OVSDB server's socket");
-            }
-            Some(Transport::Unix(socket?))
-        }
-    }
 }
 
 fn credentials(section: &mut Section<'_>, defaults: &Defaults) -> Option<Credentials> {
@@ -158,7 +129,7 @@ fn credentials(section: &mut Section<'_>, defaults: &Defaults) -> Option<Credent
     if username.is_none() && (section.has("password") || section.has("password_file")) {
         section.missing("username", "there is a password for it");
     }
-    Some(Credentials { username: username?, password: password? })
+    Some(Credentials { username: username?, password })
 }
 
 /// Each Physical_Switch has one section: a gateway's device names it. Switches behind one OVSDB server share one
@@ -183,6 +154,8 @@ pub(super) fn disagreements(switches: &BTreeMap<String, SwitchConfig>) -> Vec<(S
             ("guard_percent", neighbour.guard_percent == switch.guard_percent),
             ("guard_min_rows", neighbour.guard_min_rows == switch.guard_min_rows),
             ("inactivity_probe", neighbour.inactivity_probe == switch.inactivity_probe),
+            ("private_key, certificate, ca_cert, peer_…", neighbour.tls == switch.tls),
+            ("username, password, known_hosts, host_key_fingerprint", neighbour.logs_in_as(switch)),
         ];
         if let Some((key, _)) = differing.iter().find(|(_, same)| !same) {
             let why = format!(

@@ -9,6 +9,8 @@ use std::{
 
 use secrecy::SecretString;
 
+use super::SshSocket;
+
 /// `sockaddr_un.sun_path` holds 108 bytes with the closing NUL.
 const LONGEST_SOCKET_PATH: usize = 107;
 /// A VNI has 24 bits; 0 is no network.
@@ -103,6 +105,38 @@ pub(super) fn socket_path(value: &str) -> Result<PathBuf, String> {
 /// The path of a socket that we make: it is made under a name that is four bytes longer, and renamed.
 pub(super) fn own_socket_path(value: &str) -> Result<PathBuf, String> {
     socket_path_of(value, LONGEST_SOCKET_PATH - ".new".len())
+}
+
+/// `ovsdb_socket`: a path, or `tcp:HOST:PORT` behind SSH.
+pub(super) fn ssh_socket(value: &str) -> Result<SshSocket, String> {
+    let Some(rest) = value.strip_prefix("tcp:") else { return socket_path(value).map(SshSocket::Path) };
+    let wrong = || format!("'{value}' is not tcp:HOST:PORT");
+    let (name, port) = rest.rsplit_once(':').ok_or_else(wrong)?;
+    Ok(SshSocket::Port(host(name)?, number(1..=u16::MAX)(port).map_err(|_| wrong())?))
+}
+
+/// SHA-256 of a certificate as OpenSSL prints it: hexadecimal, with or without colons and `SHA256:` or
+/// `sha256 Fingerprint=` before it.
+pub(super) fn certificate_fingerprint(value: &str) -> Result<[u8; 32], String> {
+    let lower = value.to_ascii_lowercase();
+    let hex = lower.strip_prefix("sha256 fingerprint=").or_else(|| lower.strip_prefix("sha256:")).unwrap_or(&lower);
+    let digits: Vec<u8> = hex.bytes().filter(|byte| *byte != b':').collect();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pair = |pair: &[u8]| Some(digit(pair[0])? << 4 | digit(pair[1])?);
+    let bytes: Option<Vec<u8>> = if digits.len() == 64 { digits.chunks_exact(2).map(pair).collect() } else { None };
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
+        format!("'{value}' is not the SHA-256 of a certificate: take it from openssl x509 -noout -fingerprint -sha256")
+    })
+}
+
+/// SHA-256 of a host key as `ssh-keygen -l` prints it.
+pub(super) fn host_key_fingerprint(value: &str) -> Result<String, String> {
+    let digest = value.strip_prefix("SHA256:").map(|digest| digest.trim_end_matches('='));
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    match digest {
+        Some(digest) if digest.len() == 43 && digest.chars().all(known) => Ok(format!("SHA256:{digest}")),
+        _ => Err(format!("'{value}' is not SHA256: and 43 characters: take it from ssh-keygen -lf, on the switch")),
+    }
 }
 
 fn socket_path_of(value: &str, longest: usize) -> Result<PathBuf, String> {

@@ -6,9 +6,9 @@ use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
     config::SwitchConfig,
-    fleet::address,
+    fleet::endpoint,
     ovsdb::{
-        Address,
+        Endpoint,
         client::{Client, ClientError},
         json::{Cursor, JsonError},
     },
@@ -48,8 +48,8 @@ pub enum CheckError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// It took too long.
-    #[error("no complete answer within {} s", PATIENCE.as_secs())]
-    TimedOut,
+    #[error("no complete answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
     /// An OVSDB server, but not of a hardware VTEP.
     #[error("the server has no database {DATABASE}, only {}: is this the address of a hardware VTEP?", list(.0))]
     NoDatabase(Vec<String>),
@@ -95,10 +95,11 @@ pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<Repo
         tries.spawn(async move {
             // The semaphore is never closed; without a place the try is only less patient.
             let _place = places.acquire_owned().await.ok();
-            let address = address(&switch.transport);
-            let found = timeout(PATIENCE, look(&address, &switch.physical_switch)).await;
-            let found = found.unwrap_or(Err(CheckError::TimedOut));
-            (index, Report { switch: switch.name, address: address.to_string(), found })
+            let endpoint = endpoint(&switch);
+            let patience = PATIENCE.max(endpoint.patience());
+            let found = timeout(patience, look(&endpoint, patience, &switch.physical_switch)).await;
+            let found = found.unwrap_or(Err(CheckError::TimedOut(patience)));
+            (index, Report { switch: switch.name, address: endpoint.address().to_string(), found })
         });
     }
     let mut reports = tries.join_all().await;
@@ -106,8 +107,8 @@ pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<Repo
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-async fn look(address: &Address, wanted: &str) -> Result<Found, CheckError> {
-    let client = Client::connect(address, PATIENCE).await?;
+async fn look(endpoint: &Endpoint, patience: Duration, wanted: &str) -> Result<Found, CheckError> {
+    let client = Client::connect(endpoint, patience).await?;
     let databases = client.list_dbs().await?;
     if !databases.iter().any(|name| name == DATABASE) {
         return Err(CheckError::NoDatabase(databases));
@@ -174,16 +175,7 @@ mod tests {
     #[tokio::test]
     async fn a_switch_that_is_not_there_is_one_line() {
         let path = std::env::temp_dir().join(format!("vtepd-no-socket-{}", std::process::id()));
-        let config = crate::config::SwitchConfig {
-            name: "tor".to_owned(),
-            physical_switch: "tor".to_owned(),
-            transport: Transport::Unix(path.clone()),
-            credentials: None,
-            lock: crate::config::LockPolicy::Auto,
-            guard_percent: 20,
-            guard_min_rows: 10,
-            inactivity_probe: Duration::ZERO,
-        };
+        let config = SwitchConfig::new("tor", Transport::Unix(path.clone()));
         let reports = check([config]).await;
         let line = reports[0].to_string();
         assert!(line.starts_with(&format!("tor: FAILED: can't connect to unix:{}: ", path.display())), "{line}");

@@ -41,6 +41,8 @@ pub(super) struct Ended {
     pub(super) text: String,
     /// Nothing will be better by itself: the configuration and the switch don't fit.
     pub(super) refused: bool,
+    /// How long the next attempt has to wait at least.
+    pub(super) rest: Duration,
 }
 
 /// The lock of architecture rule 6.
@@ -94,11 +96,11 @@ type Step<T = ()> = Result<T, Ended>;
 
 impl Ended {
     fn lost(text: impl Into<String>) -> Self {
-        Self { text: text.into(), refused: false }
+        Self { text: text.into(), refused: false, rest: Duration::ZERO }
     }
 
     fn refused(text: impl Into<String>) -> Self {
-        Self { text: text.into(), refused: true }
+        Self { text: text.into(), refused: true, rest: Duration::ZERO }
     }
 }
 
@@ -464,6 +466,7 @@ impl Live<'_> {
         let now = Instant::now();
         self.work.tick(now);
         if self.next_audit <= now {
+            self.worker.warn_of_expiry();
             self.audit();
         }
         Ok(())

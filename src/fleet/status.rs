@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{
+    database,
     live::{Live, Lock},
     worker::Worker,
 };
 use crate::{
-    config::{SwitchConfig, Transport},
+    config::SwitchConfig,
     intent::BoundNetwork,
     model::{
         NetworkId, VlanId,
@@ -18,7 +19,7 @@ use crate::{
 
 /// The switches of a worker without a session.
 pub(super) fn without_session(worker: &Worker) -> Vec<SwitchStatus> {
-    let address = &worker.settings.address;
+    let address = &worker.settings.database;
     let reason = match worker.session.state {
         _ if worker.session.reason.is_empty() => format!("connecting to {address}"),
         _ => worker.session.reason.clone(),
@@ -65,14 +66,12 @@ fn session(worker: &Worker, config: &SwitchConfig, schema_version: &str, lock: &
     SessionStatus {
         state: worker.session.state,
         since: rfc3339(worker.session.since),
-        address: worker.settings.address.to_string(),
-        transport: match config.transport {
-            Transport::Tcp(..) => "tcp".to_owned(),
-            Transport::Unix(_) => "unix".to_owned(),
-        },
+        address: worker.settings.database.to_string(),
+        transport: database::word(&config.transport).to_owned(),
         schema_version: schema_version.to_owned(),
         lock: lock.to_owned(),
         peer: worker.session.peer.clone(),
+        certificates: worker.session.certificates.status(),
     }
 }
 
@@ -140,7 +139,7 @@ fn absent(live: &Live<'_>, config: &SwitchConfig) -> String {
     let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     format!(
         "the database at {} has no Physical_Switch '{}' (there: {there}): set physical_switch in [switch:{}]",
-        live.worker.settings.address, config.physical_switch, config.name
+        live.worker.settings.database, config.physical_switch, config.name
     )
 }
 
@@ -231,6 +230,6 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstandin
     }
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }

@@ -13,15 +13,14 @@ use tokio::{
 };
 
 use super::{
-    Command, FleetSettings, UnknownSwitch,
+    Command, Database, FleetSettings, UnknownSwitch,
     mailbox::Mailbox,
     worker::{self, Query, Worker},
 };
 use crate::{
-    config::{SwitchConfig, Transport},
+    config::SwitchConfig,
     intent::{Intent, Update},
     model::{FeedEvent, Revision, status::SwitchStatus},
-    ovsdb::Address,
 };
 
 /// How long a worker may take to tell its status: it is never busy for longer than some milliseconds.
@@ -32,14 +31,14 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Supervisor {
     settings: FleetSettings,
     intent: Intent,
-    workers: BTreeMap<Address, Running>,
-    /// Address of the database of each device.
-    of_switch: HashMap<String, Address>,
+    workers: BTreeMap<Database, Running>,
+    /// The database of each device.
+    of_switch: HashMap<String, Database>,
     confirm: mpsc::Sender<(String, Revision)>,
-    confirmations: mpsc::Receiver<(Address, Revision)>,
-    confirmed: mpsc::Sender<(Address, Revision)>,
+    confirmations: mpsc::Receiver<(Database, Revision)>,
+    confirmed: mpsc::Sender<(Database, Revision)>,
     /// The last revision that each database confirmed.
-    revisions: HashMap<Address, Revision>,
+    revisions: HashMap<Database, Revision>,
 }
 
 #[derive(Debug)]
@@ -48,14 +47,6 @@ struct Running {
     mailbox: Arc<Mailbox>,
     queries: mpsc::Sender<Query>,
     task: JoinHandle<()>,
-}
-
-/// Where the database of a switch is: what the fleet calls it in all that it confirms.
-pub fn address(transport: &Transport) -> Address {
-    match transport {
-        Transport::Tcp(host, port) => Address::Tcp { host: host.clone(), port: *port },
-        Transport::Unix(path) => Address::Unix(path.clone()),
-    }
 }
 
 // ===== impl Supervisor =====
@@ -81,7 +72,7 @@ impl Supervisor {
         loop {
             tokio::select! {
                 Some(event) = feed.recv() => self.feed(event),
-                Some((address, revision)) = self.confirmations.recv() => self.confirm(address, revision),
+                Some((database, revision)) = self.confirmations.recv() => self.confirm(database, revision),
                 command = commands.recv() => match command {
                     Some(Command::Stop) | None => break,
                     Some(command) => self.command(command).await,
@@ -134,11 +125,11 @@ impl Supervisor {
         self.workers.get(self.of_switch.get(switch)?)
     }
 
-    fn confirm(&mut self, address: Address, revision: Revision) {
+    fn confirm(&mut self, database: Database, revision: Revision) {
         // The store hears of it in its own time; should its queue be full, the next revision makes up for this one.
-        let _ = self.confirm.try_send((address.to_string(), revision));
-        self.revisions.insert(address, revision);
-        let all = self.workers.keys().map(|address| self.revisions.get(address).copied().unwrap_or(0)).min();
+        let _ = self.confirm.try_send((database.to_string(), revision));
+        self.revisions.insert(database, revision);
+        let all = self.workers.keys().map(|database| self.revisions.get(database).copied().unwrap_or(0)).min();
         if let Some(revision) = all {
             self.intent.confirmed(revision);
         }
@@ -189,36 +180,36 @@ impl Supervisor {
 
     /// Starts, changes and stops workers. A database whose sections stay as they are keeps its session.
     async fn reconfigure(&mut self, switches: Vec<SwitchConfig>) {
-        let mut wanted: BTreeMap<Address, Vec<SwitchConfig>> = BTreeMap::new();
+        let mut wanted: BTreeMap<Database, Vec<SwitchConfig>> = BTreeMap::new();
         for switch in switches {
-            wanted.entry(address(&switch.transport)).or_default().push(switch);
+            wanted.entry(Database::of(&switch)).or_default().push(switch);
         }
-        let kept = |address: &Address, running: &Running| wanted.get(address) == Some(&running.sections);
-        let dropped: Vec<Address> =
-            self.workers.iter().filter(|(a, r)| !kept(a, r)).map(|(address, _)| address.clone()).collect();
-        for address in dropped {
-            if let Some(running) = self.workers.remove(&address) {
+        let kept = |database: &Database, running: &Running| wanted.get(database) == Some(&running.sections);
+        let dropped: Vec<Database> =
+            self.workers.iter().filter(|(d, r)| !kept(d, r)).map(|(database, _)| database.clone()).collect();
+        for database in dropped {
+            if let Some(running) = self.workers.remove(&database) {
                 stop(running).await;
             }
-            self.revisions.remove(&address);
+            self.revisions.remove(&database);
         }
         self.of_switch.clear();
-        for (address, sections) in wanted {
+        for (database, sections) in wanted {
             for section in &sections {
-                self.of_switch.insert(section.physical_switch.clone(), address.clone());
+                self.of_switch.insert(section.physical_switch.clone(), database.clone());
             }
-            if !self.workers.contains_key(&address) {
-                self.start(address, sections);
+            if !self.workers.contains_key(&database) {
+                self.start(database, sections);
             }
         }
     }
 
-    fn start(&mut self, address: Address, sections: Vec<SwitchConfig>) {
+    fn start(&mut self, database: Database, sections: Vec<SwitchConfig>) {
         let mailbox = Arc::new(Mailbox::default());
         let (queries, asked) = mpsc::channel(64);
         let worker = Worker::new(
             worker::Settings {
-                address: address.clone(),
+                database: database.clone(),
                 sections: sections.clone(),
                 deployment: self.settings.deployment.clone(),
                 previous_prefixes: self.settings.previous_prefixes.clone(),
@@ -230,7 +221,7 @@ impl Supervisor {
         );
         let task = tokio::spawn(worker.run());
         let names: Vec<String> = sections.iter().map(|section| section.physical_switch.clone()).collect();
-        self.workers.insert(address, Running { sections, mailbox, queries, task });
+        self.workers.insert(database, Running { sections, mailbox, queries, task });
         if self.intent.is_loaded() {
             for name in names {
                 self.deliver(&self.intent.switch(&name));

@@ -11,6 +11,9 @@ use tokio::{
 };
 
 use super::{
+    Database,
+    certificates::Shown,
+    database::endpoint,
     events::Events,
     live,
     mailbox::{Mailbox, News},
@@ -24,12 +27,12 @@ use crate::{
         event::FleetEvent,
         status::{SessionState, SwitchStatus},
     },
-    ovsdb::{Address, Connection, Limits, dial, session::Backoff},
+    ovsdb::{Connection, Limits, dial, session::Backoff, transport::Connected},
     plan::{Desired, Section},
 };
 
-/// How long a switch may take to accept a connection.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// After a log-in that was refused: each further one brings the account nearer to being locked.
+const AFTER_REFUSED_LOG_IN: Duration = Duration::from_mins(1);
 
 /// What the supervisor asks a worker.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ pub(super) enum Query {
 /// What a worker is given.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    pub(super) address: Address,
+    pub(super) database: Database,
     pub(super) sections: Vec<SwitchConfig>,
     pub(super) deployment: String,
     pub(super) previous_prefixes: Vec<String>,
@@ -56,13 +59,15 @@ pub(super) struct Worker {
     pub(super) settings: Settings,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) queries: mpsc::Receiver<Query>,
-    pub(super) confirm: mpsc::Sender<(Address, Revision)>,
+    pub(super) confirm: mpsc::Sender<(Database, Revision)>,
     pub(super) desired: Desired,
     /// Revision of the desired state; `None`: not loaded yet.
     pub(super) revision: Option<Revision>,
     pub(super) session: Session,
     /// An operator let held deletions through.
     pub(super) released: bool,
+    /// When somebody was told of a certificate that expires.
+    pub(super) warned: Option<SystemTime>,
 }
 
 /// State of the session, for the status.
@@ -73,6 +78,8 @@ pub(super) struct Session {
     /// Why it isn't up.
     pub(super) reason: String,
     pub(super) peer: String,
+    /// Who showed what, with TLS.
+    pub(super) certificates: Shown,
     /// What was last reported: the session is up.
     reported: Option<bool>,
 }
@@ -97,7 +104,7 @@ impl Worker {
         settings: Settings,
         mailbox: Arc<Mailbox>,
         queries: mpsc::Receiver<Query>,
-        confirm: mpsc::Sender<(Address, Revision)>,
+        confirm: mpsc::Sender<(Database, Revision)>,
     ) -> Self {
         let section = |config: &SwitchConfig| {
             let physical_switch = config.physical_switch.clone();
@@ -116,9 +123,11 @@ impl Worker {
                 since: SystemTime::now(),
                 reason: String::new(),
                 peer: String::new(),
+                certificates: Shown::default(),
                 reported: None,
             },
             released: false,
+            warned: None,
         }
     }
 
@@ -127,9 +136,9 @@ impl Worker {
         let mut backoff = Backoff::default();
         loop {
             let Ok(reason) = self.attempt(&mut backoff).await else { return };
-            let wait = backoff.closed(std::time::Instant::now(), random());
+            let wait = backoff.closed(std::time::Instant::now(), random()).max(reason.rest);
             let state = if reason.refused { SessionState::Refused } else { SessionState::Backoff };
-            let address = self.settings.address.to_string();
+            let address = self.settings.database.to_string();
             tracing::warn!(switch = %self.names(), %address, reason = %reason.text, retry_ms = wait.as_millis(), "no session with the switch");
             self.enter(state, reason.text);
             if self.attend(tokio::time::sleep(wait)).await.is_err() {
@@ -144,15 +153,21 @@ impl Worker {
             let reason = self.session.reason.clone();
             self.enter(SessionState::Connecting, reason);
         }
-        let address = self.settings.address.clone();
-        let (stream, peer) = match self.attend(async move { dial(&address, DIAL_TIMEOUT).await }).await? {
+        let Some(endpoint) = self.settings.sections.first().map(endpoint) else { return Err(Stopped) };
+        let dialled = self.attend(async move { dial(&endpoint, endpoint.patience()).await }).await?;
+        let Connected { stream, peer, certificates } = match dialled {
             Ok(connected) => connected,
-            Err(error) => return Ok(live::Ended { text: error.to_string(), refused: false }),
+            Err(error) => {
+                let rest = if error.is_log_in() { AFTER_REFUSED_LOG_IN } else { Duration::ZERO };
+                return Ok(live::Ended { text: error.to_string(), refused: error.is_refusal(), rest });
+            }
         };
         backoff.connected(std::time::Instant::now());
         let probe = self.settings.sections.iter().map(|s| s.inactivity_probe).min().unwrap_or_default();
         let (connection, inbox) = Connection::open(stream, Limits { probe, ..Limits::default() });
         self.session.peer = peer;
+        self.session.certificates = Shown::new(certificates);
+        self.warn_of_expiry();
         let ended = live::Live::run(self, connection, inbox, backoff).await;
         self.session.peer.clear();
         ended

@@ -62,6 +62,25 @@ pub struct SessionStatus {
     pub lock: String,
     /// Socket address of the peer; empty while not connected.
     pub peer: String,
+    /// The certificates of TLS: ours and the switch's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateStatus>,
+}
+
+/// A certificate of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertificateStatus {
+    /// `ours` or `switch`.
+    pub of: &'static str,
+    /// Common name, and the names that it is for.
+    pub subject: String,
+    /// When it expires: RFC 3339, UTC.
+    pub expires: String,
+    /// The same in seconds since 1970, for the metrics.
+    #[serde(skip)]
+    pub expires_unix: u64,
+    /// SHA-256, as `peer_fingerprint` takes it.
+    pub fingerprint: String,
 }
 
 /// One binding of a connection, or one of a switch.

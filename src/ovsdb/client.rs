@@ -22,7 +22,7 @@ use super::{
     message::{Raw, RpcError},
     schema::Schema,
     transact::Reply,
-    transport::{Address, Stream, TransportError, dial},
+    transport::{Endpoint, Stream, TransportError, dial},
 };
 use driver::{Command, Driver, Interest};
 
@@ -113,9 +113,9 @@ pub struct Lock {
 
 impl Client {
     /// Dials, with bounds by default.
-    pub async fn connect(address: &Address, timeout: Duration) -> Result<Self, ClientError> {
-        let (stream, _) = dial(address, timeout).await?;
-        Ok(Self::open(stream, Limits::default()))
+    pub async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<Self, ClientError> {
+        let connected = dial(endpoint, timeout).await?;
+        Ok(Self::open(connected.stream, Limits::default()))
     }
 
     /// A client over a stream that is there already. Must be called within a tokio runtime.

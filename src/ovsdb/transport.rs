@@ -1,20 +1,33 @@
-//! How bytes get to a server: TCP and Unix sockets. TLS, SSH and peers that dial in will be further variants of
-//! [`Address`]; all of them end as one boxed [`Stream`].
+//! How bytes get to a server: TCP, Unix sockets, TLS, SSH. All of them end as one boxed [`Stream`].
+//!
+//! An [`Endpoint`] says how to reach a server, secrets included; its [`Address`] names it in logs and in the store. A
+//! switch that dialled us has no endpoint: its stream is there already, and the first thing that is asked on it is in
+//! [`greeting`].
+
+pub mod greeting;
+mod ssh;
+mod tcp;
+mod tls;
+mod x509;
 
 use std::{
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, UnixStream, lookup_host},
+    net::UnixStream,
     time::{Instant, timeout_at},
 };
+
+pub use ssh::{HostKey, Remote, Ssh, SshError, USUAL_SOCKET};
+pub use tcp::tune;
+pub use tls::{Acceptor, Certificates, Tls, TlsError, Verify, accept, own_certificate};
+pub use x509::{Certificate, Fingerprint, NotX509};
 
 /// The port of OVSDB (RFC 7047 section 8), where an address names none.
 pub const DEFAULT_PORT: u16 = 6640;
@@ -39,16 +52,76 @@ pub enum Address {
     },
     /// `unix:<path>`
     Unix(PathBuf),
+    /// `ssl:<host>:<port>`
+    Ssl {
+        /// As of `tcp`.
+        host: String,
+        /// The TCP port.
+        port: u16,
+    },
+    /// `ssh:<host>:<port>:<socket or host:port>`, an address of ours alone.
+    Ssh {
+        /// As of `tcp`.
+        host: String,
+        /// The port of the SSH server.
+        port: u16,
+        /// Where the database is behind it.
+        remote: Remote,
+    },
+}
+
+/// How to reach an OVSDB server.
+#[derive(Debug, Clone)]
+pub enum Endpoint {
+    /// TCP.
+    Tcp {
+        /// A name or an IP address, without brackets.
+        host: String,
+        /// The TCP port.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// TLS.
+    Ssl {
+        /// A name or an IP address, without brackets: what the server's certificate must be for.
+        host: String,
+        /// The TCP port.
+        port: u16,
+        /// Files and rules.
+        tls: Tls,
+    },
+    /// A channel of an SSH session.
+    Ssh {
+        /// A name or an IP address, without brackets.
+        host: String,
+        /// The port of the SSH server.
+        port: u16,
+        /// How to log in.
+        ssh: Ssh,
+    },
+}
+
+/// A connection that came to be.
+pub struct Connected {
+    /// Its bytes.
+    pub stream: Stream,
+    /// Whom it reached.
+    pub peer: String,
+    /// Who showed what, with TLS.
+    pub certificates: Certificates,
 }
 
 /// The text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It begins with nothing that we know.
-    #[error("'{0}' is no OVSDB address: write tcp:<host>:<port>, tcp:[<IPv6>]:<port> or unix:<path>")]
+    #[error(
+        "'{0}' is no OVSDB address: write tcp:<host>:<port>, ssl:<host>:<port> (an IPv6 address in brackets) or unix:<path>"
+    )]
     Unknown(String),
     /// A method of Open vSwitch that this client lacks.
-    #[error("'{0}': connecting by '{1}' is not supported; tcp: and unix: are")]
+    #[error("'{0}': connecting by '{1}' is not supported; tcp:, ssl: and unix: are")]
     Unsupported(String, String),
     /// The host is missing, or an IPv6 address without brackets.
     #[error("'{0}': the host should be a name, an IPv4 address or an IPv6 address in brackets")]
@@ -88,6 +161,12 @@ pub enum TransportError {
         /// The time that all attempts together were given.
         timeout: Duration,
     },
+    /// No TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No SSH.
+    #[error(transparent)]
+    Ssh(#[from] SshError),
 }
 
 // ===== impl Address =====
@@ -98,6 +177,10 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp:[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp:{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Ssl { host, port } if host.contains(':') => write!(f, "ssl:[{host}]:{port}"),
+            Self::Ssl { host, port } => write!(f, "ssl:{host}:{port}"),
+            Self::Ssh { host, port, remote } if host.contains(':') => write!(f, "ssh:[{host}]:{port}:{remote}"),
+            Self::Ssh { host, port, remote } => write!(f, "ssh:{host}:{port}:{remote}"),
         }
     }
 }
@@ -108,10 +191,11 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         let whole = || text.to_owned();
         match text.split_once(':') {
-            Some(("tcp", rest)) => tcp(text, rest),
+            Some(("tcp", rest)) => host_and_port(text, rest).map(|(host, port)| Self::Tcp { host, port }),
+            Some(("ssl", rest)) => host_and_port(text, rest).map(|(host, port)| Self::Ssl { host, port }),
             Some(("unix", "")) => Err(AddressError::Path(whole())),
             Some(("unix", path)) => Ok(Self::Unix(path.into())),
-            Some((method @ ("ssl" | "ssh" | "ptcp" | "pssl" | "punix"), _)) => {
+            Some((method @ ("ssh" | "ptcp" | "pssl" | "punix"), _)) => {
                 Err(AddressError::Unsupported(whole(), method.to_owned()))
             }
             _ => Err(AddressError::Unknown(whole())),
@@ -120,7 +204,7 @@ impl FromStr for Address {
 }
 
 /// `<host>[:<port>]` or `[<IPv6>][:<port>]`
-fn tcp(text: &str, rest: &str) -> Result<Address, AddressError> {
+fn host_and_port(text: &str, rest: &str) -> Result<(String, u16), AddressError> {
     let wrong_host = || AddressError::Host(text.to_owned());
     let (host, port) = match rest.strip_prefix('[') {
         Some(rest) => {
@@ -145,18 +229,84 @@ fn tcp(text: &str, rest: &str) -> Result<Address, AddressError> {
         None => DEFAULT_PORT,
         Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or_else(|| AddressError::Port(text.to_owned()))?,
     };
-    Ok(Address::Tcp { host: host.to_owned(), port })
+    Ok((host.to_owned(), port))
+}
+
+// ===== impl Endpoint =====
+
+impl Endpoint {
+    /// What the server is called.
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Tcp { host, port } => Address::Tcp { host: host.clone(), port: *port },
+            Self::Unix(path) => Address::Unix(path.clone()),
+            Self::Ssl { host, port, .. } => Address::Ssl { host: host.clone(), port: *port },
+            Self::Ssh { host, port, ssh } => {
+                Address::Ssh { host: host.clone(), port: *port, remote: ssh.remote.clone() }
+            }
+        }
+    }
+
+    /// How long it may take to get through: the CPU of a switch needs seconds for a handshake, and its SSH server some
+    /// more for a password, or for asking a name server who we are.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Tcp { .. } | Self::Unix(_) => 5,
+            Self::Ssl { .. } => 10,
+            Self::Ssh { .. } => 30,
+        })
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+// ===== impl TransportError =====
+
+impl TransportError {
+    /// Whether it will be the same until somebody changes the configuration, a file or the switch.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Tls(error) => error.is_refusal(),
+            Self::Ssh(error) => error.is_refusal(),
+            Self::Resolve { .. } | Self::Connect { .. } | Self::TimedOut { .. } => false,
+        }
+    }
+
+    /// Whether another attempt brings an account nearer to being locked.
+    pub fn is_log_in(&self) -> bool {
+        matches!(self, Self::Ssh(error) if error.is_log_in())
+    }
 }
 
 // ===== dialling =====
 
-/// Connects to a server, and says whom it reached. All addresses of a name are tried one after the other, each with its
-/// share of the `timeout` that is left, so that one dead address doesn't hide a living one.
-pub async fn dial(address: &Address, timeout: Duration) -> Result<(Stream, String), TransportError> {
+/// Connects to a server. All addresses of a name are tried one after the other, each with its share of the `timeout`
+/// that is left, so that one dead address doesn't hide a living one.
+pub async fn dial(endpoint: &Endpoint, timeout: Duration) -> Result<Connected, TransportError> {
     let deadline = Instant::now() + timeout;
-    match address {
-        Address::Tcp { host, port } => dial_tcp(host, *port, timeout, deadline).await,
-        Address::Unix(path) => dial_unix(path, timeout, deadline).await,
+    let late = |peer: &str| TransportError::TimedOut { peer: peer.to_owned(), timeout };
+    let plain = |stream, peer| Connected { stream, peer, certificates: Certificates::default() };
+    match endpoint {
+        Endpoint::Unix(path) => dial_unix(path, timeout, deadline).await.map(|(stream, peer)| plain(stream, peer)),
+        Endpoint::Tcp { host, port } => {
+            let (stream, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            Ok(plain(Box::new(stream), peer))
+        }
+        Endpoint::Ssl { host, port, tls } => {
+            let (stream, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            let shaken = timeout_at(deadline, tls::connect(stream, host, &peer, tls)).await;
+            let (stream, certificates) = shaken.map_err(|_| late(&peer))??;
+            Ok(Connected { stream, peer, certificates })
+        }
+        Endpoint::Ssh { host, port, ssh } => {
+            let (stream, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            let opened = timeout_at(deadline, ssh::connect(stream, host, *port, &peer, ssh)).await;
+            Ok(plain(opened.map_err(|_| late(&peer))??, peer))
+        }
     }
 }
 
@@ -168,50 +318,6 @@ async fn dial_unix(path: &Path, timeout: Duration, deadline: Instant) -> Result<
         Ok(Ok(stream)) => Ok((Box::new(stream), peer)),
     }
 }
-
-async fn dial_tcp(
-    host: &str,
-    port: u16,
-    timeout: Duration,
-    deadline: Instant,
-) -> Result<(Stream, String), TransportError> {
-    let unresolved = |source| TransportError::Resolve { host: host.to_owned(), source };
-    let found: Vec<SocketAddr> = match timeout_at(deadline, lookup_host((host, port))).await {
-        Err(_) => return Err(unresolved(io::ErrorKind::TimedOut.into())),
-        Ok(found) => found.map_err(unresolved)?.collect(),
-    };
-    let mut failure = unresolved(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    let mut left = found.len();
-    for address in found {
-        let share = deadline.saturating_duration_since(Instant::now()) / u32::try_from(left.max(1)).unwrap_or(u32::MAX);
-        left -= 1;
-        let peer = address.to_string();
-        failure = match tokio::time::timeout(share, TcpStream::connect(address)).await {
-            Err(_) => TransportError::TimedOut { peer, timeout },
-            Ok(Err(source)) => TransportError::Connect { peer, source },
-            Ok(Ok(stream)) => match tune(&stream) {
-                Err(source) => TransportError::Connect { peer, source },
-                Ok(()) => return Ok((Box::new(stream), peer)),
-            },
-        };
-    }
-    Err(failure)
-}
-
-/// A dead host is found within [`HOST_SILENCE`] by the kernel, which answers for a frozen process, too. That leaves
-/// the probes of the session to judge the process alone.
-fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    let second = Duration::from_secs(1);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(5 * second).with_interval(5 * second).with_retries(5))?;
-    socket.set_tcp_user_timeout(Some(HOST_SILENCE))
-}
-
-/// How long a host may leave our bytes unacknowledged. Linux ends a connection after this time also where the peer's
-/// window stays closed, although its kernel answers: the usual state of a server that compacts a big database in the
-/// middle of our writes. So it is well above the 15 s that a million rows take.
-const HOST_SILENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests;

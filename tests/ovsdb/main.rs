@@ -7,11 +7,13 @@ mod locks;
 mod monitors;
 mod requests;
 mod sessions;
+mod ssh;
+mod tls;
 mod transactions;
 
 use std::time::Duration;
 
-use vtepd::ovsdb::{Address, Client, Connection, Inbox, Incoming, Limits, Raw, RpcError, Stream, dial};
+use vtepd::ovsdb::{Client, Connection, Endpoint, Inbox, Incoming, Limits, Raw, RpcError, Stream, dial};
 
 use support::{PATIENCE, rpc::DB, tor::Tor};
 
@@ -19,20 +21,20 @@ fn tor() -> Tor {
     Tor::start("tor-1", "10.0.0.1")
 }
 
-fn unix(tor: &Tor) -> Address {
-    Address::Unix(tor.socket())
+fn unix(tor: &Tor) -> Endpoint {
+    Endpoint::Unix(tor.socket())
 }
 
-fn tcp(tor: &Tor) -> Address {
-    Address::Tcp { host: tor.host().to_owned(), port: tor.port() }
+fn tcp(tor: &Tor) -> Endpoint {
+    Endpoint::Tcp { host: tor.host().to_owned(), port: tor.port() }
 }
 
 async fn client(tor: &Tor) -> Client {
     Client::connect(&unix(tor), PATIENCE).await.expect("the server listens")
 }
 
-async fn stream(address: &Address) -> Stream {
-    dial(address, PATIENCE).await.expect("the server listens").0
+async fn stream(endpoint: &Endpoint) -> Stream {
+    dial(endpoint, PATIENCE).await.expect("the server listens").stream
 }
 
 async fn connection(tor: &Tor, limits: Limits) -> (Connection, Inbox) {

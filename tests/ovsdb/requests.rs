@@ -23,7 +23,7 @@ async fn databases_and_schema() {
 #[tokio::test]
 async fn a_server_on_ipv6() {
     let tor = Tor::on_ipv6("tor-1", "10.0.0.1");
-    let address: Address = format!("tcp:[::1]:{}", tor.port()).parse().unwrap();
+    let address = Endpoint::Tcp { host: "::1".to_owned(), port: tor.port() };
     let client = Client::connect(&address, PATIENCE).await.unwrap();
     within(client.echo()).await.unwrap();
 }

@@ -85,7 +85,7 @@ async fn a_killed_server_ends_the_session_and_the_next_one_finds_it_again() {
 async fn a_peer_that_is_no_ovsdb_server_is_named() {
     use tokio::io::AsyncWriteExt;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = Address::Tcp { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+    let address = Endpoint::Tcp { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
     let (_connection, mut inbox) = Connection::open(stream(&address).await, Limits::default());
     let (mut peer, _) = listener.accept().await.unwrap();
     peer.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n").await.unwrap();

@@ -1,6 +1,9 @@
 //! The real daemon, with a home of its own.
 
-use std::{fmt::Write as _, fs, net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{
+    fmt::Write as _, fs, io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt, path::PathBuf,
+    process::ExitStatus, time::Duration,
+};
 
 use serde_json::Value;
 
@@ -19,13 +22,20 @@ const VTEPD: &str = env!("CARGO_BIN_EXE_vtepd");
 pub(crate) struct Home {
     switches: Vec<(String, String)>,
     default: String,
+    more: String,
     auth: &'static str,
     scratch: Scratch,
 }
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { switches: Vec::new(), default: String::new(), auth: "token", scratch: Scratch::new() }
+        Self {
+            switches: Vec::new(),
+            default: String::new(),
+            more: String::new(),
+            auth: "token",
+            scratch: Scratch::new(),
+        }
     }
 
     /// Every Physical_Switch of `tor`, over TCP.
@@ -63,6 +73,17 @@ impl Home {
     pub(crate) fn switch(mut self, name: &str, lines: &str) -> Self {
         self.switches.push((name.to_owned(), lines.to_owned()));
         self
+    }
+
+    /// Text below `[DEFAULT]`'s lines: sections of the test's own.
+    pub(crate) fn more(self, text: &str) -> Self {
+        Self { more: format!("{}\n{text}\n", self.more), ..self }
+    }
+
+    /// Replaces the lines of a section.
+    pub(crate) fn rewrite(&mut self, name: &str, lines: &str) {
+        let section = self.switches.iter_mut().find(|(title, _)| title == name).expect("the section");
+        lines.clone_into(&mut section.1);
     }
 
     /// A line of `[DEFAULT]`.
@@ -123,10 +144,14 @@ impl Home {
             self.token_file().display(),
             self.admin_socket().display(),
         );
+        ini.push_str(&self.more);
         for (name, lines) in &self.switches {
             let _ = write!(ini, "\n[switch:{name}]\n{lines}");
         }
-        fs::write(self.ini(), ini).expect("plumgrid.ini is written");
+        // A file with a password must be nobody else's.
+        let mut options = fs::OpenOptions::new();
+        let file = options.create(true).write(true).truncate(true).mode(0o600).open(self.ini());
+        file.and_then(|mut file| file.write_all(ini.as_bytes())).expect("plumgrid.ini is written");
     }
 
     /// Starts the program with these arguments after `--config`, and doesn't wait for anything.

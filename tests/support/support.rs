@@ -9,10 +9,12 @@
 
 pub(crate) mod daemon;
 pub(crate) mod dump;
+pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod recorder;
 pub(crate) mod rest;
 pub(crate) mod rpc;
+pub(crate) mod sshd;
 pub(crate) mod tor;
 
 use std::time::{Duration, Instant};

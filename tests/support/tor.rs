@@ -13,6 +13,7 @@ use super::{
     PATIENCE,
     dump::Dump,
     eventually,
+    pki::Identity509,
     process::{Process, Scratch, run},
     rpc::Rpc,
 };
@@ -44,6 +45,7 @@ pub(crate) struct Tor {
     schema: PathBuf,
     host: &'static str,
     port: u16,
+    tls: Option<Identity509>,
     // Dropped last: the server's files lie in it.
     scratch: Scratch,
 }
@@ -52,6 +54,11 @@ impl Tor {
     /// A switch with the ports Ethernet40 and Ethernet41.
     pub(crate) fn start(name: &str, tunnel_ip: &str) -> Self {
         Self::start_with(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1")
+    }
+
+    /// A switch that listens with TLS alone, and wants to see a certificate of this CA.
+    pub(crate) fn with_tls(name: &str, tunnel_ip: &str, identity: &Identity509) -> Self {
+        Self::build(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1", Some(identity.clone()))
     }
 
     /// Several Physical_Switches behind one server (as Arista CVX has them).
@@ -70,6 +77,15 @@ impl Tor {
     }
 
     fn start_with(identities: &[(&str, &str)], change: impl FnOnce(Value) -> Value, host: &'static str) -> Self {
+        Self::build(identities, change, host, None)
+    }
+
+    fn build(
+        identities: &[(&str, &str)],
+        change: impl FnOnce(Value) -> Value,
+        host: &'static str,
+        tls: Option<Identity509>,
+    ) -> Self {
         let scratch = Scratch::new();
         let text = fs::read_to_string(SCHEMA).expect("openvswitch-vtep is installed");
         let schema = change(serde_json::from_str(&text).expect("the schema is JSON"));
@@ -83,7 +99,7 @@ impl Tor {
                 ports: vec!["Ethernet40".to_owned(), "Ethernet41".to_owned()],
             })
             .collect();
-        let mut tor = Self { server: None, identities, schema: path, host, port: 0, scratch };
+        let mut tor = Self { server: None, identities, schema: path, host, port: 0, tls, scratch };
         tor.create();
         tor.boot();
         tor.introduce();
@@ -130,15 +146,21 @@ impl Tor {
         let log = self.scratch.join("ovsdb.log");
         let _ = fs::remove_file(&log);
         let _ = fs::remove_file(self.socket());
-        let args = [
+        let method = if self.tls.is_some() { "pssl" } else { "ptcp" };
+        let mut args = vec![
             self.file().display().to_string(),
             format!("--remote=punix:{}", self.socket().display()),
-            format!("--remote=ptcp:{}:{}", self.port, self.host),
+            format!("--remote={method}:{}:{}", self.port, self.host),
             format!("--unixctl={}", self.scratch.join("ctl").display()),
             "--no-chdir".to_owned(),
             "-vconsole:info".to_owned(),
             "-vsyslog:off".to_owned(),
         ];
+        if let Some(Identity509 { key, certificate, ca }) = &self.tls {
+            args.push(format!("--private-key={}", key.display()));
+            args.push(format!("--certificate={}", certificate.display()));
+            args.push(format!("--ca-cert={}", ca.display()));
+        }
         self.server = Some(Process::start("ovsdb-server", &args, &[], &log));
         self.port = eventually("ovsdb-server's start", PATIENCE, || {
             let text = fs::read_to_string(&log).map_err(|e| e.to_string())?;

@@ -18,4 +18,5 @@ mod poison;
 mod random;
 mod scene;
 mod schemas;
+mod transports;
 mod usecase;

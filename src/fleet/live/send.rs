@@ -246,7 +246,7 @@ impl Live<'_> {
             && self.lock != Lock::Waiting
             && self.confirmed != self.worker.revision
             && let Some(revision) = self.worker.revision
-            && self.worker.confirm.try_send((self.worker.settings.address.clone(), revision)).is_ok()
+            && self.worker.confirm.try_send((self.worker.settings.database.clone(), revision)).is_ok()
         {
             self.confirmed = Some(revision);
         }

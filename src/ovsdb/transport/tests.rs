@@ -1,11 +1,18 @@
-use tokio::net::TcpListener;
+use std::net::SocketAddr;
 
-use super::*;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{tcp::HOST_SILENCE, *};
 
 const SOON: Duration = Duration::from_secs(5);
 
 fn tcp(host: &str, port: u16) -> Address {
     Address::Tcp { host: host.to_owned(), port }
+}
+
+fn to(host: &str, port: u16) -> Endpoint {
+    Endpoint::Tcp { host: host.to_owned(), port }
 }
 
 #[test]
@@ -16,6 +23,8 @@ fn addresses_are_read_and_written() {
         ("tcp:tor-1", tcp("tor-1", 6640), "tcp:tor-1:6640"),
         ("tcp:[::1]:6640", tcp("::1", 6640), "tcp:[::1]:6640"),
         ("tcp:[fe80::1%eth0]", tcp("fe80::1%eth0", 6640), "tcp:[fe80::1%eth0]:6640"),
+        ("ssl:[::1]", Address::Ssl { host: "::1".into(), port: 6640 }, "ssl:[::1]:6640"),
+        ("ssl:tor-1:6632", Address::Ssl { host: "tor-1".into(), port: 6632 }, "ssl:tor-1:6632"),
         ("unix:/var/run/db.sock", Address::Unix("/var/run/db.sock".into()), "unix:/var/run/db.sock"),
     ] {
         let parsed: Address = text.parse().unwrap();
@@ -38,7 +47,7 @@ fn wrong_addresses_say_what_is_wrong() {
         assert_eq!(error(text), AddressError::Port(text.into()), "{text}");
     }
     assert_eq!(error("unix:"), AddressError::Path("unix:".into()));
-    assert_eq!(error("ssl:10.0.0.1:6640"), AddressError::Unsupported("ssl:10.0.0.1:6640".into(), "ssl".into()));
+    assert_eq!(error("ssh:10.0.0.1:22"), AddressError::Unsupported("ssh:10.0.0.1:22".into(), "ssh".into()));
 }
 
 #[tokio::test]
@@ -57,7 +66,7 @@ async fn every_address_of_a_name_is_tried() {
     // 'localhost' has ::1 before 127.0.0.1 in many places; the server listens at the latter only.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (_, peer) = dial(&tcp("localhost", port), SOON).await.unwrap();
+    let Connected { peer, .. } = dial(&to("localhost", port), SOON).await.unwrap();
     assert_eq!(peer, format!("127.0.0.1:{port}"));
 }
 
@@ -65,8 +74,7 @@ async fn every_address_of_a_name_is_tried() {
 async fn ipv6_is_dialled() {
     let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
     let port = listener.local_addr().unwrap().port();
-    let address: Address = format!("tcp:[::1]:{port}").parse().unwrap();
-    let (_, peer) = dial(&address, SOON).await.unwrap();
+    let Connected { peer, .. } = dial(&to("::1", port), SOON).await.unwrap();
     assert_eq!(peer, format!("[::1]:{port}"));
 }
 
@@ -75,9 +83,9 @@ async fn failures_name_the_peer() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let Err(error) = dial(&tcp("127.0.0.1", port), SOON).await else { panic!("connected to a closed port") };
+    let Err(error) = dial(&to("127.0.0.1", port), SOON).await else { panic!("connected to a closed port") };
     assert!(error.to_string().starts_with(&format!("can't connect to 127.0.0.1:{port}: ")), "{error}");
-    let Err(error) = dial(&Address::Unix("/nonexistent/db.sock".into()), SOON).await else { panic!("connected") };
+    let Err(error) = dial(&Endpoint::Unix("/nonexistent/db.sock".into()), SOON).await else { panic!("connected") };
     assert!(error.to_string().starts_with("can't connect to unix:/nonexistent/db.sock: "), "{error}");
 }
 
@@ -90,6 +98,6 @@ async fn a_peer_that_does_not_answer_costs_no_more_than_the_timeout() {
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     let _first = TcpStream::connect(address).await.unwrap();
     let timeout = Duration::from_millis(300);
-    let Err(error) = dial(&tcp("127.0.0.1", address.port()), timeout).await else { panic!("connected") };
+    let Err(error) = dial(&to("127.0.0.1", address.port()), timeout).await else { panic!("connected") };
     assert!(matches!(error, TransportError::TimedOut { .. }), "{error}");
 }

@@ -1,0 +1,225 @@
+//! How a switch is reached, and what makes it the right one: the keys of `tcp`, `ssl`, `unix`, `ssh` and `passive`.
+
+use std::path::PathBuf;
+
+use super::{Credentials, section::Section, switch::Defaults, value};
+
+/// Where a switch's OVSDB server is. Switches with equal transports share a database, and so a worker; those that dial
+/// in are joined by their session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// `tcp`: host (name or address, IPv6 without brackets) and port.
+    Tcp(String, u16),
+    /// `unix`: path of the socket.
+    Unix(PathBuf),
+    /// `ssl`: host and port.
+    Ssl(String, u16),
+    /// `ssh`: host and port of the SSH server, and where the database is behind it.
+    Ssh(String, u16, SshSocket),
+}
+
+/// `ovsdb_socket` with `transport = ssh`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SshSocket {
+    /// Not set: where it usually is.
+    Usual,
+    /// A path on the switch.
+    Path(PathBuf),
+    /// `tcp:HOST:PORT`, as the switch sees it.
+    Port(String, u16),
+}
+
+/// The keys of TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsConfig {
+    /// `private_key`.
+    pub private_key: Option<PathBuf>,
+    /// `certificate`.
+    pub certificate: Option<PathBuf>,
+    /// `ca_cert`.
+    pub ca_cert: Option<PathBuf>,
+    /// `peer_verify`, `peer_fingerprint`.
+    pub peer: PeerVerify,
+}
+
+/// What makes a switch's certificate the right one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PeerVerify {
+    /// Signed by `ca_cert`, and for `management_ip`.
+    #[default]
+    Name,
+    /// Signed by `ca_cert`.
+    Chain,
+    /// `peer_fingerprint`: SHA-256 of the certificate.
+    Fingerprint([u8; 32]),
+}
+
+/// The keys of SSH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshConfig {
+    /// `private_key` of the user.
+    pub private_key: Option<PathBuf>,
+    /// `known_hosts`, `host_key_fingerprint`.
+    pub host_key: SshHostKey,
+}
+
+/// What makes an SSH server the right one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SshHostKey {
+    /// `known_hosts`.
+    KnownHosts(PathBuf),
+    /// `host_key_fingerprint`: `SHA256:…`.
+    Fingerprint(String),
+}
+
+impl Default for SshConfig {
+    fn default() -> Self {
+        let host_key = SshHostKey::KnownHosts(PathBuf::from("/etc/ssh/ssh_known_hosts"));
+        Self { private_key: None, host_key }
+    }
+}
+
+/// `transport`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Tcp,
+    Ssl,
+    Unix,
+    Ssh,
+    /// A known word that this version can't speak.
+    NotBuilt,
+}
+
+pub(super) const KINDS: [(&str, Kind); 5] =
+    [("tcp", Kind::Tcp), ("ssl", Kind::Ssl), ("unix", Kind::Unix), ("ssh", Kind::Ssh), ("passive", Kind::NotBuilt)];
+
+impl Kind {
+    fn word(self) -> &'static str {
+        KINDS.iter().find(|(_, kind)| *kind == self).map_or("?", |(word, _)| word)
+    }
+
+    /// Keys that this transport doesn't know, with the one that does.
+    fn unused(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Tcp => &[
+                ("ovsdb_socket", "unix"),
+                ("peer_fingerprint", "ssl"),
+                ("certificate", "ssl"),
+                ("ca_cert", "ssl"),
+                ("private_key", "ssl or ssh"),
+                ("host_key_fingerprint", "ssh"),
+            ],
+            Self::Ssl => &[("ovsdb_socket", "unix"), ("host_key_fingerprint", "ssh")],
+            Self::Unix => &[
+                ("management_ip", "tcp"),
+                ("port", "tcp"),
+                ("peer_fingerprint", "ssl"),
+                ("certificate", "ssl"),
+                ("ca_cert", "ssl"),
+                ("private_key", "ssl or ssh"),
+                ("host_key_fingerprint", "ssh"),
+            ],
+            Self::Ssh => &[("peer_fingerprint", "ssl"), ("certificate", "ssl"), ("ca_cert", "ssl")],
+            Self::NotBuilt => &[],
+        }
+    }
+}
+
+/// The keys of TLS that both sections know.
+pub(super) fn tls(section: &mut Section<'_>, defaults: &TlsConfig) -> TlsConfig {
+    let words = &[("name", PeerVerify::Name), ("chain", PeerVerify::Chain)];
+    let verify = section.get("peer_verify", value::word(words));
+    let read = TlsConfig {
+        private_key: section.get("private_key", value::path),
+        certificate: section.get("certificate", value::path),
+        ca_cert: section.get("ca_cert", value::path).or_else(|| defaults.ca_cert.clone()),
+        peer: verify.unwrap_or(defaults.peer),
+    };
+    match (&read.private_key, &read.certificate) {
+        // A key without its certificate is a pair by half: both are taken from one place.
+        (None, None) => {
+            TlsConfig { private_key: defaults.private_key.clone(), certificate: defaults.certificate.clone(), ..read }
+        }
+        _ => read,
+    }
+}
+
+/// A switch's own keys, once its transport is known.
+pub(super) fn transport(
+    section: &mut Section<'_>,
+    defaults: &Defaults,
+    settings: &mut Defaults,
+    credentials: Option<&Credentials>,
+) -> Option<(Transport, SshConfig)> {
+    let kind = settings.kind;
+    let address = section.get("management_ip", value::host);
+    let socket = section.get("ovsdb_socket", value::ssh_socket);
+    let peer = section.get("peer_fingerprint", value::certificate_fingerprint);
+    let pinned = section.get("host_key_fingerprint", value::host_key_fingerprint);
+    for (key, instead) in kind.unused() {
+        if section.has(key) {
+            let why = format!("is not used by transport = {}: remove it, or use {instead}", kind.word());
+            section.refuse_value(key, why);
+        }
+    }
+    if let Some(fingerprint) = peer {
+        settings.tls.peer = PeerVerify::Fingerprint(fingerprint);
+    }
+    if matches!(kind, Kind::Tcp | Kind::Ssl | Kind::Ssh) && !section.has("management_ip") {
+        section.missing("management_ip", "the switch's management address, for example 192.0.2.11");
+    }
+    let port = |usual| settings.port.or(defaults.port_of(kind)).unwrap_or(usual);
+    let mut ssh = SshConfig::default();
+    let transport = match kind {
+        Kind::NotBuilt => None,
+        Kind::Tcp => Some(Transport::Tcp(address?, port(6640))),
+        Kind::Ssl => {
+            tls_is_whole(section, &settings.tls);
+            Some(Transport::Ssl(address?, port(6640)))
+        }
+        Kind::Unix => {
+            if !section.has("ovsdb_socket") {
+                section.missing("ovsdb_socket", "with transport = unix, the path of the OVSDB server's socket");
+            }
+            let SshSocket::Path(path) = socket? else {
+                let why = "is a path with transport = unix; tcp is a transport of its own".to_owned();
+                section.refuse_value("ovsdb_socket", why);
+                return None;
+            };
+            Some(Transport::Unix(path))
+        }
+        Kind::Ssh => {
+            // [l2gateway]'s key is one of TLS where a certificate stands beside it.
+            let own = section.has("private_key") || defaults.tls.certificate.is_none();
+            ssh.private_key = settings.tls.private_key.clone().filter(|_| own);
+            if credentials.is_none() {
+                let why = "with transport = ssh, a user with password, password_file or private_key (or sw_username and sw_password of [l2gateway])";
+                section.missing("username", why);
+            } else if ssh.private_key.is_none() && credentials.is_some_and(|c| c.password.is_none()) {
+                section.missing("password", "with transport = ssh; or password_file, or private_key");
+            }
+            if let Some(path) = settings.known_hosts.clone() {
+                ssh.host_key = SshHostKey::KnownHosts(path);
+            }
+            if let Some(fingerprint) = pinned {
+                ssh.host_key = SshHostKey::Fingerprint(fingerprint);
+            }
+            Some(Transport::Ssh(address?, port(22), socket.unwrap_or(SshSocket::Usual)))
+        }
+    };
+    transport.map(|transport| (transport, ssh))
+}
+
+fn tls_is_whole(section: &mut Section<'_>, tls: &TlsConfig) {
+    match (&tls.private_key, &tls.certificate) {
+        (Some(_), None) => section.missing("certificate", "private_key is one half of a pair"),
+        (None, Some(_)) => section.missing("private_key", "certificate is one half of a pair"),
+        _ => {}
+    }
+    if tls.ca_cert.is_none() && !matches!(tls.peer, PeerVerify::Fingerprint(_)) {
+        section.missing(
+            "ca_cert",
+            "with transport = ssl, the CAs of the switches; or pin the certificate with peer_fingerprint",
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! Whether the SSH server is the switch: by a pinned fingerprint, or by a known_hosts file (sshd(8)).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use russh::{
+    client::Handler,
+    keys::{
+        Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate,
+        ssh_key::known_hosts::{HostPatterns, KnownHosts, Marker},
+    },
+};
+
+use super::SshError;
+
+/// Longest known_hosts, in bytes.
+const LONGEST: u64 = 16 << 20;
+
+/// What makes an SSH server the right one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostKey {
+    /// The key with this fingerprint, as `ssh-keygen -l` prints it: `SHA256:…`.
+    Pinned(String),
+    /// A key that this file has for the host.
+    Known(PathBuf),
+}
+
+/// Decides while keys are exchanged.
+#[derive(Debug)]
+pub(super) struct Guard {
+    rule: Rule,
+    verdict: Verdict,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Pinned(String),
+    /// Keys of the host with their lines, and keys that were withdrawn.
+    Known {
+        path: PathBuf,
+        keys: Vec<(usize, PublicKey)>,
+        revoked: Vec<PublicKey>,
+    },
+}
+
+/// Why the key was refused; rustls and russh alike tell their caller only that it was.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Verdict(Arc<Mutex<Option<Refusal>>>);
+
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    fingerprint: String,
+    algorithm: String,
+    wanted: String,
+    changed: bool,
+}
+
+impl Verdict {
+    pub(super) fn take(&self) -> Option<Refusal> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Refusal {
+    pub(super) fn into_error(self, peer: &str) -> SshError {
+        let Self { fingerprint, algorithm, wanted, changed } = self;
+        let peer = peer.to_owned();
+        if changed {
+            SshError::ChangedHostKey { peer, fingerprint, algorithm, wanted }
+        } else {
+            SshError::UnknownHostKey { peer, fingerprint, algorithm, wanted }
+        }
+    }
+}
+
+// ===== impl Guard =====
+
+impl Guard {
+    pub(super) fn new(host_key: &HostKey, host: &str, port: u16) -> Result<Self, SshError> {
+        let rule = match host_key {
+            HostKey::Pinned(fingerprint) => Rule::Pinned(fingerprint.clone()),
+            HostKey::Known(path) => known(path, host, port)?,
+        };
+        Ok(Self { rule, verdict: Verdict::default() })
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        self.verdict.clone()
+    }
+
+    /// The kinds of key that the file has for the host: a server has several, and must show one that we can compare.
+    pub(super) fn preferred(&self) -> Option<Vec<Algorithm>> {
+        let Rule::Known { keys, .. } = &self.rule else { return None };
+        let mut algorithms = Vec::new();
+        for (_, key) in keys {
+            match key.algorithm() {
+                // One key, signed in two ways; SHA-1 is not among them.
+                Algorithm::Rsa { .. } => {
+                    for hash in [HashAlg::Sha512, HashAlg::Sha256] {
+                        algorithms.push(Algorithm::Rsa { hash: Some(hash) });
+                    }
+                }
+                algorithm => algorithms.push(algorithm),
+            }
+        }
+        algorithms.dedup();
+        (!algorithms.is_empty()).then_some(algorithms)
+    }
+
+    fn judge(&self, key: &PublicKey) -> Option<Refusal> {
+        let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
+        let refuse = |wanted: String, changed| {
+            let algorithm = key.algorithm().to_string();
+            Some(Refusal { fingerprint: fingerprint.clone(), algorithm, wanted, changed })
+        };
+        match &self.rule {
+            Rule::Pinned(wanted) if *wanted == fingerprint => None,
+            Rule::Pinned(_) => refuse("host_key_fingerprint".to_owned(), true),
+            Rule::Known { path, revoked, .. } if revoked.iter().any(|one| one.key_data() == key.key_data()) => {
+                refuse(format!("{} (which marks it as revoked)", path.display()), true)
+            }
+            Rule::Known { keys, .. } if keys.iter().any(|(_, one)| one.key_data() == key.key_data()) => None,
+            Rule::Known { path, keys, .. } => match keys.first() {
+                None => refuse(path.display().to_string(), false),
+                Some((line, _)) => refuse(format!("{} line {line}", path.display()), true),
+            },
+        }
+    }
+}
+
+impl Handler for Guard {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        let refusal = match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.judge(key),
+            // We ask for none.
+            PublicKeyOrCertificate::Certificate(_) => return Ok(false),
+        };
+        let good = refusal.is_none();
+        *self.verdict.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+        Ok(good)
+    }
+}
+
+// ===== known_hosts =====
+
+/// What the file says of a host. Lines that can't be read are skipped, as ssh does.
+fn known(path: &Path, host: &str, port: u16) -> Result<Rule, SshError> {
+    let wrong = |why: String| SshError::KnownHosts { path: path.to_owned(), why };
+    let unreadable = |error: std::io::Error| wrong(format!("can't be read: {error}"));
+    match fs::metadata(path) {
+        // No file knows no host: the error to come then tells what to write into it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Rule::Known { path: path.to_owned(), keys: Vec::new(), revoked: Vec::new() });
+        }
+        Err(error) => return Err(unreadable(error)),
+        Ok(metadata) if metadata.len() > LONGEST => return Err(wrong(format!("is larger than {LONGEST} bytes"))),
+        Ok(_) => {}
+    }
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let name = if port == 22 { host.to_lowercase() } else { format!("[{}]:{port}", host.to_lowercase()) };
+    let (mut keys, mut revoked) = (Vec::new(), Vec::new());
+    for (index, line) in text.lines().enumerate() {
+        let Some(Ok(entry)) = KnownHosts::new(line).next() else { continue };
+        if !matches(entry.host_patterns(), &name) {
+            continue;
+        }
+        match entry.marker() {
+            None => keys.push((index + 1, entry.public_key().clone())),
+            Some(Marker::Revoked) => revoked.push(entry.public_key().clone()),
+            // Certificates of hosts are not asked for.
+            Some(Marker::CertAuthority) => {}
+        }
+    }
+    Ok(Rule::Known { path: path.to_owned(), keys, revoked })
+}
+
+fn matches(patterns: &HostPatterns, name: &str) -> bool {
+    match patterns {
+        HostPatterns::HashedName { salt, hash } => {
+            let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
+            ring::hmac::verify(&key, name.as_bytes(), hash).is_ok()
+        }
+        HostPatterns::Patterns(patterns) => {
+            let mut found = false;
+            for pattern in patterns {
+                let pattern = pattern.to_lowercase();
+                match pattern.strip_prefix('!') {
+                    Some(not) if glob(not.as_bytes(), name.as_bytes()) => return false,
+                    Some(_) => {}
+                    None => found |= glob(pattern.as_bytes(), name.as_bytes()),
+                }
+            }
+            found
+        }
+    }
+}
+
+/// `*` is any text, `?` any character. Goes back to the last star alone, so its time is at most the product of the lengths.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t, mut star) = (0, 0, None);
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(c) if *c == b'?' || *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    t = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+
+    fn rule(text: &str, host: &str, port: u16) -> (usize, usize) {
+        let path = std::env::temp_dir().join(format!("vtepd-known-{}-{}", std::process::id(), uuid::Uuid::new_v4()));
+        fs::write(&path, text).unwrap();
+        let rule = known(&path, host, port).unwrap();
+        fs::remove_file(&path).unwrap();
+        match rule {
+            Rule::Known { keys, revoked, .. } => (keys.len(), revoked.len()),
+            Rule::Pinned(_) => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn hosts_by_name_pattern_and_port() {
+        let text = format!(
+            "# ours\n\n10.0.0.1,tor-1 {KEY} admin\n[tor-2]:2222\t{KEY}\n*.lab,!bad.lab {KEY}\n@revoked tor-3 {KEY}\nnonsense\n"
+        );
+        assert_eq!(rule(&text, "10.0.0.1", 22), (1, 0));
+        assert_eq!(rule(&text, "TOR-1", 22), (1, 0));
+        assert_eq!(rule(&text, "10.0.0.1", 2222), (0, 0));
+        assert_eq!(rule(&text, "good.lab", 22), (1, 0));
+        assert_eq!(rule(&text, "bad.lab", 22), (0, 0));
+        assert_eq!(rule(&text, "tor-3", 22), (0, 1));
+        assert_eq!(rule(&text, "tor-4", 22), (0, 0));
+    }
+
+    #[test]
+    fn hashed_names() {
+        // ssh-keygen -H of `10.0.0.1`, with a salt of its own.
+        let salt = b"01234567890123456789";
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
+        let mut hash = [0; 20];
+        hash.copy_from_slice(ring::hmac::sign(&key, b"10.0.0.1").as_ref());
+        let patterns = HostPatterns::HashedName { salt: salt.to_vec(), hash };
+        assert!(matches(&patterns, "10.0.0.1") && !matches(&patterns, "10.0.0.2"));
+    }
+
+    #[test]
+    fn globs() {
+        for (pattern, text, good) in [
+            ("*", "", true),
+            ("10.*.1", "10.2.3.1", true),
+            ("10.*.1", "10.2.3.2", false),
+            ("tor-?", "tor-1", true),
+            ("tor-?", "tor-", false),
+            ("a*b*c", "aXbXbc", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), good, "{pattern} {text}");
+        }
+    }
+}

@@ -45,8 +45,11 @@ build: deps ## release build
 .PHONY: install
 install: ## the release build, unit, users and example under DESTDIR
 	install -D -m 0755 target/release/vtepd $(DESTDIR)$(PREFIX)/bin/vtepd
+	install -D -m 0755 target/release/vtep-hostd $(DESTDIR)$(PREFIX)/bin/vtep-hostd
 	install -D -m 0644 packaging/systemd/vtepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vtepd.service
+	install -D -m 0644 packaging/systemd/vtep-hostd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vtep-hostd.service
 	install -D -m 0644 packaging/sysusers/vtepd.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/vtepd.conf
 	install -D -m 0644 packaging/tmpfiles/vtepd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vtepd.conf
 	install -D -m 0644 plumgrid.ini.example $(DESTDIR)$(PREFIX)/share/doc/vtepd/plumgrid.ini.example
+	install -D -m 0644 vtep-hostd.ini.example $(DESTDIR)$(PREFIX)/share/doc/vtepd/vtep-hostd.ini.example
 	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/vtepd/README.md

@@ -8,6 +8,7 @@
 
 mod environment;
 mod error;
+mod hostd;
 pub mod ini;
 mod layers;
 mod openstack;
@@ -38,11 +39,15 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
+pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
 pub use openstack::KeystoneConfig;
 pub use transport::{PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
 
 /// Where the daemon looks without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/vtepd/plumgrid.ini";
+
+/// What every variable of ours begins with.
+const ENVIRONMENT: &str = "VTEPD_";
 
 /// Largest plumgrid.ini, in bytes: some 100,000 switches.
 const LARGEST: u64 = 32 << 20;
@@ -79,14 +84,7 @@ impl Config {
         path: &Path,
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, ConfigErrors> {
-        let unreadable = |error: std::io::Error| ConfigErrors::one(path, Problem::Unreadable(error.to_string()));
-        let file = File::open(path).map_err(unreadable)?;
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-        let mut bytes = Vec::new();
-        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(ConfigErrors::one(path, Problem::TooLarge(LARGEST)));
-        }
+        let (bytes, mode) = read_file(path, "plumgrid.ini.example")?;
         Self::parse(path, &bytes, mode, environment)
     }
 
@@ -97,8 +95,8 @@ impl Config {
         mode: u32,
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, ConfigErrors> {
-        let text = str::from_utf8(bytes).map_err(|error| not_utf8(path, bytes, error.valid_up_to()))?;
-        let (layers, mut errors) = layers::Layers::new(path, ini::parse(text), environment);
+        let text = as_text(path, bytes)?;
+        let (layers, mut errors) = layers::Layers::new(path, ini::parse(text), ENVIRONMENT, environment);
         let mut reader = read::Reader::new(&layers);
         let config = reader.config();
         errors.append(&mut reader.errors);
@@ -136,6 +134,26 @@ impl Config {
         .filter_map(|(key, differs)| differs.then_some(key))
         .collect()
     }
+}
+
+/// A file's content and its permission bits.
+fn read_file(path: &Path, example: &'static str) -> Result<(Vec<u8>, u32), ConfigErrors> {
+    let unreadable = |error: std::io::Error| {
+        let why = error.to_string();
+        ConfigErrors::one(path, Problem::Unreadable { why, example })
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(ConfigErrors::one(path, Problem::TooLarge(LARGEST)));
+    }
+    Ok((bytes, mode))
+}
+
+fn as_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, ConfigErrors> {
+    str::from_utf8(bytes).map_err(|error| not_utf8(path, bytes, error.valid_up_to()))
 }
 
 fn not_utf8(path: &Path, bytes: &[u8], at: usize) -> ConfigErrors {

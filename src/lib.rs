@@ -9,6 +9,7 @@ pub mod api;
 pub mod config;
 pub mod daemon;
 pub mod fleet;
+pub mod hostd;
 pub mod intent;
 pub mod model;
 pub mod ovsdb;

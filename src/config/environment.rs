@@ -13,9 +13,6 @@ use super::{
     layers::section_key,
 };
 
-/// What every variable of ours begins with.
-const PREFIX: &str = "VTEPD_";
-
 /// The variables that set something.
 #[derive(Default)]
 pub(super) struct Variables {
@@ -28,8 +25,9 @@ pub(super) struct Variables {
 }
 
 impl Variables {
-    /// Sorts the variables under the file's sections. Those without our prefix, or without `__`, are none of ours.
+    /// Sorts the variables under the file's sections. Those without `prefix`, or without `__`, are none of ours.
     pub(super) fn read<K: Into<OsString>, V: Into<OsString>>(
+        prefix: &str,
         environment: impl IntoIterator<Item = (K, V)>,
         file: &[SectionName],
         errors: &mut Vec<ConfigError>,
@@ -45,7 +43,7 @@ impl Variables {
             let (variable, value) = (variable.into(), value.into());
             // A variable of ours has an ASCII name; a foreign one may hold anything.
             let Some(variable) = variable.to_str() else { continue };
-            let Some((section, key)) = variable.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once("__")) else {
+            let Some((section, key)) = variable.strip_prefix(prefix).and_then(|rest| rest.rsplit_once("__")) else {
                 continue;
             };
             let mut wrong = |problem| errors.push(ConfigError { place: Place::Variable(variable.to_owned()), problem });

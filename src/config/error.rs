@@ -34,10 +34,15 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// No file, or no permission.
-    #[error("cannot be read: {0}; name another file with --config, or start from plumgrid.ini.example")]
-    Unreadable(String),
+    #[error("cannot be read: {why}; name another file with --config, or start from {example}")]
+    Unreadable {
+        /// What the system says.
+        why: String,
+        /// The example of such a file.
+        example: &'static str,
+    },
     /// Beyond the bound on the file's size.
-    #[error("is larger than {0} bytes: this is not a plumgrid.ini")]
+    #[error("is larger than {0} bytes: this is no configuration")]
     TooLarge(u64),
     /// A secret that any user of the machine may read.
     #[error("holds a password and can be read or written by every user of this machine: chmod o-rwx {0}")]

@@ -47,10 +47,11 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Lays the environment's variables over a file's sections.
+    /// Lays the environment's variables over a file's sections; ours begin with `prefix`.
     pub(super) fn new<K: Into<OsString>, V: Into<OsString>>(
         path: &Path,
         parsed: Parsed,
+        prefix: &str,
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> (Self, Vec<ConfigError>) {
         let path = Arc::new(path.to_owned());
@@ -75,7 +76,7 @@ impl Layers {
             sections.push(section.name);
         }
 
-        let variables = Variables::read(environment, &sections, &mut errors);
+        let variables = Variables::read(prefix, environment, &sections, &mut errors);
         sections.extend(variables.sections);
         let figment =
             Figment::new().merge(File { path: path.clone(), dict }).merge(Environment { dict: variables.dict });

@@ -194,15 +194,9 @@ impl<'a> Reader<'a> {
         if vni_ranges.is_empty() {
             section.refuse_value("vni_ranges", "the list is empty: networks without a VNI could get none".to_owned());
         }
-        let debug = section.get("debug", value::boolean).unwrap_or(false);
-        let level = section.get("log_level", value::log_level);
-        let targets = section.list("default_log_levels", value::log_target).unwrap_or_default();
+        let log = log(&mut section);
         section.close();
-        let level = level.unwrap_or(if debug { "debug" } else { "info" });
-        // More than info is wanted of us; of the libraries it would be a flood.
-        let base = if matches!(level, "debug" | "trace") { format!("info,vtepd={level}") } else { level.to_owned() };
-        let directives = std::iter::once(base).chain(targets).collect::<Vec<_>>().join(",");
-        (LogConfig { directives }, deployment, previous_prefixes, vni_ranges)
+        (log, deployment, previous_prefixes, vni_ranges)
     }
 
     fn switches(&mut self) -> BTreeMap<String, SwitchConfig> {
@@ -302,6 +296,17 @@ fn tls(section: &mut Section<'_>) -> Option<TlsFiles> {
         }
     }
     Some(TlsFiles { certificate: certificate?, private_key: private_key? })
+}
+
+/// The log settings of `[DEFAULT]`.
+pub(super) fn log(section: &mut Section<'_>) -> LogConfig {
+    let debug = section.get("debug", value::boolean).unwrap_or(false);
+    let level = section.get("log_level", value::log_level);
+    let targets = section.list("default_log_levels", value::log_target).unwrap_or_default();
+    let level = level.unwrap_or(if debug { "debug" } else { "info" });
+    // More than info is wanted of us; of the libraries it would be a flood.
+    let base = if matches!(level, "debug" | "trace") { format!("info,vtepd={level}") } else { level.to_owned() };
+    LogConfig { directives: std::iter::once(base).chain(targets).collect::<Vec<_>>().join(",") }
 }
 
 /// The keys that `[relay]` sets for all gateways and `[gateway:NAME]` for one.

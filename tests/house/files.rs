@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
-use vtepd::config::{Config, Problem};
+use vtepd::config::{Config, HostdConfig, Problem};
 
 use crate::arrows::sources;
 
@@ -66,20 +66,50 @@ fn the_example_starts_as_it_is() {
     assert!(config.notices.is_empty(), "{:?}", config.notices);
 }
 
-#[test]
-fn what_the_example_comments_out_is_right_too_and_shows_the_defaults() {
+/// With the settings that stand in comments.
+fn uncommented(text: &str) -> String {
     let is_setting = |line: &str| {
         let key = line.split(" =").next().unwrap_or_default();
         line.contains('=') && !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
     };
-    let uncommented: Vec<String> = example()
+    let uncommented: Vec<String> = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(rest) if is_setting(rest) || rest.starts_with('[') => rest.to_owned(),
             _ => line.to_owned(),
         })
         .collect();
-    let text = uncommented.join("\n");
+    uncommented.join("\n")
+}
+
+#[test]
+fn the_compute_nodes_example_starts_as_it_is_and_shows_the_defaults() {
+    let none: [(&str, &str); 0] = [];
+    let text = fs::read_to_string(top().join("vtep-hostd.ini.example")).expect("the example is there");
+    let load = |text: &str, name: &str| HostdConfig::load(&Copy::of(text, name).0, none);
+    let example = load(&text, "hostd").unwrap_or_else(|errors| panic!("{errors}"));
+    // What it shows in comments are the defaults, but for files that would have to be there, and a few examples.
+    let examples = ["default_log_levels", "token_file", "ca_cert", "name", "device", "mtu"];
+    let shown: Vec<String> = uncommented(&text)
+        .lines()
+        .filter(|line| !examples.iter().any(|key| line.starts_with(&format!("{key} ="))))
+        .map(str::to_owned)
+        .collect();
+    let shown = load(&shown.join("\n"), "hostd-shown").unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(shown, example);
+    let everything = uncommented(&text).replace("http:", "https:");
+    let Err(errors) = load(&everything, "hostd-all") else { panic!("the token file of the example exists") };
+    let others: Vec<String> = errors
+        .iter()
+        .filter(|error| !matches!(&error.problem, Problem::BadValue { key, .. } if key == "token_file"))
+        .map(ToString::to_string)
+        .collect();
+    assert!(others.is_empty(), "{}", others.join("\n"));
+}
+
+#[test]
+fn what_the_example_comments_out_is_right_too_and_shows_the_defaults() {
+    let text = uncommented(&example());
     let Err(errors) = Copy::of(&text, "uncommented").load() else { panic!("the password file of the example exists") };
     let others: Vec<String> = errors
         .iter()

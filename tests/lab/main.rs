@@ -7,6 +7,8 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod double;
+mod hostd;
 mod inside;
 mod net;
 mod ovs;

@@ -10,13 +10,19 @@
 //! Underlay 10.99.0.0/24: tor-N has .1N, node-N has .10N. Management 10.98.0.0/24, the same numbers; the test and the
 //! daemon are .1. The tenants' network is 192.168.50.0/24.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     net::{Ns, cable},
     ovs::{Access, Switch, Wiring},
 };
-use crate::support::process::Scratch;
+use crate::support::process::{Process, Scratch};
+use crate::support::{PATIENCE, eventually};
+
+const HOSTD: &str = env!("CARGO_BIN_EXE_vtep-hostd");
 
 /// Room for the VXLAN header around 1,450 bytes.
 const UNDERLAY_MTU: u32 = 1600;
@@ -129,6 +135,29 @@ impl Node {
         Self { ns, vtep_ip }
     }
 
+    /// Writes vtep-hostd's configuration for this node, with further lines of `[host]`, and starts it.
+    pub(crate) fn hostd(&self, scratch: &Path, lines: &str) -> Process {
+        let name = self.ns.name();
+        let ini = scratch.join(format!("{name}.ini"));
+        let text = format!(
+            "[DEFAULT]\ndebug = true\n[vtepd]\nurl = http://10.98.0.1:9797\n[host]\nname = {name}\nlocal_ip = {}\n\
+             state_file = {}\n{lines}\n",
+            self.vtep_ip,
+            scratch.join(format!("{name}.flood")).display(),
+        );
+        fs::write(&ini, text).expect("the configuration is written");
+        let log = scratch.join(format!("{name}.log"));
+        self.ns.start(&[HOSTD, "--config", &ini.display().to_string()], &[("NO_COLOR", "1")], &log)
+    }
+
+    /// `bridge fdb` of an interface, a line an entry, sorted.
+    pub(crate) fn fdb(&self, interface: &str) -> Vec<String> {
+        let (_, text) = self.ns.try_run(&["bridge", "fdb", "show", "dev", interface]);
+        let mut lines: Vec<String> = text.lines().map(|line| line.trim().to_owned()).collect();
+        lines.sort();
+        lines
+    }
+
     /// A virtual machine on this node, whose interface here is called `tap-N`, in no bridge yet.
     pub(crate) fn vm(&self, n: usize) -> Vm {
         let ns = Ns::new(&format!("vm-{n}"));
@@ -151,4 +180,14 @@ pub(crate) struct Vm {
     pub(crate) tap: String,
     pub(crate) mac: String,
     pub(crate) ip: String,
+}
+
+impl Vm {
+    /// Puts its interface into a network's bridge on the node, as a hypervisor does.
+    pub(crate) fn plug(&self, node: &Node, vni: u32) {
+        eventually("the network's bridge", PATIENCE, || {
+            let (good, output) = node.ns.try_run(&["ip", "link", "set", &self.tap, "master", &format!("vtbr-{vni}")]);
+            if good { Ok(()) } else { Err(output) }
+        });
+    }
 }

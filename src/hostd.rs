@@ -1,0 +1,168 @@
+//! vtep-hostd, the compute node's half: programs the kernel's VXLAN devices as vtepd says.
+//!
+//! ```text
+//!   vtepd  GET /v2/fdb/watch              kernel  rtnetlink
+//!            │                              │ news      ▲
+//!          watch (sse)                    netlink (decode)
+//!            │ told                         │ heard     │ operations
+//!            └────────────► agent ◄─────────┘           │
+//!                           │  fdb x kernel -> plan ────┘
+//!                           │ locals
+//!                         ports ──► vtepd  /v2.0/ports   (report_ports)
+//! ```
+//!
+//! One task, the agent, owns what was told and what is there; the others only do I/O. `plan` is pure. Every channel is
+//! bounded: news that we are too slow for are lost by the kernel, which says so, and then everything is read again.
+
+mod agent;
+mod client;
+mod decode;
+mod fdb;
+mod kernel;
+mod netlink;
+mod note;
+mod plan;
+mod ports;
+mod sse;
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, io};
+
+use reqwest::Method;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch as latest},
+    task::JoinSet,
+};
+
+use crate::{
+    config::HostdConfig,
+    telemetry::notify::{State, notify},
+};
+pub use client::ClientError;
+use client::{Api, send};
+use netlink::Netlink;
+
+/// Events of vtepd that wait for the agent; the first may be large, so that there are few.
+const EVENTS: usize = 64;
+
+/// Why vtep-hostd ended.
+#[derive(Debug, thiserror::Error)]
+pub enum HostdError {
+    /// The connection with vtepd can't be prepared.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The kernel can't be spoken with.
+    #[error("{0}")]
+    Netlink(String),
+    /// The kernel refuses signal handlers.
+    #[error("signals can't be received: {0}")]
+    Signals(io::Error),
+    /// A part ended although nobody had asked it to: a bug.
+    #[error("a part of vtep-hostd ended unexpectedly: this is a bug, please report it with the log above")]
+    PartEnded,
+}
+
+impl From<netlink::NetlinkError> for HostdError {
+    fn from(error: netlink::NetlinkError) -> Self {
+        Self::Netlink(error.to_string())
+    }
+}
+
+/// Runs until a signal asks for the end. Interfaces and entries stay: traffic goes on.
+///
+/// # Errors
+/// [`HostdError`] where it can't start, or ended in any other way than by a signal.
+pub async fn run(config: HostdConfig) -> Result<(), HostdError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(HostdError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(HostdError::Signals)?;
+    let api = Api::new(&config.vtepd)?;
+    let kernel = Netlink::open(&config.host)?;
+    if let Some(problem) = underlay(&kernel.0, &config).await? {
+        tracing::warn!("{problem}");
+    }
+    let (tell, told) = mpsc::channel(EVENTS);
+    let mut parts = JoinSet::new();
+    let locals = config.host.report_ports.then(|| {
+        let (locals, latest) = latest::channel(ports::Locals::default());
+        parts.spawn(ports::report(api.clone(), config.host.name.clone(), latest));
+        locals
+    });
+    parts.spawn(watch::follow(api, tell));
+    parts.spawn(agent::Agent::new(config.host.clone(), kernel, told, locals).run());
+    notify(State::Ready);
+    tracing::info!(
+        host = config.host.name,
+        local_ip = %config.host.local_ip,
+        vtepd = config.vtepd.url,
+        version = env!("CARGO_PKG_VERSION"),
+        "vtep-hostd is ready"
+    );
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+        _ = parts.join_next() => Err(HostdError::PartEnded),
+    };
+    notify(State::Stopping);
+    let signal = ended?;
+    tracing::info!(signal, "stopped; interfaces and entries stay");
+    Ok(())
+}
+
+/// What is wrong with our VTEP's address, if anything.
+async fn underlay(netlink: &Netlink, config: &HostdConfig) -> Result<Option<String>, HostdError> {
+    let local_ip = config.host.local_ip;
+    Ok(match netlink.underlay().await? {
+        None => Some(format!("no interface of this machine has the address {local_ip} ([host] local_ip)")),
+        Some(_) => None,
+    })
+}
+
+/// What [`check`] found.
+#[derive(Debug)]
+pub struct Report {
+    /// Lines for the operator.
+    pub lines: Vec<String>,
+    /// Whether vtep-hostd could work.
+    pub good: bool,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines.join("\n"))
+    }
+}
+
+/// Tries the kernel and vtepd, and changes nothing.
+pub async fn check(config: &HostdConfig) -> Report {
+    let mut report = Report { lines: Vec::new(), good: true };
+    let mut say = |outcome: Result<String, String>, what: &str| match outcome {
+        Ok(text) => report.lines.push(format!("{what}: ok: {text}")),
+        Err(text) => {
+            report.lines.push(format!("{what}: {text}"));
+            report.good = false;
+        }
+    };
+    say(check_kernel(config).await.map_err(|error| error.to_string()).flatten(), "kernel");
+    say(check_vtepd(config).await.map_err(|error| error.to_string()), "vtepd");
+    report
+}
+
+async fn check_kernel(config: &HostdConfig) -> Result<Result<String, String>, HostdError> {
+    let (netlink, _heard) = Netlink::open(&config.host)?;
+    if let Some(problem) = underlay(&netlink, config).await? {
+        return Ok(Err(problem));
+    }
+    let (name, mtu) = netlink.underlay().await?.unwrap_or_default();
+    Ok(Ok(format!("{} is on {name}, MTU {mtu}", config.host.local_ip)))
+}
+
+async fn check_vtepd(config: &HostdConfig) -> Result<String, ClientError> {
+    let api = Api::new(&config.vtepd)?;
+    let request = api.with_parameters(Method::GET, "/v2/fdb", &[("scope", "all")])?.timeout(config.vtepd.silence);
+    send(request).await?;
+    Ok(config.vtepd.url.clone())
+}

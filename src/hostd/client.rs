@@ -1,0 +1,129 @@
+//! HTTP towards vtepd.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url, redirect::Policy};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::VtepdConfig;
+
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longest text of an answer that is repeated in an error, in characters.
+const LONGEST_WORDS: usize = 300;
+
+/// Why vtepd couldn't be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The authorities' file.
+    #[error("{path}: {why} ([vtepd] ca_cert)", path = .path.display())]
+    CaCert {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The library's own.
+    #[error("the HTTP client can't be set up: {0}")]
+    Setup(String),
+    /// The token's file.
+    #[error("{0} ([vtepd] token_file)")]
+    Token(String),
+    /// No connection, or it broke.
+    #[error("{0}")]
+    Http(String),
+    /// An answer that is no good.
+    #[error("vtepd answers {status}: {words}{mend}")]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// Its own words.
+        words: String,
+        /// What to do.
+        mend: &'static str,
+    },
+}
+
+/// Asks vtepd.
+#[derive(Debug, Clone)]
+pub(super) struct Api {
+    client: Client,
+    config: VtepdConfig,
+}
+
+impl Api {
+    pub(super) fn new(config: &VtepdConfig) -> Result<Self, ClientError> {
+        // It fails where one is there already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder().connect_timeout(CONNECT).redirect(Policy::none()).tcp_nodelay(true);
+        if let Some(path) = &config.ca_cert {
+            let wrong = |why: String| ClientError::CaCert { path: path.clone(), why };
+            let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+            let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(words(&error)))?;
+            if authorities.is_empty() {
+                return Err(wrong("holds no certificate in PEM".to_owned()));
+            }
+            builder = builder.tls_certs_only(authorities);
+        }
+        let client = builder.build().map_err(|error| ClientError::Setup(words(&error)))?;
+        Ok(Self { client, config: config.clone() })
+    }
+
+    pub(super) fn silence(&self) -> Duration {
+        self.config.silence
+    }
+
+    /// A request with this host's token.
+    pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {
+        self.with_parameters(method, path, &[])
+    }
+
+    /// As [`Api::request`], with parameters in the URL.
+    pub(super) fn with_parameters(
+        &self,
+        method: Method,
+        path: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<RequestBuilder, ClientError> {
+        let mut url = Url::parse(&format!("{}{path}", self.config.url))
+            .map_err(|error| ClientError::Setup(format!("{}: {error}", self.config.url)))?;
+        if !parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        let request = self.client.request(method, url);
+        let token: Option<SecretString> = self.config.token().map_err(ClientError::Token)?;
+        Ok(match token {
+            Some(token) => request.header("X-Auth-Token", token.expose_secret()),
+            None => request,
+        })
+    }
+}
+
+/// Sends a request; an answer other than 2xx is an error.
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
+    let response = request.send().await.map_err(|error| ClientError::Http(words(&error)))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let mend = match status {
+        StatusCode::UNAUTHORIZED => {
+            "; is this host's token in vtepd's host_token_file, and in [vtepd] token_file here?"
+        }
+        StatusCode::FORBIDDEN => "; is [host] name the name that vtepd's host_token_file has for this token?",
+        StatusCode::NOT_FOUND => "; is [vtepd] url the address of vtepd's API?",
+        _ => "",
+    };
+    let text = response.text().await.unwrap_or_default();
+    Err(ClientError::Status { status, words: text.chars().take(LONGEST_WORDS).collect(), mend })
+}
+
+/// An error with its causes: the library's own text leaves them out.
+pub(super) fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

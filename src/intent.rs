@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock. It is indexed by network and by switch, so that a change costs work for what it touches:
 //! the MACs of a network are held once, in chunks that all workers share ([`chunks`]).
 
+mod behind;
 pub mod chunks;
 mod claims;
 mod network;
@@ -12,6 +13,7 @@ use std::{
     sync::Arc,
 };
 
+pub use behind::{AllIps, Announced, Announcement, Behind, GatewayVteps};
 pub use network::{DesiredMac, NetworkIntent};
 
 use crate::model::{
@@ -63,6 +65,8 @@ pub enum Update {
         /// MACs whose rows changed; `None`: compare all.
         macs: Option<Arc<[MacAddr]>>,
     },
+    /// Nothing is kept of a network any more.
+    Gone(NetworkId),
 }
 
 /// The desired state of all switches.
@@ -110,10 +114,15 @@ impl Intent {
     pub fn loaded(&mut self, revision: Revision) -> Vec<Update> {
         self.revision = revision;
         self.loaded = true;
-        self.networks.publish();
         let touched = std::mem::take(&mut self.touched);
         self.rebuild(&touched);
-        touched.into_iter().map(|name| self.switch_update(name)).collect()
+        self.updates(touched)
+    }
+
+    /// Keeps all networks from now on, those without a connection too. Returns what is new by that.
+    pub fn keep_all(&mut self) -> Vec<Update> {
+        self.networks.keep_all();
+        if self.loaded { self.updates(BTreeSet::new()) } else { Vec::new() }
     }
 
     /// What this switch should hold, for a worker that starts now.
@@ -122,8 +131,8 @@ impl Intent {
         self.switch_update(name.to_owned())
     }
 
-    /// Takes one commit. Before the first load is complete nothing is returned.
-    pub fn apply(&mut self, set: ChangeSet) -> Vec<Update> {
+    /// Takes one commit, and what the relay makes of it. Before the first load is complete nothing is returned.
+    pub fn apply(&mut self, set: ChangeSet, announced: Vec<Announcement>) -> Vec<Update> {
         self.revision = self.revision.max(set.revision);
         let mut touched = std::mem::take(&mut self.touched);
         for tombstone in set.tombstones {
@@ -132,18 +141,26 @@ impl Intent {
         for change in set.changes {
             self.apply_one(change, &mut touched);
         }
+        for announcement in announced {
+            self.networks.announce(announcement);
+        }
         if !self.loaded {
             self.touched = touched;
             return Vec::new();
         }
         self.rebuild(&touched);
+        self.updates(touched)
+    }
+
+    /// What became different in networks, and for these switches.
+    fn updates(&mut self, touched: BTreeSet<String>) -> Vec<Update> {
         // Networks first: a switch's update carries them as they are now.
-        let mut updates = Vec::new();
-        for (network, macs) in self.networks.publish() {
-            if let Some(switches) = self.carriers.get(&network.id).cloned() {
-                updates.push(Update::Network { switches, network, macs });
-            }
+        let (mut updates, mut gone) = (Vec::new(), Vec::new());
+        for (network, macs) in self.networks.publish(&mut gone) {
+            let switches = self.carriers.get(&network.id).cloned().unwrap_or_default();
+            updates.push(Update::Network { switches, network, macs });
         }
+        updates.extend(gone.into_iter().map(Update::Gone));
         updates.extend(touched.into_iter().map(|name| self.switch_update(name)));
         updates
     }
@@ -209,6 +226,14 @@ impl Intent {
                 self.connections.insert(connection.id, connection);
             }
             Change::ConnectionRemoved(id) => self.disconnect(id, touched),
+            // The relay makes of them what comes as announcements.
+            Change::VtepsSet(_)
+            | Change::LearnedSet(_)
+            | Change::LearnedRemoved { .. }
+            | Change::ElectionSet(_)
+            | Change::ElectionRemoved(..)
+            | Change::IdleSet(_)
+            | Change::IdleRemoved(..) => {}
         }
     }
 

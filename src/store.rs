@@ -15,6 +15,7 @@ mod changes;
 mod codec;
 mod error;
 mod feed;
+mod learned;
 mod open;
 mod ports;
 mod read;
@@ -32,6 +33,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
+pub use learned::Learned;
 pub use ports::PortColumn;
 pub use read::{Read, VlanClash};
 pub use select::{Cell, Column, Condition, Selection};
@@ -39,7 +41,7 @@ pub use write::Write;
 pub use writer::Writing;
 
 use crate::model::{ChangeSet, FeedEvent, Revision};
-use feed::{Feed, Feeds};
+use feed::{Contents, Feed, Feeds};
 use open::Database;
 use writer::{Job, Task, Writer};
 
@@ -173,6 +175,16 @@ impl Store {
     /// The content of the store, then [`FeedEvent::Loaded`], then each commit in order. Drop the receiver to end it.
     #[must_use]
     pub fn feed(&self) -> mpsc::Receiver<FeedEvent> {
+        self.feed_of(Contents::All)
+    }
+
+    /// The same without ports, of which there may be a million, and without tombstones.
+    #[must_use]
+    pub fn feed_without_ports(&self) -> mpsc::Receiver<FeedEvent> {
+        self.feed_of(Contents::WithoutPorts)
+    }
+
+    fn feed_of(&self, contents: Contents) -> mpsc::Receiver<FeedEvent> {
         let (consumer, events) = mpsc::channel(FEED);
         // Closed already: the receiver ends at once.
         if let Some(commits) = self.inner.commits.upgrade() {
@@ -180,6 +192,7 @@ impl Store {
                 readers: self.inner.readers.clone(),
                 commits: commits.subscribe(),
                 consumer,
+                contents,
                 position: self.inner.feeds.register(),
                 stop: self.inner.stop.clone(),
             };

@@ -152,8 +152,9 @@ fn rows(live: &Live<'_>, network: NetworkId, outstanding: &BTreeMap<NetworkId, u
     let Some(intent) = live.worker.desired.networks.get(&network) else { return (0, 0) };
     let bindings = live.worker.desired.sections.values().flat_map(|section| section.intent.bindings.values());
     let bindings = bindings.filter(|bound| bound.network == network).count();
-    let desired = (1 + usize::from(!intent.flood.is_empty()) + bindings + intent.macs.len()) as u64;
     let planner = live.planner();
+    let flood = usize::from(!planner.flood_list(intent).is_empty());
+    let desired = (1 + flood + bindings + planner.mac_rows(intent)) as u64;
     let wrong = match planner.logical_switches(network).0 {
         None => desired,
         Some(_) => outstanding.get(&network).copied().unwrap_or(0),

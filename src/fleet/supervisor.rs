@@ -86,7 +86,7 @@ impl Supervisor {
 
     fn feed(&mut self, event: FeedEvent) {
         let updates = match event {
-            FeedEvent::Changes(set) => self.intent.apply(set),
+            FeedEvent::Changes(set) => self.intent.apply(set, Vec::new()),
             FeedEvent::Loaded(revision) => self.intent.loaded(revision),
         };
         for update in updates {
@@ -113,6 +113,7 @@ impl Supervisor {
                     }
                 });
             }
+            Update::Gone(_) => {}
             Update::Network { switches, network, macs } => {
                 for running in switches.iter().filter_map(|switch| self.worker_of(switch)) {
                     running.mailbox.put(|news| news.network(network, macs.as_deref()));

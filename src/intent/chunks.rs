@@ -32,7 +32,7 @@ impl<R> Default for Chunked<R> {
     }
 }
 
-impl<R: Keyed + Copy> Chunked<R> {
+impl<R: Keyed + Clone> Chunked<R> {
     /// The table of these rows, which need not be sorted. Of rows with one key the first stays.
     #[must_use]
     pub fn build(mut rows: Vec<R>) -> Self {
@@ -112,7 +112,7 @@ impl<R: Keyed + Copy> Chunked<R> {
         let Some(chunk) = self.chunks.get(right) else { return };
         let before = &self.chunks[right - 1];
         if before.len() + chunk.len() <= FILL {
-            let joined: Arc<[R]> = before.iter().chain(chunk.iter()).copied().collect();
+            let joined: Arc<[R]> = before.iter().chain(chunk.iter()).cloned().collect();
             self.chunks.splice(right - 1..=right, [joined]);
         }
     }
@@ -127,21 +127,21 @@ impl<R: Keyed + Copy> Chunked<R> {
     }
 }
 
-fn merge<R: Keyed + Copy>(old: &[R], changes: &[(R::Key, Option<R>)]) -> Vec<R> {
+fn merge<R: Keyed + Clone>(old: &[R], changes: &[(R::Key, Option<R>)]) -> Vec<R> {
     let mut merged = Vec::with_capacity(old.len() + changes.len());
     let mut old = old.iter().peekable();
     for (key, change) in changes {
         while let Some(row) = old.peek() {
             match row.key().cmp(key) {
-                Ordering::Less => merged.push(**row),
+                Ordering::Less => merged.push((*row).clone()),
                 Ordering::Equal => {}
                 Ordering::Greater => break,
             }
             old.next();
         }
-        merged.extend(*change);
+        merged.extend(change.clone());
     }
-    merged.extend(old);
+    merged.extend(old.cloned());
     merged
 }
 

@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
+    behind::{AllIps, Announced, Announcement, Behind, GatewayVteps},
     chunks::{Chunked, Keyed},
     claims::{self, Claim, Claims, HostIndex, NetworkIndex},
 };
-use crate::model::{MacAddr, Network, NetworkId, Port, PortId, Vni};
+use crate::model::{Ips, MacAddr, Network, NetworkId, Port, PortId, Vni};
 
 /// What switches that carry a network should hold of it. Immutable and shared by all of them.
 #[derive(Debug, Clone)]
@@ -29,6 +30,10 @@ pub struct NetworkIntent {
     pub contested: Chunked<MacAddr>,
     /// MACs whose going is explained.
     pub buried: Chunked<MacAddr>,
+    /// MACs of [`NetworkIntent::macs`] with more than one address.
+    pub more_ips: Chunked<AllIps>,
+    /// What is behind the network's gateways.
+    pub behind: Behind,
 }
 
 /// A row of `Ucast_Macs_Remote`. 27 bytes.
@@ -61,12 +66,26 @@ impl Keyed for MacAddr {
 /// A network's intent, and the MACs whose rows changed (`None`: compare all).
 pub(super) type Published = (Arc<NetworkIntent>, Option<Arc<[MacAddr]>>);
 
+/// The tables of a network.
+#[derive(Default, Clone)]
 struct Rows {
     macs: Chunked<DesiredMac>,
     contested: Chunked<MacAddr>,
+    more_ips: Chunked<AllIps>,
+    relayed: Chunked<Announced>,
+    loops: Chunked<MacAddr>,
 }
 
-/// All networks. Rows are kept only of those that a connection uses.
+/// What is known of one MAC of a network.
+struct Entry {
+    row: Row,
+    /// All addresses, where there are several.
+    more_ips: Option<AllIps>,
+    relayed: Option<Announced>,
+    looped: bool,
+}
+
+/// All networks. Rows are kept only of those that a connection uses, unless all are asked for.
 #[derive(Debug, Default)]
 pub(super) struct Networks {
     index: HashMap<NetworkId, NetworkIndex>,
@@ -76,6 +95,10 @@ pub(super) struct Networks {
     claims: Claims,
     /// Ports that are on hosts without claiming a MAC there: few.
     guests: HashMap<PortId, (NetworkIndex, Vec<HostIndex>)>,
+    /// All addresses of the ports that have more than one.
+    more_ips: HashMap<PortId, Ips>,
+    /// Rows are kept of networks without a connection, too.
+    all: bool,
     /// What [`Networks::publish`] has to look at.
     dirty: BTreeMap<NetworkIndex, Dirty>,
 }
@@ -89,7 +112,10 @@ struct State {
     /// Claims and guests of each host.
     hosts: HashMap<HostIndex, u32>,
     buried: Chunked<MacAddr>,
-    /// Made while connected.
+    gateways: Arc<[GatewayVteps]>,
+    /// What gateways announce, ports or not.
+    announced: Chunked<Announced>,
+    /// Made while connected, or while all networks are kept.
     intent: Option<Arc<NetworkIntent>>,
 }
 
@@ -143,14 +169,47 @@ impl Networks {
         let state = &mut self.states[index as usize];
         state.connections = state.connections.saturating_sub(1);
         if state.connections == 0 {
-            state.intent = None;
-            self.dirty.remove(&index);
+            self.dirty.entry(index).or_default();
         }
+    }
+
+    /// Keeps the rows of all networks from now on.
+    pub(super) fn keep_all(&mut self) {
+        self.all = true;
+        for (index, state) in self.states.iter().enumerate() {
+            if let (None, Ok(index)) = (&state.intent, NetworkIndex::try_from(index)) {
+                self.dirty.entry(index).or_default().all = true;
+            }
+        }
+    }
+
+    /// Whether rows of the network are kept.
+    fn keeps(&self, state: &State) -> bool {
+        state.connections > 0 || (self.all && state.known.is_some())
+    }
+
+    /// Takes what is behind gateways.
+    pub(super) fn announce(&mut self, announcement: Announcement) {
+        let index = self.index_of(announcement.network);
+        let (state, dirty) = (&mut self.states[index as usize], self.dirty.entry(index).or_default());
+        if let Some(gateways) = announcement.gateways {
+            state.gateways = gateways;
+        }
+        for (mac, announced) in &announcement.macs {
+            dirty.macs.insert(*mac);
+            if announced.is_some() {
+                dirty.buried.insert(*mac, false);
+            }
+        }
+        state.announced.edit(announcement.macs);
     }
 
     pub(super) fn set_port(&mut self, port: &Port) {
         self.remove_port(port.id);
         let network = self.index_of(port.network_id);
+        if port.host.is_some() && port.fixed_ips.len() > 1 {
+            self.more_ips.insert(port.id, port.fixed_ips.iter().map(|fixed| fixed.ip).collect());
+        }
         for host in port.claiming_hosts() {
             let host = self.host_of(host);
             for (mac, ip) in claims::macs_of(port) {
@@ -172,6 +231,7 @@ impl Networks {
     }
 
     pub(super) fn remove_port(&mut self, id: PortId) {
+        self.more_ips.remove(&id);
         while let Some(claim) = self.claims.remove(id) {
             self.dirty.entry(claim.network).or_default().macs.insert(claim.mac);
             self.leave(claim.network, claim.host);
@@ -236,15 +296,19 @@ impl Networks {
     }
 
     /// Makes the intents of the networks that changed, each with the MACs whose rows are different (`None`: all).
-    pub(super) fn publish(&mut self) -> Vec<Published> {
+    /// Those that nobody needs any more are `gone`.
+    pub(super) fn publish(&mut self, gone: &mut Vec<NetworkId>) -> Vec<Published> {
         let mut published = Vec::new();
-        for (index, dirty) in std::mem::take(&mut self.dirty) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut of_network = self.macs_to_build(&dirty);
+        for (index, dirty) in dirty {
             let state = &mut self.states[index as usize];
             let explained = dirty.buried.into_iter().filter(|(mac, gone)| state.buried.get(*mac).is_some() != *gone);
             let explained: Vec<_> = explained.map(|(mac, gone)| (mac, gone.then_some(mac))).collect();
             let reburied = !explained.is_empty();
             state.buried.edit(explained);
-            if state.connections == 0 {
+            if !self.keeps(&self.states[index as usize]) {
+                gone.extend(self.states[index as usize].intent.take().map(|intent| intent.id));
                 continue;
             }
             let state = &self.states[index as usize];
@@ -253,15 +317,21 @@ impl Networks {
             let flood = old.filter(|_| !dirty.flood).map_or_else(|| self.flood(state), |old| old.flood.clone());
             let (rows, changed) = match old {
                 Some(old) => self.edit_rows(index, old, dirty.macs),
-                None => (self.build_rows(index), None),
+                None => (self.build_rows(index, of_network.remove(&index).unwrap_or_default()), None),
             };
             let buried = state.buried.clone();
-            let Rows { macs, contested } = rows;
-            let new = NetworkIntent { id: state.id, name, vni, macs, flood, contested, buried };
+            let Rows { macs, contested, more_ips, relayed, loops } = rows;
+            let behind = Behind { gateways: state.gateways.clone(), macs: relayed, loops };
+            let new = NetworkIntent { id: state.id, name, vni, macs, flood, contested, buried, more_ips, behind };
             let same = old.is_some_and(|old| {
-                let rows =
-                    changed.as_ref().is_some_and(|macs| macs.is_empty()) && old.contested.len() == new.contested.len();
-                rows && !reburied && old.name == new.name && old.vni == new.vni && old.flood == new.flood
+                let rows = changed.as_ref().is_some_and(|macs| macs.is_empty())
+                    && old.contested.len() == new.contested.len()
+                    && old.behind.loops.len() == new.behind.loops.len();
+                rows && !reburied
+                    && old.name == new.name
+                    && old.vni == new.vni
+                    && old.flood == new.flood
+                    && old.behind.gateways == new.behind.gateways
             });
             if !same {
                 let intent = Arc::new(new);
@@ -272,26 +342,55 @@ impl Networks {
         published
     }
 
+    /// The MACs that ports claim on the networks whose rows are made from nothing: one pass for all of them.
+    fn macs_to_build(&self, dirty: &BTreeMap<NetworkIndex, Dirty>) -> HashMap<NetworkIndex, Vec<MacAddr>> {
+        let is_new = |index: NetworkIndex, dirty: &Dirty| {
+            let state = &self.states[index as usize];
+            (dirty.all || state.intent.is_none()) && self.keeps(state) && !state.hosts.is_empty()
+        };
+        let new = dirty.iter().filter(|(index, dirty)| is_new(**index, dirty));
+        let mut macs: HashMap<NetworkIndex, Vec<MacAddr>> = new.map(|(index, _)| (*index, Vec::new())).collect();
+        if !macs.is_empty() {
+            for claim in self.claims.iter() {
+                if let Some(macs) = macs.get_mut(&claim.network) {
+                    macs.push(claim.mac);
+                }
+            }
+        }
+        macs
+    }
+
     /// The VTEPs of the hosts that have a port on the network.
     fn flood(&self, state: &State) -> Arc<[Ipv4Addr]> {
         let vteps: BTreeSet<Ipv4Addr> = state.hosts.keys().filter_map(|host| self.vteps[*host as usize].vtep).collect();
         vteps.into_iter().collect()
     }
 
-    /// All rows of a network, from its ports' claims.
-    fn build_rows(&self, index: NetworkIndex) -> Rows {
-        let mut macs: Vec<MacAddr> = self.claims.iter().filter(|c| c.network == index).map(|c| c.mac).collect();
+    /// All rows of a network: those of the MACs that ports claim, and of those that are announced.
+    fn build_rows(&self, index: NetworkIndex, mut macs: Vec<MacAddr>) -> Rows {
+        macs.extend(self.states[index as usize].announced.iter().map(Keyed::key));
         macs.sort_unstable();
         macs.dedup();
-        let (mut rows, mut contested) = (Vec::with_capacity(macs.len()), Vec::new());
+        let (mut rows, mut contested, mut more_ips) = (Vec::with_capacity(macs.len()), Vec::new(), Vec::new());
+        let (mut relayed, mut loops) = (Vec::new(), Vec::new());
         for mac in macs {
-            match self.row(index, mac) {
+            let entry = self.entry(index, mac);
+            match entry.row {
                 Row::Unicast(row) => rows.push(row),
                 Row::Contested => contested.push(mac),
                 Row::None => {}
             }
+            more_ips.extend(entry.more_ips);
+            relayed.extend(entry.relayed);
+            loops.extend(entry.looped.then_some(mac));
         }
-        Rows { macs: Chunked::build(rows), contested: Chunked::build(contested) }
+        Rows {
+            macs: Chunked::build(rows),
+            contested: Chunked::build(contested),
+            more_ips: Chunked::build(more_ips),
+            relayed: Chunked::build(relayed),
+            loops: Chunked::build(loops),
+        }
     }
 
     fn edit_rows(
@@ -300,38 +399,73 @@ impl Networks {
         old: &NetworkIntent,
         dirty: BTreeSet<MacAddr>,
     ) -> (Rows, Option<Arc<[MacAddr]>>) {
-        let (mut rows, mut contested, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut contested, mut more_ips) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut relayed, mut loops, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for mac in dirty {
-            let row = self.row(index, mac);
-            if row.is_contested() != old.contested.get(mac).is_some() {
-                contested.push((mac, row.is_contested().then_some(mac)));
+            let entry = self.entry(index, mac);
+            if entry.row.is_contested() != old.contested.get(mac).is_some() {
+                contested.push((mac, entry.row.is_contested().then_some(mac)));
             }
-            if row.unicast().as_ref() != old.macs.get(mac) {
-                rows.push((mac, row.unicast()));
+            if entry.looped != old.behind.loops.get(mac).is_some() {
+                loops.push((mac, entry.looped.then_some(mac)));
+            }
+            let row = entry.row.unicast();
+            let same_row = row.as_ref() == old.macs.get(mac);
+            let same_relayed = entry.relayed.as_ref() == old.behind.macs.get(mac);
+            let same_ips = entry.more_ips.as_ref() == old.more_ips.get(mac);
+            if !same_row {
+                rows.push((mac, row));
+            }
+            if !same_relayed {
+                relayed.push((mac, entry.relayed));
+            }
+            if !same_ips {
+                more_ips.push((mac, entry.more_ips));
+            }
+            if !(same_row && same_relayed && same_ips) {
                 changed.push(mac);
             }
         }
-        let mut new = Rows { macs: old.macs.clone(), contested: old.contested.clone() };
+        let behind = &old.behind;
+        let mut new = Rows {
+            macs: old.macs.clone(),
+            contested: old.contested.clone(),
+            more_ips: old.more_ips.clone(),
+            relayed: behind.macs.clone(),
+            loops: behind.loops.clone(),
+        };
         new.macs.edit(rows);
         new.contested.edit(contested);
+        new.more_ips.edit(more_ips);
+        new.relayed.edit(relayed);
+        new.loops.edit(loops);
         (new, Some(changed.into()))
     }
 
-    /// The row of a MAC: none while its host has no VTEP, and none where several hosts claim it.
-    fn row(&self, network: NetworkIndex, mac: MacAddr) -> Row {
+    /// What is known of a MAC. One that a port on a compute node has is never relayed.
+    fn entry(&self, network: NetworkIndex, mac: MacAddr) -> Entry {
+        let (row, port) = self.row(network, mac);
+        let more_ips = port.and_then(|port| self.more_ips.get(&port)).map(|ips| AllIps { mac, ips: ips.clone() });
+        let announced = self.states[network as usize].announced.get(mac);
+        let looped = announced.is_some() && !matches!(row, Row::None);
+        Entry { more_ips, relayed: announced.filter(|_| !looped).cloned(), looped, row }
+    }
+
+    /// The row of a MAC, and the port that it is from: none while its host has no VTEP, and none where several hosts claim it.
+    fn row(&self, network: NetworkIndex, mac: MacAddr) -> (Row, Option<PortId>) {
         let mut first: Option<&Claim> = None;
         for claim in self.claims.with_key((network, mac)) {
             match first {
-                Some(other) if other.host != claim.host => return Row::Contested,
+                Some(other) if other.host != claim.host => return (Row::Contested, None),
                 // The same answer whatever the order in which ports came.
                 Some(other) if other.port < claim.port => {}
                 _ => first = Some(claim),
             }
         }
-        let Some(claim) = first else { return Row::None };
+        let Some(claim) = first else { return (Row::None, None) };
         match self.vteps[claim.host as usize].vtep {
-            Some(vtep) => Row::Unicast(DesiredMac { mac, vtep, ip: claim.ip }),
-            None => Row::None,
+            Some(vtep) => (Row::Unicast(DesiredMac { mac, vtep, ip: claim.ip }), Some(claim.port)),
+            None => (Row::None, None),
         }
     }
 
@@ -343,6 +477,8 @@ impl Networks {
                 connections: 0,
                 hosts: HashMap::new(),
                 buried: Chunked::default(),
+                gateways: Arc::default(),
+                announced: Chunked::default(),
                 intent: None,
             });
             NetworkIndex::try_from(self.states.len() - 1).expect("2^32 networks don't fit into memory")

@@ -123,8 +123,10 @@ impl Follower {
                         self.networks.insert(network.id, network);
                     }
                 }
-                Update::Network { switches, network, macs } => {
-                    assert!(!switches.is_empty());
+                // Only compute nodes hear of these.
+                Update::Gone(_) => {}
+                Update::Network { switches, .. } if switches.is_empty() => {}
+                Update::Network { network, macs, .. } => {
                     let rows = self.rows.entry(network.id).or_default();
                     match macs {
                         None => *rows = network.macs.iter().map(|row| (row.mac, *row)).collect(),
@@ -165,7 +167,7 @@ impl Follower {
 fn load(changes: Vec<Change>) -> Follower {
     let mut intent = Intent::default();
     let mut follower = Follower::default();
-    assert!(intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }).is_empty());
+    assert!(intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new()).is_empty());
     follower.take(intent.loaded(1));
     follower
 }
@@ -185,6 +187,7 @@ fn survivors(history: &[Change]) -> Vec<Change> {
             Change::ConnectionRemoved(c) => kept.remove(&format!("4{c}")),
             Change::PortSet(p) => kept.insert(format!("5{}", p.id), change.clone()),
             Change::PortRemoved(p) => kept.remove(&format!("5{p}")),
+            other => unreachable!("any_change makes no {other:?}"),
         };
     }
     kept.into_values().collect()
@@ -197,11 +200,11 @@ proptest! {
         let split = split.min(history.len());
         let mut intent = Intent::default();
         let mut follower = Follower::default();
-        intent.apply(ChangeSet { revision: 1, changes: history[..split].to_vec(), tombstones: vec![] });
+        intent.apply(ChangeSet { revision: 1, changes: history[..split].to_vec(), tombstones: vec![] }, Vec::new());
         follower.take(intent.loaded(1));
         for (i, change) in history[split..].iter().enumerate() {
             let set = ChangeSet { revision: 2 + i as u64, changes: vec![change.clone()], tombstones: vec![] };
-            follower.take(intent.apply(set));
+            follower.take(intent.apply(set, Vec::new()));
         }
         prop_assert_eq!(follower.view(), load(survivors(&history)).view());
     }
@@ -258,9 +261,10 @@ fn a_host_without_endpoint_gets_neither_row_nor_flood_until_it_has_one() {
     let mut changes = example();
     changes.push(port(0, 0, 7, Some(9)));
     let mut intent = Intent::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
     intent.loaded(1);
-    let updates = intent.apply(ChangeSet { revision: 2, changes: vec![endpoint(9, 9)], tombstones: vec![] });
+    let updates =
+        intent.apply(ChangeSet { revision: 2, changes: vec![endpoint(9, 9)], tombstones: vec![] }, Vec::new());
     let [Update::Network { switches, network, macs: Some(macs) }] = updates.as_slice() else {
         panic!("{updates:?}");
     };
@@ -275,11 +279,11 @@ fn what_does_not_matter_to_a_switch_is_not_told() {
     let mut changes = example();
     changes.push(port(0, 0, 7, Some(0)));
     let mut intent = Intent::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
     intent.loaded(1);
     // The same port again, a port of a network without connection, an unbound port.
     let same = vec![port(0, 0, 7, Some(0)), port(5, 2, 9, Some(0)), port(6, 0, 9, None)];
-    let updates = intent.apply(ChangeSet { revision: 2, changes: same, tombstones: vec![] });
+    let updates = intent.apply(ChangeSet { revision: 2, changes: same, tombstones: vec![] }, Vec::new());
     assert!(updates.is_empty(), "{updates:?}");
 }
 
@@ -288,7 +292,7 @@ fn tombstones_explain_until_confirmed_or_revived() {
     let mut changes = example();
     changes.push(port(0, 0, 7, Some(0)));
     let mut intent = Intent::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
     intent.loaded(1);
     let network = NetworkId(id(0));
     let gone = ChangeSet {
@@ -297,19 +301,23 @@ fn tombstones_explain_until_confirmed_or_revived() {
         tombstones: vec![Tombstone::Mac { network, mac: mac(7) }],
     };
     let mut follower = Follower::default();
-    follower.take(intent.apply(gone));
+    follower.take(intent.apply(gone, Vec::new()));
     assert!(follower.networks[&network].buried.get(mac(7)).is_some());
     intent.confirmed(1);
-    follower.take(intent.apply(ChangeSet { revision: 3, changes: vec![port(3, 0, 8, Some(0))], tombstones: vec![] }));
+    follower.take(
+        intent.apply(ChangeSet { revision: 3, changes: vec![port(3, 0, 8, Some(0))], tombstones: vec![] }, Vec::new()),
+    );
     assert!(follower.networks[&network].buried.get(mac(7)).is_some(), "revision 2 isn't confirmed yet");
     intent.confirmed(2);
-    follower.take(intent.apply(ChangeSet { revision: 4, changes: vec![port(4, 0, 9, Some(0))], tombstones: vec![] }));
+    follower.take(
+        intent.apply(ChangeSet { revision: 4, changes: vec![port(4, 0, 9, Some(0))], tombstones: vec![] }, Vec::new()),
+    );
     assert!(follower.networks[&network].buried.get(mac(7)).is_none());
 
     let tombstones =
         vec![Tombstone::Network { network, switch: "tor-1".into() }, Tombstone::Mac { network, mac: mac(8) }];
     let set = ChangeSet { revision: 5, changes: vec![Change::ConnectionRemoved(ConnectionId(id(0)))], tombstones };
-    follower.take(intent.apply(set));
+    follower.take(intent.apply(set, Vec::new()));
     assert!(follower.switches["tor-1"].buried_networks.contains(&network));
     assert!(!follower.switches["tor-2"].buried_networks.contains(&network));
 }

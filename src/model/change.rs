@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Binding, Connection, ConnectionId, Gateway, GatewayId, MacAddr, Network, NetworkId, Port, PortId, TunnelEndpoint,
+    Binding, Connection, ConnectionId, Election, Gateway, GatewayId, Idle, LearnedMac, MacAddr, Network, NetworkId,
+    Port, PortId, SwitchVteps, TunnelEndpoint,
 };
 
 /// Counts the commits of the store, from 1, without gaps. 0: nothing was ever committed.
@@ -55,6 +56,27 @@ pub enum Change {
     ConnectionSet(Connection),
     /// A connection was deleted.
     ConnectionRemoved(ConnectionId),
+    /// A switch has other VTEPs.
+    VtepsSet(SwitchVteps),
+    /// A switch learned a MAC, or something new about it.
+    LearnedSet(LearnedMac),
+    /// A switch has withdrawn a MAC.
+    LearnedRemoved {
+        /// `Physical_Switch.name`.
+        switch: String,
+        /// The network.
+        network: NetworkId,
+        /// The MAC.
+        mac: MacAddr,
+    },
+    /// A gateway's switches share a network otherwise than before.
+    ElectionSet(Election),
+    /// No connection joins the two any more.
+    ElectionRemoved(GatewayId, NetworkId),
+    /// All MACs that a gateway had learned on a network were withdrawn.
+    IdleSet(Idle),
+    /// It learned one again, or no connection joins the two any more.
+    IdleRemoved(GatewayId, NetworkId),
 }
 
 /// An explanation, written with the API call that caused it, of rows that are to vanish from switches. Kept in the

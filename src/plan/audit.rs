@@ -132,7 +132,7 @@ impl<'a> Planner<'a> {
         wrong: &mut Vec<MacAddr>,
     ) -> usize {
         let mut accounted = 0;
-        for desired in intent.macs.iter() {
+        for desired in self.desired_macs(intent) {
             let Some(index) = index else {
                 wrong.push(desired.mac);
                 continue;
@@ -141,7 +141,7 @@ impl<'a> Planner<'a> {
             let first = rows.next();
             let duplicates = rows.count();
             accounted += usize::from(first.is_some()) + duplicates;
-            let right = first.is_some_and(|row| self.is_right(row, desired)) && duplicates == 0;
+            let right = first.is_some_and(|row| self.is_right(row, &desired)) && duplicates == 0;
             let own = self.actual.is_own_vtep(desired.vtep);
             if (own && first.is_some()) || (!own && !right) {
                 wrong.push(desired.mac);
@@ -155,7 +155,10 @@ impl<'a> Planner<'a> {
     fn find_superfluous(&self, within: &Superfluous<'_>, audit: &mut Audit) {
         for row in self.actual.macs() {
             let Some((network, intent)) = within.get(&row.logical_switch) else { continue };
-            if intent.is_none_or(|intent| intent.macs.get(row.mac).is_none()) {
+            let desired = |intent: &NetworkIntent| {
+                intent.macs.get(row.mac).is_some() || self.desired_mac(intent, row.mac).is_some()
+            };
+            if !intent.is_some_and(desired) {
                 audit.macs.entry(*network).or_default().push(row.mac);
             }
         }

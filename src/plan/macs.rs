@@ -2,7 +2,7 @@
 
 use super::{Key, Planner, Transaction, Verdict, View, Wanted};
 use crate::{
-    intent::{DesiredMac, NetworkIntent},
+    intent::{Announced, DesiredMac, NetworkIntent},
     model::{MacAddr, NetworkId},
     vtep::{LogicalSwitchIndex, LogicalSwitchRef, Operation, rows::Unicast},
 };
@@ -21,7 +21,7 @@ impl<'a> Planner<'a> {
         };
         let desired = intent.and_then(|intent| self.desired_mac(intent, mac));
         let rows = || chosen.into_iter().flat_map(|index| self.actual.macs_with(index, mac));
-        let right = |row: &&Unicast| desired.is_some_and(|desired| self.is_right(row, desired));
+        let right = |row: &&Unicast| desired.is_some_and(|desired| self.is_right(row, &desired));
         // Of duplicates the one stays that is right.
         let kept = desired.and_then(|_| rows().find(right).or_else(|| rows().next()));
         let others = || surplus.iter().flat_map(|index| self.actual.macs_with(*index, mac));
@@ -61,8 +61,35 @@ impl<'a> Planner<'a> {
     }
 
     /// The row that a MAC should have. None points to the switch itself.
-    pub(super) fn desired_mac(&self, intent: &'a NetworkIntent, mac: MacAddr) -> Option<&'a DesiredMac> {
-        intent.macs.get(mac).filter(|row| !self.actual.is_own_vtep(row.vtep))
+    pub(super) fn desired_mac(&self, intent: &NetworkIntent, mac: MacAddr) -> Option<DesiredMac> {
+        let relayed = || self.relayed(intent, intent.behind.macs.get(mac)?);
+        let row = intent.macs.get(mac).copied().or_else(relayed)?;
+        (!self.actual.is_own_vtep(row.vtep)).then_some(row)
+    }
+
+    /// All rows that a network's MACs should have, where they point elsewhere than to the switch itself.
+    pub(super) fn desired_macs(&self, intent: &'a NetworkIntent) -> impl Iterator<Item = DesiredMac> {
+        let relayed = intent.behind.macs.iter().filter_map(|row| self.relayed(intent, row));
+        intent.macs.iter().copied().chain(relayed)
+    }
+
+    /// Number of rows that a network's MACs should have.
+    #[must_use]
+    pub fn mac_rows(&self, intent: &NetworkIntent) -> usize {
+        let relayed = intent.behind.macs.iter().filter(|row| !self.is_own_gateway(intent, row.gateway));
+        intent.macs.len() + relayed.count()
+    }
+
+    /// The row of a MAC behind a gateway, unless the gateway is one of this database's own: its MACs go neither back to
+    /// where they were learned nor to the twin.
+    fn relayed(&self, intent: &NetworkIntent, row: &Announced) -> Option<DesiredMac> {
+        let is_own = self.is_own_gateway(intent, row.gateway);
+        (!is_own).then(|| DesiredMac { mac: row.mac, vtep: row.vtep, ip: row.ips.first() })
+    }
+
+    fn is_own_gateway(&self, intent: &NetworkIntent, number: u32) -> bool {
+        let gateway = intent.behind.gateways.iter().find(|gateway| gateway.number == number);
+        gateway.is_some_and(|gateway| gateway.switches.iter().any(|name| self.desired.sections.contains_key(name)))
     }
 
     pub(super) fn is_right(&self, row: &Unicast, desired: &DesiredMac) -> bool {
@@ -75,7 +102,7 @@ impl<'a> Planner<'a> {
         match intent {
             Some(intent) => {
                 let known = intent.macs.get(mac).is_some() || intent.contested.get(mac).is_some();
-                known || intent.buried.get(mac).is_some()
+                known || intent.behind.macs.get(mac).is_some() || intent.buried.get(mac).is_some()
             }
             None => self.is_buried(network),
         }

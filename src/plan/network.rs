@@ -1,6 +1,6 @@
 //! A network: its Logical_Switch and its flood row; on the way up its bindings too, in one transaction.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use super::{Key, Planner, Transaction, Verdict, Wanted, bindings::Holder};
 use crate::{
@@ -28,9 +28,12 @@ impl Planner<'_> {
         }
     }
 
-    /// The flood list of a network: the compute nodes, never the switch itself.
-    pub(super) fn flood_list(&self, intent: &NetworkIntent) -> Vec<Ipv4Addr> {
-        intent.flood.iter().copied().filter(|ip| !self.actual.is_own_vtep(*ip)).collect()
+    /// The flood list of a network, sorted: the compute nodes and the other gateways, never the switch itself or its twin.
+    #[must_use]
+    pub fn flood_list(&self, intent: &NetworkIntent) -> Vec<Ipv4Addr> {
+        let own = intent.behind.own_gateways(|name| self.desired.sections.contains_key(name));
+        let all: BTreeSet<_> = intent.flood.iter().copied().chain(intent.behind.flood(&own)).collect();
+        all.into_iter().filter(|ip| !self.actual.is_own_vtep(*ip)).collect()
     }
 
     /// What the schema can hold of how broadcasts are replicated.

@@ -79,6 +79,20 @@ pub(super) const DELETE_TOMBSTONES: &str = "
     WHERE (kind, network_id, switch, port, vlan, mac) IN
         (SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each($1))";
 
+/// Writes learned MACs of rows [network, MAC, switch, VTEP, IPs, when].
+pub(super) const SET_LEARNED: &str = "
+    INSERT INTO learned_macs (network_id, mac, switch, vtep, ips, learned_ms)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+    FROM json_each($1)
+    WHERE TRUE
+    ON CONFLICT (network_id, mac, switch) DO UPDATE
+        SET vtep = excluded.vtep, ips = excluded.ips, learned_ms = excluded.learned_ms";
+
+/// Removes learned MACs of rows [network, MAC, switch].
+pub(super) const DELETE_LEARNED: &str = "
+    DELETE FROM learned_macs
+    WHERE (network_id, mac, switch) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1))";
+
 /// Forgets databases that are not among these.
 pub(super) const FORGET_DATABASES: &str =
     "DELETE FROM switch_progress WHERE name NOT IN (SELECT value FROM json_each($1))";

@@ -58,11 +58,30 @@ impl Feeds {
     }
 }
 
+/// What a feed tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    All,
+    WithoutPorts,
+}
+
+impl Contents {
+    /// What is left of a commit; its revision always is.
+    fn of(self, set: Arc<ChangeSet>) -> ChangeSet {
+        if self == Self::All {
+            return Arc::unwrap_or_clone(set);
+        }
+        let told = set.changes.iter().filter(|change| !matches!(change, Change::PortSet(_) | Change::PortRemoved(_)));
+        ChangeSet { revision: set.revision, changes: told.cloned().collect(), tombstones: Vec::new() }
+    }
+}
+
 /// The task's state.
 pub(super) struct Feed {
     pub(super) readers: AnyPool,
     pub(super) commits: broadcast::Receiver<Arc<ChangeSet>>,
     pub(super) consumer: mpsc::Sender<FeedEvent>,
+    pub(super) contents: Contents,
     pub(super) position: Arc<AtomicU64>,
     pub(super) stop: CancellationToken,
 }
@@ -91,7 +110,7 @@ impl Feed {
                 Ok(set) if set.revision <= delivered => {}
                 Ok(set) if set.revision == delivered + 1 => {
                     delivered = set.revision;
-                    self.send(FeedEvent::Changes(Arc::unwrap_or_clone(set))).await?;
+                    self.send(FeedEvent::Changes(self.contents.of(set))).await?;
                 }
                 Ok(_) | Err(RecvError::Lagged(_)) => delivered = self.catch_up(delivered).await?,
                 Err(RecvError::Closed) => return Err(Gone),
@@ -130,6 +149,21 @@ impl Feed {
         self.send_rows(revision, attempt!(view.endpoints()), Change::EndpointSet).await?;
         self.send_rows(revision, attempt!(view.gateways()), Change::GatewaySet).await?;
         self.send_rows(revision, attempt!(view.live_connections()), Change::ConnectionSet).await?;
+        self.send_rows(revision, attempt!(view.switch_vteps()), Change::VtepsSet).await?;
+        self.send_rows(revision, attempt!(view.elections()), Change::ElectionSet).await?;
+        self.send_rows(revision, attempt!(view.idle()), Change::IdleSet).await?;
+        let mut place = 0;
+        loop {
+            let (last, learned) = attempt!(view.learned_page(place, PAGE));
+            if learned.is_empty() {
+                break;
+            }
+            place = last;
+            self.send_rows(revision, learned, Change::LearnedSet).await?;
+        }
+        if self.contents == Contents::WithoutPorts {
+            return Ok(Ok(revision));
+        }
         let mut place = 0;
         loop {
             let (last, ports) = attempt!(view.ports_page(place, PAGE));
@@ -176,7 +210,7 @@ impl Feed {
             };
             for set in sets {
                 delivered = set.revision;
-                self.send(FeedEvent::Changes(set)).await?;
+                self.send(FeedEvent::Changes(self.contents.of(Arc::new(set)))).await?;
                 self.position.store(delivered, Ordering::Relaxed);
             }
         }

@@ -12,7 +12,7 @@ use super::{
     scenario::*,
 };
 use crate::{
-    intent::{BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
+    intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, Vni},
     plan::{Desired, Guard, InFlight, Key, Section, Transaction, Verdict},
     vtep::{Operation, Ownership},
@@ -29,6 +29,8 @@ fn desired(macs: u8) -> Desired {
         flood: [vtep(1)].into(),
         contested: Chunked::default(),
         buried: Chunked::default(),
+        more_ips: Chunked::default(),
+        behind: Behind::default(),
     };
     let bound = BoundNetwork { network: network.id, connections: vec![ConnectionId(Uuid::nil())] };
     let intent = SwitchIntent {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::database::{Database, LogicalSwitch, Mcast, Ucast};
 use crate::{
-    intent::{BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
+    intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, MacAddr, NetworkId, VlanId, Vni},
     plan::{Desired, Guard, InFlight, Planner, Policy, Section},
     vtep::{Columns, Replica},
@@ -132,6 +132,8 @@ pub(super) fn intent(n: u8, network: &AnyNetwork) -> NetworkIntent {
         flood: network.flood.iter().map(|v| vtep(*v)).collect(),
         contested: Chunked::default(),
         buried: Chunked::build(network.buried.iter().map(|m| mac(*m)).collect()),
+        more_ips: Chunked::default(),
+        behind: Behind::default(),
     }
 }
 

@@ -29,16 +29,19 @@ use axum::{
     http::{Method, StatusCode, Uri},
     middleware::{from_fn, from_fn_with_state},
 };
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::{KeystoneError, TokenError, load_or_create_token};
+pub use auth::{HostTokenError, KeystoneError, TokenError, load_or_create_token};
 pub use health::Readiness;
 pub use tls::{Tls, TlsError};
 
 use self::{
-    auth::{Gate, Keystone},
+    auth::{Gate, HostTokens, Keystone},
     body::BodyLimits,
     listener::ConnectionLimits,
     problem::Problem,
@@ -70,6 +73,9 @@ pub enum ApiError {
     /// The admin token can't be had.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The compute nodes' tokens can't be had.
+    #[error(transparent)]
+    HostTokens(#[from] HostTokenError),
     /// Keystone's `cafile` can't be used.
     #[error(transparent)]
     Keystone(#[from] KeystoneError),
@@ -83,7 +89,20 @@ pub enum ApiError {
 struct App {
     service: Service,
     gate: Arc<Gate>,
+    hosts: Arc<HostTokens>,
     bodies: BodyLimits,
+    /// Places for those who follow the FDB: fewer than connections, or they could keep everybody else out.
+    watchers: Arc<Semaphore>,
+}
+
+/// Clients that may follow the FDB at a time.
+const WATCHERS: usize = 768;
+
+impl App {
+    fn new(service: Service, gate: Gate, hosts: HostTokens) -> Self {
+        let watchers = Arc::new(Semaphore::new(WATCHERS));
+        Self { service, gate: Arc::new(gate), hosts: Arc::new(hosts), bodies: BodyLimits::default(), watchers }
+    }
 }
 
 /// The API's listeners, bound and ready to serve.
@@ -116,7 +135,8 @@ impl Server {
             address: config.listen,
             source,
         })?;
-        let app = App { service, gate: Arc::new(gate), bodies: BodyLimits::default() };
+        let hosts = config.host_token_file.as_deref().map(HostTokens::load).transpose()?.unwrap_or_default();
+        let app = App::new(service, gate, hosts);
         let (router, monitoring) = match config.monitoring_listen {
             None => (router(app, Some(ready)), None),
             Some(apart) => {

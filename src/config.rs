@@ -61,6 +61,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// `[admin]`.
     pub admin: AdminConfig,
+    /// `[relay]` and `[gateway:NAME]`.
+    pub relay: RelayConfig,
     /// The log settings of `[DEFAULT]`.
     pub log: LogConfig,
     /// Names us on the switches: the prefix of our Logical_Switches, and the OVSDB lock.
@@ -126,6 +128,8 @@ impl Config {
             ("[api] token_file", self.api.token_file != new.api.token_file),
             ("[admin] socket", self.admin.socket != new.admin.socket),
             ("[admin] group", self.admin.group != new.admin.group),
+            ("[api] host_token_file", self.api.host_token_file != new.api.host_token_file),
+            ("[relay], [gateway:...]", self.relay != new.relay),
             ("[DEFAULT] deployment", self.deployment != new.deployment),
             ("[DEFAULT] previous_prefixes", self.previous_prefixes != new.previous_prefixes),
             ("[DEFAULT] vni_ranges", self.vni_ranges != new.vni_ranges),
@@ -185,6 +189,8 @@ pub struct ApiConfig {
     pub admin_roles: Vec<String>,
     /// `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// The compute nodes' tokens, one `host:token` a line.
+    pub host_token_file: Option<PathBuf>,
 }
 
 /// `tls_certificate` and `tls_private_key` of `[api]`. Read at the start and with each reload.
@@ -214,6 +220,62 @@ pub struct AdminConfig {
     pub socket: PathBuf,
     /// Group that may use it; `None`: the daemon's own.
     pub group: Option<String>,
+}
+
+/// `[relay]` and `[gateway:NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayConfig {
+    /// How long MACs are kept that were learned by a switch whose session is lost; zero: for ever.
+    pub learned_hold: Duration,
+    /// How long a gateway whose MACs were all withdrawn stays in flood lists; zero: for ever.
+    pub idle_flood_hold: Duration,
+    /// Learned MACs that are taken of one switch.
+    pub max_learned_macs: usize,
+    /// What holds for every gateway that isn't among the next.
+    pub common: GatewayConfig,
+    /// Gateways for which something else holds, by name.
+    pub gateways: BTreeMap<String, GatewayConfig>,
+}
+
+/// `[gateway:NAME]`, what it leaves out taken from `[relay]`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// What its two switches are to one another.
+    pub active_active: ActiveActive,
+    /// Whether the other switch takes over from one that can't be reached (`single-active`).
+    pub failover_unreachable: bool,
+}
+
+/// `active_active`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ActiveActive {
+    /// Their ports form one bundle.
+    #[default]
+    Lag,
+    /// The segment is bridged behind them: only one of them is bound.
+    SingleActive,
+    /// Separate segments.
+    Independent,
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self {
+            learned_hold: Duration::ZERO,
+            idle_flood_hold: Duration::from_hours(4),
+            max_learned_macs: 65_536,
+            common: GatewayConfig::default(),
+            gateways: BTreeMap::new(),
+        }
+    }
+}
+
+impl RelayConfig {
+    /// What holds for the gateway of this name.
+    #[must_use]
+    pub fn gateway(&self, name: &str) -> GatewayConfig {
+        self.gateways.get(name).copied().unwrap_or(self.common)
+    }
 }
 
 /// `[switch:NAME]`.

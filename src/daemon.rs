@@ -10,7 +10,8 @@
 //!              Store                ▼                                   ▼
 //!        feed │   ▲ confirmed   supervisor ── one worker a database   Config
 //!             │   └── confirm ◄─────┤
-//!             └──── FeedEvent ──────▶
+//!             ├──── FeedEvent ──────▶ │ Report
+//!             └── FeedEvent ── Keeper ◀┘
 //! ```
 //!
 //! Every arrow between tasks is a bounded channel. On the way down the listeners go first, so that nobody is answered
@@ -25,7 +26,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -39,6 +40,7 @@ use crate::{
     api::{self, Readiness, Tls},
     config::{Config, SwitchConfig},
     fleet::{self, Fleet, FleetSettings},
+    relay::Keeper,
     service::{Service, Settings},
     store::Store,
     telemetry::{
@@ -58,6 +60,8 @@ const CONFIRMED: usize = 1024;
 
 /// Events of the fleet that wait for the journal.
 const EVENTS: usize = 1024;
+/// Reports of switches that wait for the relay; more wait in the workers, each as one key.
+const REPORTS: usize = 64;
 
 /// The running daemon.
 #[derive(Debug)]
@@ -99,8 +103,10 @@ impl Daemon {
             previous_prefixes: config.previous_prefixes.clone(),
             switches,
             events,
+            relay: Arc::new(config.relay.clone()),
         };
-        let (fleet, supervisor) = Fleet::start(settings, store.feed(), confirm);
+        let (reports, told) = mpsc::channel(REPORTS);
+        let (fleet, supervisor) = Fleet::start(settings, store.feed(), confirm, reports);
 
         let shutdown = CancellationToken::new();
         let service = Service::new(store.clone(), fleet.clone(), Settings { vni_ranges: config.vni_ranges.clone() });
@@ -116,6 +122,7 @@ impl Daemon {
         let mut workers = JoinSet::new();
         workers.spawn(named("supervisor", supervisor));
         workers.spawn(named("record of confirmations", confirm::record(store.clone(), confirmed)));
+        workers.spawn(named("relay", Keeper::new(store.clone(), told).run(shutdown.clone())));
         workers.spawn(named("pulse", until(shutdown.clone(), pulse::beat(fleet.clone()))));
         let mut servers = JoinSet::new();
         servers.spawn(named("API", rest.serve(shutdown.clone())));

@@ -18,10 +18,13 @@ mod events;
 mod live;
 mod mailbox;
 mod pace;
+mod reporter;
 mod status;
 mod supervisor;
 mod work;
 mod worker;
+
+use std::sync::Arc;
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -33,14 +36,16 @@ pub use events::{Events, Reports, events};
 use supervisor::Supervisor;
 
 use crate::{
-    config::SwitchConfig,
+    config::{RelayConfig, SwitchConfig},
     model::{FeedEvent, Revision, status::SwitchStatus},
+    relay::{Hub, Report},
 };
 
 /// The handle of the fleet: cheap to clone, used by every front end. A switch that is down delays no answer.
 #[derive(Debug, Clone)]
 pub struct Fleet {
     commands: mpsc::Sender<Command>,
+    fdb: Arc<Hub>,
 }
 
 /// No section of plumgrid.ini bears this name.
@@ -69,20 +74,24 @@ pub struct FleetSettings {
     pub switches: Vec<SwitchConfig>,
     /// Where plans, drift and sessions are reported.
     pub events: Events,
+    /// `[relay]`.
+    pub relay: Arc<RelayConfig>,
 }
 
 impl Fleet {
     /// Starts the supervisor and a worker a database. Ends when [`Fleet::stop`] was called. `confirm` gets the name of
-    /// a database and the revision that it holds completely.
+    /// a database and the revision that it holds completely, `reports` what switches tell.
     #[must_use]
     pub fn start(
         settings: FleetSettings,
         feed: mpsc::Receiver<FeedEvent>,
         confirm: mpsc::Sender<(String, Revision)>,
+        reports: mpsc::Sender<Report>,
     ) -> (Self, JoinHandle<()>) {
         let (commands, asked) = mpsc::channel(64);
-        let supervisor = Supervisor::new(settings, confirm);
-        (Self { commands }, tokio::spawn(supervisor.run(feed, asked)))
+        let fdb = Arc::new(Hub::default());
+        let supervisor = Supervisor::new(settings, confirm, reports, fdb.clone());
+        (Self { commands, fdb }, tokio::spawn(supervisor.run(feed, asked)))
     }
 
     /// Takes other switches, without touching the sessions of those that stay as they are.
@@ -99,7 +108,13 @@ impl Fleet {
     /// A fleet without switches: what tests of the rooms above stand on.
     #[must_use]
     pub fn detached() -> Self {
-        Self { commands: mpsc::channel(1).0 }
+        Self { commands: mpsc::channel(1).0, fdb: Arc::default() }
+    }
+
+    /// What compute nodes need.
+    #[must_use]
+    pub fn fdb(&self) -> &Arc<Hub> {
+        &self.fdb
     }
 
     /// All configured switches, by name.

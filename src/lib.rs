@@ -14,6 +14,7 @@ pub mod intent;
 pub mod model;
 pub mod ovsdb;
 pub mod plan;
+pub mod relay;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -12,7 +12,7 @@ mod vxlan;
 
 pub use change::{Change, ChangeSet, FeedEvent, Revision, Tombstone};
 pub use ids::{ConnectionId, DeviceId, EndpointId, GatewayId, NetworkId, PortId};
-pub use learned::{ActiveActive, Election, Idle, Ips, LearnedMac, SwitchVteps};
+pub use learned::{Election, Idle, Ips, LearnedMac, SwitchVteps};
 pub use mac::{MacAddr, ParseMacError};
 pub use topology::{
     AddressPair, Binding, Connection, Device, Elsewhere, FixedIp, Gateway, Interface, Network, Port, TunnelEndpoint,

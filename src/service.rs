@@ -6,6 +6,7 @@ mod connections;
 mod drafts;
 mod endpoints;
 mod error;
+mod fdb;
 mod gateways;
 mod networks;
 mod ports;

@@ -48,6 +48,7 @@ impl From<Fault> for ErrorObjectOwned {
         // the HTTP status does.
         let code = match fault.class {
             Class::BadInput => -32602,
+            Class::Forbidden => -32043,
             Class::NotFound => -32044,
             Class::Conflict => -32049,
             Class::Unavailable => -32053,

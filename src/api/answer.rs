@@ -160,6 +160,56 @@ fn unwritable(error: &serde_json::Error) -> Problem {
     Problem::bug()
 }
 
+/// The client went away.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+/// A body that is written part by part.
+pub(super) struct Out {
+    /// What the next part will be.
+    pub(super) text: Vec<u8>,
+    parts: mpsc::Sender<Result<Bytes, CutOff>>,
+}
+
+/// Length from which a part is sent, in bytes.
+const PART: usize = 32 << 10;
+
+impl Out {
+    /// Sends the part that was written, if there is one; waits until the client has taken the one before.
+    pub(super) async fn flush(&mut self) -> Result<(), Gone> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        self.parts.send(Ok(std::mem::take(&mut self.text).into())).await.map_err(|_| Gone)
+    }
+
+    /// Sends the part if it is long enough.
+    pub(super) async fn flush_full(&mut self) -> Result<(), Gone> {
+        if self.text.len() < PART { Ok(()) } else { self.flush().await }
+    }
+
+    /// Waits until the client goes away.
+    pub(super) async fn gone(&self) {
+        self.parts.closed().await;
+    }
+}
+
+/// 200, with a body that a task of its own writes as fast as the client takes it.
+pub(super) fn written<F>(content_type: &'static str, write: impl FnOnce(Out) -> F) -> Response
+where
+    F: Future<Output = Result<(), Gone>> + Send + 'static,
+{
+    let (parts, body) = mpsc::channel(1);
+    let writing = write(Out { text: Vec::new(), parts });
+    tokio::spawn(async move {
+        // A client that is gone needs no end.
+        let _ = writing.await;
+    });
+    let mut response = Body::new(Parts(body)).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
 /// A list ends before its end: the connection breaks, so that the client doesn't take what it has for the whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the list was cut off")]

@@ -1,5 +1,6 @@
 //! Who may call: the admin token, Keystone's tokens, and the guard of `auth = none`.
 
+mod hosts;
 mod keystone;
 mod token_file;
 
@@ -12,6 +13,8 @@ use axum::{
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+pub use hosts::HostTokenError;
+pub(crate) use hosts::HostTokens;
 pub use keystone::ClientError as KeystoneError;
 pub(crate) use keystone::Keystone;
 pub use token_file::{TokenError, load_or_create_token};
@@ -65,7 +68,14 @@ fn token<'a>(headers: &'a HeaderMap, what: &str) -> Result<&'a HeaderValue, Prob
 
 /// Middleware: lets a call through, with its [`Caller`] as an extension, or answers 401.
 pub(super) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match app.gate.check(request.headers()).await {
+    let checked = match app.hosts.host(request.headers()) {
+        Some(host) => {
+            let caller = Caller { host: Some(host.to_owned()), ..Caller::default() };
+            hosts::may(host, request.method(), request.uri().path()).map(|()| caller)
+        }
+        None => app.gate.check(request.headers()).await,
+    };
+    match checked {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

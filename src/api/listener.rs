@@ -59,6 +59,10 @@ pub(super) struct Peer(pub(super) SocketAddr);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Encrypted;
 
+/// Cancelled when the daemon stops, as an extension of requests: an answer without an end must come to one.
+#[derive(Debug, Clone)]
+pub(super) struct Closing(pub(super) CancellationToken);
+
 /// Serves until `shutdown`; then takes no further connection, and lets requests finish for [`ConnectionLimits::drain`].
 pub(super) async fn serve(
     listener: TcpListener,
@@ -126,9 +130,11 @@ impl Connection {
 
     async fn requests(self, stream: impl AsyncRead + AsyncWrite + Unpin, encrypted: bool, router: Router) {
         let Self { peer, place: _place, limits, shutdown } = self;
+        let closing = Closing(shutdown.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(closing.clone());
             if encrypted {
                 request.extensions_mut().insert(Encrypted);
             }

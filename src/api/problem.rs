@@ -97,6 +97,7 @@ impl From<ServiceError> for Problem {
             Class::BadInput => StatusCode::BAD_REQUEST,
             Class::NotFound => StatusCode::NOT_FOUND,
             Class::Conflict => StatusCode::CONFLICT,
+            Class::Forbidden => StatusCode::FORBIDDEN,
             Class::Unavailable => return Self::unavailable(error.to_string()),
             Class::Internal => {
                 tracing::error!(%error, "a call failed");

@@ -1,6 +1,7 @@
 //! `/v2`: the specification's dialect. Shapes are [`crate::service::view`]'s, shared with the admin socket.
 
 mod connections;
+mod fdb;
 mod gateways;
 mod switches;
 
@@ -18,6 +19,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2/l2-gateway-connections", get(connections::list).post(connections::create))
         .route("/v2/l2-gateway-connections/{connection}", get(connections::show).delete(connections::delete))
         .route("/v2/l2-gateway-connections/{connection}/status", get(connections::status))
+        .route("/v2/fdb", get(fdb::list))
+        .route("/v2/fdb/watch", get(fdb::watch))
+        .route("/v2/fdb/{network}", get(fdb::show))
         .route("/v2/switches", get(switches::list))
         .route("/v2/switches/{switch}", get(switches::show))
         .route("/v2/switches/{switch}/release", post(switches::release))

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    AdminConfig, ApiConfig, Auth, Config, KeystoneConfig, LogConfig, SwitchConfig, TlsFiles,
+    ActiveActive, AdminConfig, ApiConfig, Auth, Config, GatewayConfig, KeystoneConfig, LogConfig, RelayConfig,
+    SwitchConfig, TlsFiles,
     error::{ConfigError, Place, Problem},
     ini::SectionName,
     layers::Layers,
@@ -60,6 +61,7 @@ impl<'a> Reader<'a> {
             database: self.database(),
             api: self.api(),
             admin: self.admin(),
+            relay: self.relay(),
             log,
             deployment,
             previous_prefixes,
@@ -135,7 +137,7 @@ impl<'a> Reader<'a> {
         let token_file =
             section.get("token_file", value::path).unwrap_or_else(|| PathBuf::from("/var/lib/vtepd/token"));
         let tls = tls(&mut section);
-        section.not_built("host_token_file", value::path, None);
+        let host_token_file = section.get("host_token_file", value::path);
         let admin_roles = section.list("admin_roles", value::text).unwrap_or_else(|| vec!["admin".to_owned()]);
         if admin_roles.is_empty() {
             section
@@ -158,7 +160,7 @@ impl<'a> Reader<'a> {
             // Without all that Keystone needs there are errors, and nothing is served.
             (Word::Token | Word::Keystone, _) => Auth::Token,
         };
-        ApiConfig { listen, monitoring_listen, auth, token_file, admin_roles, tls }
+        ApiConfig { listen, monitoring_listen, auth, token_file, admin_roles, tls, host_token_file }
     }
 
     fn keystone(&mut self, needed: bool) -> Option<KeystoneConfig> {
@@ -180,6 +182,28 @@ impl<'a> Reader<'a> {
         let group = section.get("group", value::text);
         section.close();
         AdminConfig { socket, group }
+    }
+
+    fn relay(&mut self) -> RelayConfig {
+        let defaults = RelayConfig::default();
+        let mut section = self.open("relay");
+        let learned_hold = section.get("learned_hold", value::duration).unwrap_or(defaults.learned_hold);
+        let idle_flood_hold = section.get("idle_flood_hold", value::duration).unwrap_or(defaults.idle_flood_hold);
+        let max_learned_macs =
+            section.get("max_learned_macs", value::number(1..=1 << 20)).unwrap_or(defaults.max_learned_macs);
+        let common = gateway(&mut section, defaults.common);
+        section.close();
+        let mut gateways = BTreeMap::new();
+        for name in self.named("gateway") {
+            let Some(title) = name.name.clone() else { continue };
+            let mut section = Section::open(self.layers, name, &mut self.errors);
+            let own = gateway(&mut section, common);
+            section.close();
+            if own != common {
+                gateways.insert(title, own);
+            }
+        }
+        RelayConfig { learned_hold, idle_flood_hold, max_learned_macs, common, gateways }
     }
 
     fn default(&mut self) -> (LogConfig, String, Vec<String>, Vec<RangeInclusive<u32>>) {
@@ -250,19 +274,6 @@ impl<'a> Reader<'a> {
         section.not_built("poll_interval", value::duration, None);
         section.close();
 
-        let mut section = self.open("relay");
-        section.not_built("learned_hold", value::duration, Some(&Duration::ZERO));
-        section.not_built("idle_flood_hold", value::duration, Some(&Duration::from_hours(4)));
-        section.not_built("max_learned_macs", value::number(1..=u64::MAX), None);
-        active_active(&mut section);
-        section.close();
-
-        for name in self.named("gateway") {
-            let mut section = Section::open(self.layers, name, &mut self.errors);
-            active_active(&mut section);
-            section.close();
-        }
-
         let mut section = self.open(LISTEN);
         section.not_built("ptcp", value::socket_address, None);
         section.not_built("pssl", value::socket_address, None);
@@ -310,8 +321,16 @@ pub(super) fn log(section: &mut Section<'_>) -> LogConfig {
 }
 
 /// The keys that `[relay]` sets for all gateways and `[gateway:NAME]` for one.
-fn active_active(section: &mut Section<'_>) {
-    let words = &[("lag", "lag"), ("single-active", "single-active"), ("independent", "independent")];
-    section.not_built("active_active", value::word(words), Some(&"lag"));
-    section.not_built("failover_unreachable", value::boolean, Some(&false));
+fn gateway(section: &mut Section<'_>, defaults: GatewayConfig) -> GatewayConfig {
+    let words = &[
+        ("lag", ActiveActive::Lag),
+        ("single-active", ActiveActive::SingleActive),
+        ("independent", ActiveActive::Independent),
+    ];
+    GatewayConfig {
+        active_active: section.get("active_active", value::word(words)).unwrap_or(defaults.active_active),
+        failover_unreachable: section
+            .get("failover_unreachable", value::boolean)
+            .unwrap_or(defaults.failover_unreachable),
+    }
 }

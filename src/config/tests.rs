@@ -107,14 +107,10 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
     for (text, key) in [
         ("[database]\nconnection = postgresql://u:geheim@db/vtepd", "connection"),
         ("[database]\nconnection = mysql+pymysql://u:geheim@db/vtepd", "connection"),
-        ("[api]\nhost_token_file = /a", "[api] host_token_file"),
         ("[cluster]\nname = a", "[cluster] name"),
         ("[cluster]\nlease_ttl = 4s", "[cluster] lease_ttl"),
         ("[source]\ndriver = neutron-db", "[source] driver"),
         ("[source]\npoll_interval = 4s", "[source] poll_interval"),
-        ("[relay]\nidle_flood_hold = 5h", "[relay] idle_flood_hold"),
-        ("[relay]\nactive_active = single-active", "[relay] active_active"),
-        ("[gateway:g]\nfailover_unreachable = yes", "[gateway:g] failover_unreachable"),
         ("[listen]\nptcp = 0.0.0.0:6640", "[listen] ptcp"),
         ("[l2gateway]\nmode = observe", "[l2gateway] mode"),
         ("[l2gateway]\nservice_nodes = 192.0.2.1, 192.0.2.2", "[l2gateway] service_nodes"),
@@ -133,6 +129,23 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
                     failover_unreachable = no\n[l2gateway]\nmode = enforce\nbfd = false\nservice_nodes =\n";
     assert_eq!(parse(defaults).unwrap(), parse("").unwrap());
     assert_eq!(errors("[cluster]\nheartbeat = soon\n").len(), 1);
+}
+
+#[test]
+fn a_gateway_may_have_its_own_way_of_active_active() {
+    let config = parse(
+        "[relay]\nactive_active = single-active\nlearned_hold = 1h\nidle_flood_hold = 2s\nmax_learned_macs = 10\n\
+         [gateway:a]\nactive_active = independent\n[gateway:B c]\nfailover_unreachable = yes\n[gateway:d]\n",
+    );
+    let relay = config.unwrap().relay;
+    let of = |name: &str| (relay.gateway(name).active_active, relay.gateway(name).failover_unreachable);
+    assert_eq!(of("a"), (ActiveActive::Independent, false));
+    assert_eq!(of("B c"), (ActiveActive::SingleActive, true));
+    assert_eq!(of("d"), (ActiveActive::SingleActive, false));
+    assert_eq!(relay.learned_hold, Duration::from_hours(1));
+    assert_eq!((relay.idle_flood_hold, relay.max_learned_macs), (Duration::from_secs(2), 10));
+    assert_eq!(errors("[relay]\nmax_learned_macs = 0\n").len(), 1);
+    assert_eq!(errors("[gateway:a]\nactive_active = active\n").len(), 1);
 }
 
 const KEYSTONE: &str = "[keystone_authtoken]\nauth_url = https://keystone.example/identity/v3/\nusername = vtepd\n\

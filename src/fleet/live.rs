@@ -11,6 +11,7 @@ use report::Report;
 
 use super::{
     pace::Pace,
+    reporter::Reporter,
     status,
     work::Work,
     worker::{Changed, Query, Stopped, Worker, after, merge},
@@ -75,6 +76,7 @@ pub(super) struct Live<'w> {
     pub(super) replica: Replica,
     pub(super) work: Work,
     pace: Pace,
+    reporter: Reporter,
     guard: Guard,
     /// Rows of the plan that is being applied, and of the last one that was.
     tally: Tally,
@@ -128,6 +130,7 @@ impl<'w> Live<'w> {
         worker.enter(SessionState::Identifying, String::new());
         let strictest = worker.settings.sections.iter().map(|s| (s.guard_percent, s.guard_min_rows)).min();
         let (guard_percent, guard_min_rows) = strictest.unwrap_or((20, 10));
+        let (reporter, reports) = (Reporter::new(worker), worker.reports.clone());
         let ownership = Ownership::new(&worker.settings.deployment, &worker.settings.previous_prefixes);
         let mut live = Self {
             worker,
@@ -140,6 +143,7 @@ impl<'w> Live<'w> {
             replica: Replica::new(ownership),
             work: Work::default(),
             pace: Pace::default(),
+            reporter,
             guard: Guard::Unknown,
             tally: Tally::default(),
             last_plan: None,
@@ -174,6 +178,12 @@ impl<'w> Live<'w> {
                     }
                     None => return Err(Stopped),
                 },
+                Ok(place) = reports.reserve(), if live.reporter.has_news() => {
+                    if let Some(report) = live.reporter.next(live.worker, &live.replica) {
+                        place.send(report);
+                    }
+                    Ok(())
+                }
                 () = sleep_until(deadline) => live.timer(),
             };
             if let Err(ended) = step.and_then(|()| live.pump()) {
@@ -278,6 +288,7 @@ impl<'w> Live<'w> {
         self.connection.set_patience(Duration::from_secs(30 + rows_in_seconds));
         self.worker.enter(SessionState::Up, String::new());
         tracing::info!(switch = %self.worker.names(), rows, schema = %self.schema_version, lock = ?self.lock, "the session is up");
+        self.reporter.begin();
         self.audit();
         Ok(())
     }
@@ -382,6 +393,7 @@ impl Live<'_> {
         if self.phase != Phase::Following {
             return Ok(());
         }
+        self.reporter.touch(&touched);
         if touched.switches {
             self.audit();
         }

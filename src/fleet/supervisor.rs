@@ -21,6 +21,7 @@ use crate::{
     config::SwitchConfig,
     intent::{Intent, Update},
     model::{FeedEvent, Revision, status::SwitchStatus},
+    relay::{Hub, Report, Resolver},
 };
 
 /// How long a worker may take to tell its status: it is never busy for longer than some milliseconds.
@@ -31,6 +32,10 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Supervisor {
     settings: FleetSettings,
     intent: Intent,
+    resolver: Resolver,
+    /// What compute nodes read.
+    fdb: Arc<Hub>,
+    reports: mpsc::Sender<Report>,
     workers: BTreeMap<Database, Running>,
     /// The database of each device.
     of_switch: HashMap<String, Database>,
@@ -52,9 +57,17 @@ struct Running {
 // ===== impl Supervisor =====
 
 impl Supervisor {
-    pub(super) fn new(settings: FleetSettings, confirm: mpsc::Sender<(String, Revision)>) -> Self {
+    pub(super) fn new(
+        settings: FleetSettings,
+        confirm: mpsc::Sender<(String, Revision)>,
+        reports: mpsc::Sender<Report>,
+        fdb: Arc<Hub>,
+    ) -> Self {
         let (confirmed, confirmations) = mpsc::channel(1024);
         Self {
+            resolver: Resolver::new(settings.relay.clone()),
+            fdb,
+            reports,
             settings,
             intent: Intent::default(),
             workers: BTreeMap::new(),
@@ -73,6 +86,10 @@ impl Supervisor {
             tokio::select! {
                 Some(event) = feed.recv() => self.feed(event),
                 Some((database, revision)) = self.confirmations.recv() => self.confirm(database, revision),
+                () = self.fdb.all_wanted() => {
+                    let updates = self.intent.keep_all();
+                    self.fdb.publish_all(&updates);
+                }
                 command = commands.recv() => match command {
                     Some(Command::Stop) | None => break,
                     Some(command) => self.command(command).await,
@@ -86,9 +103,15 @@ impl Supervisor {
 
     fn feed(&mut self, event: FeedEvent) {
         let updates = match event {
-            FeedEvent::Changes(set) => self.intent.apply(set, Vec::new()),
+            FeedEvent::Changes(set) => {
+                let announced = self.resolver.apply(&set);
+                self.intent.apply(set, announced)
+            }
             FeedEvent::Loaded(revision) => self.intent.loaded(revision),
         };
+        if self.intent.is_loaded() {
+            self.fdb.publish(self.intent.revision(), &updates);
+        }
         for update in updates {
             self.deliver(&update);
         }
@@ -219,6 +242,7 @@ impl Supervisor {
             mailbox.clone(),
             asked,
             self.confirmed.clone(),
+            self.reports.clone(),
         );
         let task = tokio::spawn(worker.run());
         let names: Vec<String> = sections.iter().map(|section| section.physical_switch.clone()).collect();

@@ -29,6 +29,7 @@ use crate::{
     },
     ovsdb::{Connection, Limits, dial, session::Backoff, transport::Connected},
     plan::{Desired, Section},
+    relay::Report,
 };
 
 /// After a log-in that was refused: each further one brings the account nearer to being locked.
@@ -60,6 +61,8 @@ pub(super) struct Worker {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) queries: mpsc::Receiver<Query>,
     pub(super) confirm: mpsc::Sender<(Database, Revision)>,
+    /// What the switch tells, for the relay.
+    pub(super) reports: mpsc::Sender<Report>,
     pub(super) desired: Desired,
     /// Revision of the desired state; `None`: not loaded yet.
     pub(super) revision: Option<Revision>,
@@ -105,6 +108,7 @@ impl Worker {
         mailbox: Arc<Mailbox>,
         queries: mpsc::Receiver<Query>,
         confirm: mpsc::Sender<(Database, Revision)>,
+        reports: mpsc::Sender<Report>,
     ) -> Self {
         let section = |config: &SwitchConfig| {
             let physical_switch = config.physical_switch.clone();
@@ -117,6 +121,7 @@ impl Worker {
             mailbox,
             queries,
             confirm,
+            reports,
             revision: None,
             session: Session {
                 state: SessionState::Connecting,

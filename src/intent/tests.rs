@@ -232,14 +232,14 @@ fn a_migrating_port_has_one_row_and_all_its_hosts_are_flooded() {
     changes.push(spread(port(0, 0, 7, Some(0)), Elsewhere::Migrating, &[1]));
     let mut intent = Intent::default();
     let mut follower = Follower::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
     follower.take(intent.loaded(1));
     let id = NetworkId(id(0));
     assert_eq!(follower.networks[&id].macs.get(mac(7)).unwrap().vtep, vtep(1));
     assert_eq!(*follower.networks[&id].flood, [vtep(1), vtep(2)]);
 
     let arrived = vec![port(0, 0, 7, Some(1))];
-    follower.take(intent.apply(ChangeSet { revision: 2, changes: arrived, tombstones: vec![] }));
+    follower.take(intent.apply(ChangeSet { revision: 2, changes: arrived, tombstones: vec![] }, Vec::new()));
     assert_eq!(follower.networks[&id].macs.get(mac(7)).unwrap().vtep, vtep(2));
     assert_eq!(*follower.networks[&id].flood, [vtep(2)]);
 }

@@ -65,18 +65,6 @@ pub struct Idle {
     pub left: bool,
 }
 
-/// `active_active`: what the two switches of a gateway are to one another.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ActiveActive {
-    /// Their ports form one bundle.
-    #[default]
-    Lag,
-    /// The segment is bridged behind them: one of them is bound.
-    SingleActive,
-    /// Separate segments.
-    Independent,
-}
-
 /// Addresses of one station: none or one as a rule, and then without an allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<IpAddr>", into = "Vec<IpAddr>")]

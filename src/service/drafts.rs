@@ -12,6 +12,8 @@ use crate::model::{FixedIp, MacAddr, VlanId, Vni};
 pub struct Caller {
     /// Project of the token: the default `tenant_id` of what it creates; empty where there is none.
     pub project_id: String,
+    /// The compute node whose token it is: it has to do with the ports of that host alone. `None`: an admin.
+    pub host: Option<String>,
 }
 
 /// Whose rules hold where the two dialects differ.

@@ -2,7 +2,7 @@
 
 use crate::{
     fleet::UnknownSwitch,
-    model::{ConnectionId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, VlanId, Vni},
+    model::{ConnectionId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, Revision, VlanId, Vni},
     store::StoreError,
 };
 
@@ -249,6 +249,22 @@ pub enum ServiceError {
         host: String,
         /// Its endpoint.
         endpoint: EndpointId,
+    },
+
+    // ===== others =====
+    /// A compute node's token, and a port of another one.
+    #[error("binding:host_id: the token is that of host '{own}', which can't have ports on '{host}'")]
+    NotOwnHost {
+        /// Whose token it is.
+        own: String,
+        /// What was asked for.
+        host: String,
+    },
+    /// The FDB lags behind what is committed.
+    #[error("the FDB doesn't show revision {revision} yet: the desired state is still being read; try again")]
+    FdbBehind {
+        /// What is committed.
+        revision: Revision,
     },
 
     // ===== the store =====

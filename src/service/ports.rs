@@ -41,18 +41,21 @@ impl Service {
     }
 
     /// One port by UUID.
-    pub async fn port(&self, id: &str) -> Result<Port> {
-        find(&mut self.store.snapshot().await?, id).await
+    pub async fn port(&self, caller: &Caller, id: &str) -> Result<Port> {
+        find_of(&mut self.store.snapshot().await?, caller, id).await
     }
 
     /// Changes a port.
-    pub async fn update_port(&self, id: &str, update: PortUpdate) -> Result<Port> {
+    pub async fn update_port(&self, caller: &Caller, id: &str, update: PortUpdate) -> Result<Port> {
         check_update(&update)?;
-        let id = id.to_owned();
+        if let Some(host) = &update.host {
+            check_own(caller, host.as_deref().unwrap_or_default())?;
+        }
+        let (caller, id) = (caller.clone(), id.to_owned());
         self.store
             .write(move |write| {
                 Box::pin(async move {
-                    let old = find(write, &id).await?;
+                    let old = find_of(write, &caller, &id).await?;
                     let new = apply(old.clone(), update);
                     if new == old {
                         return Ok(new);
@@ -74,12 +77,12 @@ impl Service {
     }
 
     /// Deletes a port.
-    pub async fn delete_port(&self, id: &str) -> Result<()> {
-        let id = id.to_owned();
+    pub async fn delete_port(&self, caller: &Caller, id: &str) -> Result<()> {
+        let (caller, id) = (caller.clone(), id.to_owned());
         self.store
             .write(move |write| {
                 Box::pin(async move {
-                    let port = find(write, &id).await?;
+                    let port = find_of(write, &caller, &id).await?;
                     let live = live_macs(write, &[&port]).await?;
                     write.remove_port(port.id).await?;
                     explain(write, live).await
@@ -95,6 +98,21 @@ async fn find(read: &mut Read, id: &str) -> Result<Port> {
     read.port(PortId(uuid)).await?.ok_or_else(missing)
 }
 
+/// A port that is the caller's: to a compute node there are no others than its own.
+async fn find_of(read: &mut Read, caller: &Caller, id: &str) -> Result<Port> {
+    let port = find(read, id).await?;
+    let own = caller.host.is_none() || caller.host == port.host;
+    if own { Ok(port) } else { Err(ServiceError::PortNotFound(id.to_owned())) }
+}
+
+/// A compute node names no other host than itself.
+fn check_own(caller: &Caller, host: &str) -> Result<()> {
+    match &caller.host {
+        Some(own) if own != host => Err(ServiceError::NotOwnHost { own: own.clone(), host: host.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
 /// A port to insert; its MAC, and those of its address pairs that follow it, may be still to draw.
 struct Draft {
     port: Port,
@@ -103,7 +121,10 @@ struct Draft {
 }
 
 impl Draft {
-    fn check(caller: &Caller, draft: PortDraft, at: &str) -> Result<Self> {
+    fn check(caller: &Caller, mut draft: PortDraft, at: &str) -> Result<Self> {
+        if let Some(own) = &caller.host {
+            check_own(caller, draft.host.get_or_insert_with(|| own.clone()))?;
+        }
         rules::text(&format!("{at}name"), &draft.name, NAME)?;
         let tenant_id = rules::tenant(&format!("{at}tenant_id"), draft.tenant_id, caller)?;
         let network = rules::uuid(&draft.network)

@@ -117,7 +117,7 @@ async fn a_deleted_port_is_explained_until_every_database_has_confirmed() {
     service.create_endpoint(endpoint).await.unwrap();
     let made = service.create_network(&Caller::default(), network("n")).await.unwrap();
     let port = service.create_port(&Caller::default(), port(&made, 7)).await.unwrap();
-    service.delete_port(&port.id.to_string()).await.unwrap();
+    service.delete_port(&Caller::default(), &port.id.to_string()).await.unwrap();
     let (_, tombstones, revision) = load(&store).await;
     assert_eq!(tombstones, [Tombstone::Mac { network: made.id, mac: port.mac }]);
     store.confirm("tcp:a:6640", revision - 1).await.unwrap();

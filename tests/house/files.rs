@@ -119,7 +119,8 @@ fn what_the_example_comments_out_is_right_too_and_shows_the_defaults() {
     assert!(others.is_empty(), "{}", others.join("\n"));
 
     // What [api], [admin], [DEFAULT] and [database] show in comments are the defaults, but for a few examples.
-    let examples = ["default_log_levels", "monitoring_listen", "group", "tls_certificate", "tls_private_key"];
+    let examples =
+        ["host_token_file", "default_log_levels", "monitoring_listen", "group", "tls_certificate", "tls_private_key"];
     let until_switches = text.split("[l2gateway]").next().unwrap_or_default();
     let shown: Vec<&str> = until_switches
         .lines()

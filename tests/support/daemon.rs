@@ -23,6 +23,7 @@ pub(crate) struct Home {
     switches: Vec<(String, String)>,
     default: String,
     more: String,
+    api: String,
     auth: &'static str,
     scratch: Scratch,
 }
@@ -33,6 +34,7 @@ impl Home {
             switches: Vec::new(),
             default: String::new(),
             more: String::new(),
+            api: String::new(),
             auth: "token",
             scratch: Scratch::new(),
         }
@@ -92,6 +94,12 @@ impl Home {
         self
     }
 
+    /// A line of `[api]`.
+    pub(crate) fn api(mut self, line: &str) -> Self {
+        let _ = writeln!(self.api, "{line}");
+        self
+    }
+
     pub(crate) fn without_token(mut self) -> Self {
         self.auth = "none";
         self
@@ -137,11 +145,12 @@ impl Home {
     pub(crate) fn write_ini(&self) {
         let mut ini = format!(
             "[DEFAULT]\n{}\n[database]\nconnection = sqlite://{}\n\n\
-             [api]\nlisten = 127.0.0.1:0\nauth = {}\ntoken_file = {}\n\n[admin]\nsocket = {}\n",
+             [api]\nlisten = 127.0.0.1:0\nauth = {}\ntoken_file = {}\n{}\n[admin]\nsocket = {}\n",
             self.default,
             self.store().display(),
             self.auth,
             self.token_file().display(),
+            self.api,
             self.admin_socket().display(),
         );
         ini.push_str(&self.more);

@@ -16,6 +16,7 @@ pub(crate) mod rest;
 pub(crate) mod rpc;
 pub(crate) mod sshd;
 pub(crate) mod tor;
+pub(crate) mod watch;
 
 use std::time::{Duration, Instant};
 

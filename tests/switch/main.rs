@@ -8,6 +8,7 @@ mod changes;
 mod demo;
 mod drift;
 mod faults;
+mod fdb;
 mod foreign;
 mod guard;
 mod harness;

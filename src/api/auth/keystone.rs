@@ -117,7 +117,7 @@ impl Keystone {
         let is_admin = |role: &String| self.admin_roles.iter().any(|admin| admin.eq_ignore_ascii_case(role));
         Verdict::Valid {
             admin: token.roles.iter().any(is_admin),
-            caller: Caller { project_id: token.project_id },
+            caller: Caller { project_id: token.project_id, host: None },
             expires: token.expires,
         }
     }

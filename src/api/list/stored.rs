@@ -42,10 +42,14 @@ pub(in crate::api) trait Stored: Resource<Row: Sync> {
     ) -> impl Future<Output = Result<Vec<Self::Row>, Problem>> + Send;
 }
 
-/// A list.
-pub(in crate::api) async fn stored<R: Stored>(service: Service, mut query: ListQuery) -> Answer {
+/// A list; `always` holds of its rows beside what is asked for.
+pub(in crate::api) async fn stored<R: Stored>(
+    service: Service,
+    mut query: ListQuery,
+    always: Option<Condition<R::Column>>,
+) -> Answer {
     query.check_order(R::SORTABLE)?;
-    let mut rows = Rows::<R>::of(service, &mut query);
+    let mut rows = Rows::<R>::of(service, &mut query, always);
     if !rows.shared_holds(&mut query.filter).await? {
         return send::<R>(query.fields, Vec::new().into_iter(), Vec::new()).await;
     }
@@ -83,8 +87,9 @@ struct Rows<R: Stored> {
 }
 
 impl<R: Stored> Rows<R> {
-    fn of(service: Service, query: &mut ListQuery) -> Self {
+    fn of(service: Service, query: &mut ListQuery, always: Option<Condition<R::Column>>) -> Self {
         let mut selection = Selection { reverse: query.window.reverse, ..Selection::default() };
+        selection.conditions.extend(always);
         query.filter.split(|attribute, wanted| {
             let Some(column) = R::column(attribute) else {
                 selection.conditions.extend(R::narrowed(attribute, wanted));

@@ -287,12 +287,19 @@ impl Stored for Ports {
 
 // ===== calls =====
 
-pub(super) async fn list(State(app): State<App>, query: ListQuery) -> Answer {
-    list::stored::<Ports>(app.service, query).await
+/// A compute node sees its own ports alone.
+pub(super) async fn list(State(app): State<App>, Extension(caller): Extension<Caller>, query: ListQuery) -> Answer {
+    let own = caller.host.map(|host| Condition::Among(PortColumn::Host, vec![Cell::Text(host)]));
+    list::stored::<Ports>(app.service, query, own).await
 }
 
-pub(super) async fn show(State(app): State<App>, Named(id): Named, fields: Fields) -> Answer {
-    list::one::<Ports>(&fields, &app.service.port(&id).await?)
+pub(super) async fn show(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Named(id): Named,
+    fields: Fields,
+) -> Answer {
+    list::one::<Ports>(&fields, &app.service.port(&caller, &id).await?)
 }
 
 pub(super) async fn create(
@@ -314,11 +321,16 @@ pub(super) async fn create(
     }
 }
 
-pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {
-    list::whole::<Ports>(StatusCode::OK, &app.service.update_port(&id, body.port.0.into()).await?)
+pub(super) async fn update(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Named(id): Named,
+    Json(body): Json<Change>,
+) -> Answer {
+    list::whole::<Ports>(StatusCode::OK, &app.service.update_port(&caller, &id, body.port.0.into()).await?)
 }
 
-pub(super) async fn delete(State(app): State<App>, Named(id): Named) -> Answer {
-    app.service.delete_port(&id).await?;
+pub(super) async fn delete(State(app): State<App>, Extension(caller): Extension<Caller>, Named(id): Named) -> Answer {
+    app.service.delete_port(&caller, &id).await?;
     Ok(answer::gone())
 }

@@ -14,7 +14,11 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::{
-    api::{App, Readiness, auth::Gate, body::BodyLimits, router},
+    api::{
+        App, Readiness,
+        auth::{Gate, HostTokens},
+        router,
+    },
     fleet::Fleet,
     service::{Service, Settings},
     store::Store,
@@ -99,7 +103,7 @@ impl Api {
     pub(crate) async fn with(gate: Gate, unready: Vec<String>) -> Self {
         let scratch = Scratch::new();
         let store = open(&scratch).await;
-        let app = App { service: over(store.clone()), gate: gate.into(), bodies: BodyLimits::default() };
+        let app = App::new(over(store.clone()), gate, HostTokens::default());
         let router = router(app, Some(Readiness::new(move || unready.clone())));
         Self { router, store, _scratch: scratch }
     }

@@ -15,7 +15,7 @@ use super::harness::{Scratch, service};
 use crate::{
     api::{
         ApiError, App, BodyLimits, Readiness, Server,
-        auth::Gate,
+        auth::{Gate, HostTokens},
         listener::{self, ConnectionLimits},
         router,
     },
@@ -34,7 +34,7 @@ struct Running {
 
 async fn run(bodies: BodyLimits, limits: ConnectionLimits) -> Running {
     let scratch = Scratch::new();
-    let app = App { service: service(&scratch).await, gate: Arc::new(Gate::Open), bodies };
+    let app = App { bodies, ..App::new(service(&scratch).await, Gate::Open, HostTokens::default()) };
     let router = router(app, Some(Readiness::new(Vec::new)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -199,6 +199,7 @@ async fn monitoring_has_a_listener_of_its_own() {
         token_file: scratch.path().join("token"),
         admin_roles: Vec::new(),
         tls: None,
+        host_token_file: None,
     };
     let bound = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
     let (api, monitoring) = (bound.local_addr(), bound.monitoring_addr().unwrap());
@@ -230,6 +231,7 @@ async fn without_authentication_only_loopback_is_served() {
         token_file: scratch.path().join("token"),
         admin_roles: Vec::new(),
         tls: None,
+        host_token_file: None,
     };
     let refused = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new));
     assert!(matches!(refused, Err(ApiError::Exposed(_))), "{refused:?}");

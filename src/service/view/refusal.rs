@@ -11,6 +11,8 @@ pub enum Class {
     NotFound,
     /// It stands against what exists.
     Conflict,
+    /// The caller may not.
+    Forbidden,
     /// The same call may succeed later.
     Unavailable,
     /// A bug, or a broken store.
@@ -20,7 +22,7 @@ pub enum Class {
 /// Class and type of an error. The types are those that Neutron and networking-l2gw use, where they have one.
 #[must_use]
 pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
-    use Class::{BadInput, Conflict, Internal, NotFound, Unavailable};
+    use Class::{BadInput, Conflict, Forbidden, Internal, NotFound, Unavailable};
     use ServiceError as E;
 
     match error {
@@ -56,6 +58,8 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         E::MacInUse { .. } => (Conflict, "MacAddressInUse"),
         E::EndpointExists { .. } => (Conflict, "TunnelEndpointExists"),
 
+        E::NotOwnHost { .. } => (Forbidden, "PolicyNotAuthorized"),
+        E::FdbBehind { .. } => (Unavailable, "ServiceUnavailable"),
         E::Store(error) if error.is_unavailable() => (Unavailable, "ServiceUnavailable"),
         E::Store(_) => (Internal, "HTTPInternalServerError"),
     }

@@ -1,0 +1,21 @@
+//! What compute nodes and the switches of other gateways need: the MACs and VTEPs behind each gateway.
+//!
+//! ```text
+//!   workers ── Report ──▶ Keeper ──▶ store: VTEPs, learned MACs, elections
+//!                                      │ feed
+//!   supervisor: Resolver ── Announcement ──▶ Intent ── Update ──▶ Hub ──▶ GET /v2/fdb, watch
+//!                                              └──▶ workers of other gateways' switches
+//! ```
+//!
+//! What is announced follows from the store alone, so neither a restart nor a lost session withdraws anything, and every
+//! revision of the store is one state of the FDB.
+
+mod hub;
+mod keeper;
+mod render;
+mod resolver;
+
+pub use hub::{Change, Hub, Next, Scope, Snapshot};
+pub use keeper::{Keeper, Report, Told};
+pub use render::View;
+pub use resolver::Resolver;

@@ -11,12 +11,12 @@ mod topology;
 mod vxlan;
 
 pub use change::{Change, ChangeSet, FeedEvent, Revision, Tombstone};
-pub use ids::{ConnectionId, DeviceId, EndpointId, GatewayId, NetworkId, PortId};
+pub use ids::{ConnectionId, DeviceId, EndpointId, GatewayId, NetworkId, PortId, SubnetId};
 pub use learned::{Election, Idle, Ips, LearnedMac, SwitchVteps};
 pub use mac::{MacAddr, ParseMacError};
 pub use topology::{
-    AddressPair, Binding, Connection, Device, Elsewhere, FixedIp, Gateway, Interface, Network, Port, TunnelEndpoint,
-    bindings,
+    AddressPair, Binding, Connection, Device, Elsewhere, FixedIp, Gateway, Interface, Network, Port, Subnet,
+    TunnelEndpoint, bindings,
 };
 pub use vxlan::{InvalidVlan, InvalidVni, VlanId, Vni};
 

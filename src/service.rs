@@ -1,6 +1,7 @@
 //! Use cases and their rules: gateways, connections, networks, ports, tunnel endpoints. Every front end (both REST
 //! dialects, the admin socket) calls these and nothing below.
 
+mod addresses;
 mod bindings;
 mod connections;
 mod drafts;
@@ -12,18 +13,21 @@ mod networks;
 mod ports;
 mod rules;
 mod status;
+mod subnets;
 pub mod view;
 
 use std::{ops::RangeInclusive, sync::Arc};
 
 use serde::Serialize;
 
-pub use crate::store::{Cell, Column, Condition, PortColumn, Selection};
+pub use crate::store::{Cell, Column, Condition, NetworkColumn, PortColumn, Selection, SubnetColumn};
 pub use drafts::{
-    AddressPairDraft, Caller, ConnectionDraft, DeviceDraft, Dialect, EndpointDraft, GatewayDraft, GatewayUpdate,
-    InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment,
+    AddressPairDraft, Caller, ConnectionDraft, DeviceDraft, Dialect, EndpointDraft, FixedIpDraft, GatewayDraft,
+    GatewayUpdate, InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment, SubnetDraft,
+    SubnetUpdate,
 };
 pub use error::ServiceError;
+pub use networks::NetworkWithSubnets;
 
 use crate::{
     fleet::Fleet,

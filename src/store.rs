@@ -16,12 +16,14 @@ mod codec;
 mod error;
 mod feed;
 mod learned;
+mod networks;
 mod open;
 mod ports;
 mod read;
 mod select;
 mod source;
 mod sql;
+mod subnets;
 mod tombstones;
 mod write;
 mod writer;
@@ -34,9 +36,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::StoreError;
 pub use learned::Learned;
+pub use networks::NetworkColumn;
 pub use ports::PortColumn;
 pub use read::{Read, VlanClash};
 pub use select::{Cell, Column, Condition, Selection};
+pub use subnets::{Allocation, SubnetColumn};
 pub use write::Write;
 pub use writer::Writing;
 

@@ -8,7 +8,9 @@ mod gateways;
 mod networks;
 mod port_view;
 mod ports;
+mod security_groups;
 mod segmentation;
+mod subnets;
 
 use axum::{Router, routing::get};
 use serde::de::IgnoredAny;
@@ -33,6 +35,10 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2.0/networks/{id}", get(networks::show).put(networks::update).delete(networks::delete))
         .route("/v2.0/ports", get(ports::list).post(ports::create))
         .route("/v2.0/ports/{id}", get(ports::show).put(ports::update).delete(ports::delete))
+        .route("/v2.0/security-groups", get(security_groups::list))
+        .route("/v2.0/security-groups/{id}", get(security_groups::show))
+        .route("/v2.0/subnets", get(subnets::list).post(subnets::create))
+        .route("/v2.0/subnets/{id}", get(subnets::show).put(subnets::update).delete(subnets::delete))
         .route("/v2.0/tunnel-endpoints", get(endpoints::list).post(endpoints::create))
         .route("/v2.0/tunnel-endpoints/{id}", get(endpoints::show).put(endpoints::update).delete(endpoints::delete))
 }

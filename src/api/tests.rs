@@ -7,4 +7,5 @@ mod malformed;
 mod neutron;
 mod socket;
 mod specification;
+mod subnets;
 mod tls;

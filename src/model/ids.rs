@@ -57,6 +57,10 @@ id!(
     PortId
 );
 id!(
+    /// A subnet of a network.
+    SubnetId
+);
+id!(
     /// A tunnel endpoint (VTEP) of a compute node.
     EndpointId
 );

@@ -8,7 +8,7 @@ use std::{
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectionId, DeviceId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, VlanId, Vni};
+use super::{ConnectionId, DeviceId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, SubnetId, VlanId, Vni};
 
 /// A logical gateway: one or two switches (active/active) with the ports that it may bind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +71,25 @@ pub struct Network {
     pub tenant_id: String,
     /// VNI of its VXLAN segment; `None` where it has no such segment and can't be connected.
     pub vni: Option<Vni>,
+}
+
+/// A range of addresses on a network: where the addresses of ports come from. Switches know nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// Identity.
+    pub id: SubnetId,
+    /// Name; not unique.
+    pub name: String,
+    /// Project that owns it; empty where nobody does.
+    pub tenant_id: String,
+    /// The network.
+    pub network_id: NetworkId,
+    /// The range, its address being the first one.
+    pub cidr: IpNetwork,
+    /// The router's address, where there is one.
+    pub gateway_ip: Option<IpAddr>,
+    /// First and last address of each part that addresses are given away from.
+    pub pools: Vec<(IpAddr, IpAddr)>,
 }
 
 /// A virtual machine's port on a network.

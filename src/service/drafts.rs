@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::model::{FixedIp, MacAddr, VlanId, Vni};
+use crate::model::{MacAddr, VlanId, Vni};
 
 /// Who calls.
 #[derive(Debug, Clone, Default)]
@@ -117,6 +117,34 @@ pub struct NetworkUpdate {
     pub tenant_id: Option<String>,
 }
 
+/// A subnet to create.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubnetDraft {
+    /// Name.
+    pub name: String,
+    /// Project; `None`: the caller's.
+    pub tenant_id: Option<String>,
+    /// The network's UUID.
+    pub network: String,
+    /// The range; any address of it will do.
+    pub cidr: IpNetwork,
+    /// The router's address; `None`: the first one, `Some(None)`: there is no router.
+    pub gateway: Option<Option<IpAddr>>,
+    /// What addresses are given away from, first and last; `None`: all but the router's.
+    pub pools: Option<Vec<(IpAddr, IpAddr)>>,
+}
+
+/// A change of a subnet; `None` leaves a member as it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SubnetUpdate {
+    /// A new name.
+    pub name: Option<String>,
+    /// The router's address; `Some(None)`: there is no router.
+    pub gateway: Option<Option<IpAddr>>,
+    /// What addresses are given away from, first and last.
+    pub pools: Option<Vec<(IpAddr, IpAddr)>>,
+}
+
 /// A port to create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PortDraft {
@@ -128,12 +156,21 @@ pub struct PortDraft {
     pub network: String,
     /// MAC; `None`: allocated (fa:16:3e:…).
     pub mac: Option<MacAddr>,
-    /// Addresses; `subnet_id` is a UUID where it is given.
-    pub fixed_ips: Vec<FixedIp>,
+    /// Addresses; `None`: one of each family that the network has subnets of.
+    pub fixed_ips: Option<Vec<FixedIpDraft>>,
     /// Compute node; `None` or empty: unbound.
     pub host: Option<String>,
     /// Further addresses.
     pub allowed_address_pairs: Vec<AddressPairDraft>,
+}
+
+/// An address of a port to create, or where it is to come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FixedIpDraft {
+    /// The address; `None`: a free one of the subnet.
+    pub ip: Option<IpAddr>,
+    /// UUID of the subnet; `None`: the one that the address is in, if any is.
+    pub subnet_id: Option<String>,
 }
 
 /// An entry of `allowed_address_pairs`.
@@ -155,7 +192,7 @@ pub struct PortUpdate {
     /// A new MAC.
     pub mac: Option<MacAddr>,
     /// The new list of addresses.
-    pub fixed_ips: Option<Vec<FixedIp>>,
+    pub fixed_ips: Option<Vec<FixedIpDraft>>,
     /// The compute node; `Some(None)` or an empty name unbinds the port.
     pub host: Option<Option<String>>,
     /// The new list of further addresses.

@@ -2,7 +2,7 @@
 
 use crate::{
     fleet::UnknownSwitch,
-    model::{ConnectionId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, Revision, VlanId, Vni},
+    model::{ConnectionId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, Revision, SubnetId, VlanId, Vni},
     store::StoreError,
 };
 
@@ -92,6 +92,16 @@ pub enum ServiceError {
         /// The MAC.
         mac: MacAddr,
     },
+    /// An address that its subnet doesn't hold.
+    #[error("{ip} is not an address of subnet {subnet}, which is {cidr}: use one of those, or leave the subnet out")]
+    IpOutsideSubnet {
+        /// The address.
+        ip: std::net::IpAddr,
+        /// The subnet that was named.
+        subnet: SubnetId,
+        /// Its range.
+        cidr: ipnetwork::IpNetwork,
+    },
     /// A tunnel endpoint with an IPv6 address.
     #[error("ip_address: {ip} is IPv6: hardware VTEPs encapsulate in VXLAN over IPv4; give the host's IPv4 address")]
     Ipv6Endpoint {
@@ -112,6 +122,9 @@ pub enum ServiceError {
     /// No such port.
     #[error("there is no port '{0}'")]
     PortNotFound(String),
+    /// No such subnet, or it is another network's.
+    #[error("there is no subnet '{0}'")]
+    SubnetNotFound(String),
     /// No such tunnel endpoint.
     #[error("there is no tunnel endpoint '{0}'")]
     EndpointNotFound(String),
@@ -241,6 +254,35 @@ pub enum ServiceError {
         mac: MacAddr,
         /// Who has it; `None`: it stands twice in the request.
         port: Option<PortId>,
+    },
+    /// Another port has the address.
+    #[error("{ip} of subnet {subnet} is in use{}: use another one, or leave it out to have one allocated", by_port(port.as_ref()))]
+    IpInUse {
+        /// The address.
+        ip: std::net::IpAddr,
+        /// The subnet.
+        subnet: SubnetId,
+        /// Who has it; `None`: it stands twice in the request.
+        port: Option<PortId>,
+    },
+    /// The subnets are exhausted.
+    #[error(
+        "no address is free in the allocation pools of subnet {} of network {network}: delete ports, or add a subnet",
+        join(subnets)
+    )]
+    NoFreeIp {
+        /// The network.
+        network: NetworkId,
+        /// The subnets that were looked through.
+        subnets: Vec<SubnetId>,
+    },
+    /// Ports have addresses of the subnet.
+    #[error("subnet {subnet} is in use: ports have {addresses} of its addresses; delete them first")]
+    SubnetInUse {
+        /// The subnet.
+        subnet: SubnetId,
+        /// How many of its addresses ports have.
+        addresses: u64,
     },
     /// The compute node has a tunnel endpoint.
     #[error("host '{host}' has the tunnel endpoint {endpoint} already: update that one")]

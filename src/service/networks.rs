@@ -1,14 +1,15 @@
 //! Networks: who has which VNI.
 
 use std::{
+    collections::BTreeMap,
     ops::RangeInclusive,
     sync::{Mutex, PoisonError},
 };
 
 use super::{Caller, Dialect, NetworkDraft, NetworkUpdate, Result, Segment, Service, ServiceError, rules};
 use crate::{
-    model::{Network, NetworkId, Vni},
-    store::{Read, Write},
+    model::{Network, NetworkId, SubnetId, Vni},
+    store::{NetworkColumn, Read, Selection, Write},
 };
 
 /// Allocates VNIs: the lowest free one, but on from the last one as long as there is any. So the VNI of a network that
@@ -50,6 +51,22 @@ impl Vnis {
     }
 }
 
+/// A network as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkWithSubnets {
+    /// The network.
+    pub network: Network,
+    /// Its subnets.
+    pub subnets: Vec<SubnetId>,
+}
+
+impl From<Network> for NetworkWithSubnets {
+    /// A network that was just made.
+    fn from(network: Network) -> Self {
+        Self { network, subnets: Vec::new() }
+    }
+}
+
 impl Service {
     /// Creates a network.
     pub async fn create_network(&self, caller: &Caller, draft: NetworkDraft) -> Result<Network> {
@@ -76,18 +93,27 @@ impl Service {
             .await
     }
 
-    /// All networks, in the order of their ids.
-    pub async fn networks(&self) -> Result<Vec<Network>> {
-        Ok(self.store.snapshot().await?.networks().await?)
+    /// The networks of a selection.
+    pub async fn networks(&self, selection: &Selection<NetworkColumn>) -> Result<Vec<NetworkWithSubnets>> {
+        let mut view = self.store.snapshot().await?;
+        let networks = view.networks(selection).await?;
+        with_subnets(&mut view, networks).await
     }
 
     /// One network by UUID or, in `/v2`, by name.
-    pub async fn network(&self, dialect: Dialect, key: &str) -> Result<Network> {
-        rules::network(&mut self.store.snapshot().await?, dialect, key).await
+    pub async fn network(&self, dialect: Dialect, key: &str) -> Result<NetworkWithSubnets> {
+        let mut view = self.store.snapshot().await?;
+        let network = rules::network(&mut view, dialect, key).await?;
+        one_with_subnets(&mut view, network).await
     }
 
     /// Changes a network.
-    pub async fn update_network(&self, dialect: Dialect, key: &str, update: NetworkUpdate) -> Result<Network> {
+    pub async fn update_network(
+        &self,
+        dialect: Dialect,
+        key: &str,
+        update: NetworkUpdate,
+    ) -> Result<NetworkWithSubnets> {
         if let Some(name) = &update.name {
             rules::text("name", name, rules::NAME)?;
         }
@@ -102,13 +128,13 @@ impl Service {
                     network.name = update.name.unwrap_or(network.name);
                     network.tenant_id = update.tenant_id.unwrap_or(network.tenant_id);
                     write.update_network(&network).await?;
-                    Ok(network)
+                    one_with_subnets(write, network).await
                 })
             })
             .await
     }
 
-    /// Deletes a network that has no ports and no connections.
+    /// Deletes a network that has no ports and no connections; its subnets go with it.
     pub async fn delete_network(&self, dialect: Dialect, key: &str) -> Result<()> {
         let key = key.to_owned();
         self.store
@@ -129,6 +155,23 @@ impl Service {
             })
             .await
     }
+}
+
+async fn with_subnets(read: &mut Read, networks: Vec<Network>) -> Result<Vec<NetworkWithSubnets>> {
+    let mut subnets = BTreeMap::<NetworkId, Vec<SubnetId>>::new();
+    for subnet in read.subnets_of(&networks.iter().map(|network| network.id).collect()).await? {
+        subnets.entry(subnet.network_id).or_default().push(subnet.id);
+    }
+    let joined = |network: Network| {
+        let subnets = subnets.remove(&network.id).unwrap_or_default();
+        NetworkWithSubnets { network, subnets }
+    };
+    Ok(networks.into_iter().map(joined).collect())
+}
+
+async fn one_with_subnets(read: &mut Read, network: Network) -> Result<NetworkWithSubnets> {
+    let subnets = read.subnets_of(&[network.id].into()).await?.into_iter().map(|subnet| subnet.id).collect();
+    Ok(NetworkWithSubnets { network, subnets })
 }
 
 fn build(caller: &Caller, draft: NetworkDraft, at: &str) -> Result<(Network, Segment)> {

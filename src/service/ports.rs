@@ -1,14 +1,12 @@
 //! Ports: which MAC is on which network, at which compute node.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::{
-    AddressPairDraft, Caller, PortDraft, PortUpdate, Result, Service, ServiceError,
+    AddressPairDraft, Caller, FixedIpDraft, PortDraft, PortUpdate, Result, Service, ServiceError,
+    addresses::{self, Wish},
     rules::{self, NAME, invalid},
 };
 use crate::{
@@ -46,7 +44,7 @@ impl Service {
     }
 
     /// Changes a port.
-    pub async fn update_port(&self, caller: &Caller, id: &str, update: PortUpdate) -> Result<Port> {
+    pub async fn update_port(&self, caller: &Caller, id: &str, mut update: PortUpdate) -> Result<Port> {
         check_update(&update)?;
         if let Some(host) = &update.host {
             check_own(caller, host.as_deref().unwrap_or_default())?;
@@ -56,7 +54,11 @@ impl Service {
             .write(move |write| {
                 Box::pin(async move {
                     let old = find_of(write, &caller, &id).await?;
-                    let new = apply(old.clone(), update);
+                    let fixed_ips = match update.fixed_ips.take() {
+                        None => old.fixed_ips.clone(),
+                        Some(ips) => readdress(write, &old, ips).await?,
+                    };
+                    let new = apply(old.clone(), update, fixed_ips);
                     if new == old {
                         return Ok(new);
                     }
@@ -117,6 +119,7 @@ fn check_own(caller: &Caller, host: &str) -> Result<()> {
 struct Draft {
     port: Port,
     draw: bool,
+    ips: Option<Vec<FixedIpDraft>>,
     pairs: Vec<AddressPairDraft>,
 }
 
@@ -132,7 +135,7 @@ impl Draft {
         if let Some(mac) = draft.mac {
             rules::unicast(&format!("{at}mac_address"), mac)?;
         }
-        check_ips(at, &draft.fixed_ips)?;
+        addresses::check(at, draft.fixed_ips.as_deref().unwrap_or_default())?;
         check_pairs(at, &draft.allowed_address_pairs)?;
         check_host(at, draft.host.as_deref())?;
         let port = Port {
@@ -141,17 +144,17 @@ impl Draft {
             tenant_id,
             network_id: NetworkId(network),
             mac: draft.mac.unwrap_or(MacAddr::new([0; 6])),
-            fixed_ips: draft.fixed_ips,
+            fixed_ips: Vec::new(),
             host: draft.host.filter(|host| !host.is_empty()),
             elsewhere: Elsewhere::Nowhere,
             allowed_address_pairs: Vec::new(),
         };
-        Ok(Self { port, draw: draft.mac.is_none(), pairs: draft.allowed_address_pairs })
+        Ok(Self { port, draw: draft.mac.is_none(), ips: draft.fixed_ips, pairs: draft.allowed_address_pairs })
     }
 
-    fn finish(self) -> Port {
+    fn finish(self, fixed_ips: Vec<FixedIp>) -> Port {
         let allowed_address_pairs = with_macs(self.pairs, self.port.mac);
-        Port { allowed_address_pairs, ..self.port }
+        Port { fixed_ips, allowed_address_pairs, ..self.port }
     }
 }
 
@@ -165,28 +168,13 @@ fn check_update(update: &PortUpdate) -> Result<()> {
     if let Some(mac) = update.mac {
         rules::unicast("mac_address", mac)?;
     }
-    check_ips("", update.fixed_ips.as_deref().unwrap_or_default())?;
+    addresses::check("", update.fixed_ips.as_deref().unwrap_or_default())?;
     check_pairs("", update.allowed_address_pairs.as_deref().unwrap_or_default())?;
     check_host("", update.host.as_ref().and_then(Option::as_deref))
 }
 
 fn check_host(at: &str, host: Option<&str>) -> Result<()> {
     host.map_or(Ok(()), |host| rules::text(&format!("{at}binding:host_id"), host, NAME))
-}
-
-fn check_ips(at: &str, ips: &[FixedIp]) -> Result<()> {
-    for (i, FixedIp { ip, subnet_id }) in ips.iter().enumerate() {
-        let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-        if ip.is_unspecified() || ip.is_multicast() || broadcast {
-            let field = format!("{at}fixed_ips[{i}].ip_address");
-            return Err(invalid(field, format!("{ip} is not the address of a single station")));
-        }
-        if let Some(subnet) = subnet_id.as_deref().filter(|subnet| rules::uuid(subnet).is_none()) {
-            let field = format!("{at}fixed_ips[{i}].subnet_id");
-            return Err(invalid(field, format!("'{subnet}' is not a UUID: leave it out, a fixed IP needs no subnet")));
-        }
-    }
-    Ok(())
 }
 
 fn check_pairs(at: &str, pairs: &[AddressPairDraft]) -> Result<()> {
@@ -202,7 +190,16 @@ fn with_macs(pairs: Vec<AddressPairDraft>, own: MacAddr) -> Vec<AddressPair> {
     pairs.into_iter().map(|pair| AddressPair { mac: pair.mac.unwrap_or(own), ip: pair.ip }).collect()
 }
 
-fn apply(old: Port, update: PortUpdate) -> Port {
+/// Gives the port these addresses instead of those that it has.
+async fn readdress(write: &mut Write, port: &Port, ips: Vec<FixedIpDraft>) -> Result<Vec<FixedIp>> {
+    write.release_addresses(port.id).await?;
+    let wish = Wish { port: port.id, network: port.network_id, ips: Some(ips) };
+    let (mut ips, allocations) = addresses::assign(write, vec![wish]).await?;
+    write.allocate(&allocations).await?;
+    Ok(ips.pop().unwrap_or_default())
+}
+
+fn apply(old: Port, update: PortUpdate, fixed_ips: Vec<FixedIp>) -> Port {
     let mac = update.mac.unwrap_or(old.mac);
     let kept = old.allowed_address_pairs;
     Port {
@@ -211,7 +208,7 @@ fn apply(old: Port, update: PortUpdate) -> Port {
         tenant_id: update.tenant_id.unwrap_or(old.tenant_id),
         network_id: old.network_id,
         mac,
-        fixed_ips: update.fixed_ips.unwrap_or(old.fixed_ips),
+        fixed_ips,
         host: update.host.map_or(old.host, |host| host.filter(|host| !host.is_empty())),
         elsewhere: old.elsewhere,
         allowed_address_pairs: update.allowed_address_pairs.map_or(kept, |pairs| with_macs(pairs, mac)),
@@ -232,8 +229,11 @@ async fn insert(write: &mut Write, mut drafts: Vec<Draft>) -> Result<Vec<Port>> 
     }
     refuse_taken(write, &macs).await?;
     draw_macs(write, &mut drafts, macs).await?;
-    let ports: Vec<_> = drafts.into_iter().map(Draft::finish).collect();
+    let wish = |draft: &mut Draft| Wish { port: draft.port.id, network: draft.port.network_id, ips: draft.ips.take() };
+    let (ips, allocations) = addresses::assign(write, drafts.iter_mut().map(wish).collect()).await?;
+    let ports: Vec<_> = drafts.into_iter().zip(ips).map(|(draft, ips)| draft.finish(ips)).collect();
     write.insert_ports(&ports).await?;
+    write.allocate(&allocations).await?;
     let live = live_macs(write, &ports.iter().collect::<Vec<_>>()).await?;
     unexplain(write, live).await?;
     Ok(ports)

@@ -41,7 +41,7 @@ fn port(network: &crate::model::Network, last: u8) -> PortDraft {
         tenant_id: None,
         network: network.id.to_string(),
         mac: Some(crate::model::MacAddr::new([2, 0, 0, 0, 0, last])),
-        fixed_ips: vec![],
+        fixed_ips: None,
         host: Some("compute-1".into()),
         allowed_address_pairs: vec![],
     }
@@ -140,7 +140,9 @@ async fn a_full_disk_is_said_and_ends_by_itself() {
     };
     assert!(filled.await, "the file never got full");
     assert!(store.health().is_err());
-    assert!(!service.networks().await.unwrap_or_default().iter().any(|network| network.name.is_empty()));
+    assert!(
+        !service.networks(&Selection::default()).await.unwrap_or_default().iter().any(|n| n.network.name.is_empty())
+    );
     store.limit_pages(u32::MAX >> 1);
     let recovered = tokio::time::timeout(Duration::from_secs(30), async {
         while service.create_network(&caller, network("after")).await.is_err() {

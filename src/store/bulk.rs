@@ -36,6 +36,17 @@ pub(super) const DELETE_PORTS: &str = "DELETE FROM ports WHERE id IN (SELECT val
 /// Counts the ports of these hosts.
 pub(super) const PORTS_OF_HOSTS: &str = "SELECT COUNT(*) FROM ports WHERE host IN (SELECT value FROM json_each($1))";
 
+/// Notes addresses of rows [subnet, address, port].
+pub(super) const INSERT_ALLOCATIONS: &str = "
+    INSERT INTO ip_allocations (subnet_id, ip, port_id)
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
+
+/// Those of [subnet, address] rows that a port has.
+pub(super) const ALLOCATIONS_AMONG: &str = "
+    SELECT a.subnet_id, a.ip, a.port_id
+    FROM json_each($1) AS wanted
+    CROSS JOIN ip_allocations AS a ON a.subnet_id = (wanted.value ->> 0) AND a.ip = (wanted.value ->> 1)";
+
 /// Which of these networks exist.
 pub(super) const NETWORKS_AMONG: &str =
     "SELECT id FROM networks WHERE gone = 0 AND id IN (SELECT value FROM json_each($1))";

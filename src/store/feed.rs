@@ -19,7 +19,7 @@ use tokio::sync::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Read, StoreError, sql::Result};
+use super::{Read, Selection, StoreError, sql::Result};
 use crate::model::{Change, ChangeSet, FeedEvent, Revision};
 
 /// Changes in one event of the first load.
@@ -145,7 +145,7 @@ impl Feed {
         let mut view = Read::snapshot(attempt!(self.readers.begin()));
         let revision = attempt!(view.revision());
         since.get_or_insert(revision);
-        self.send_rows(revision, attempt!(view.networks()), Change::NetworkSet).await?;
+        self.send_rows(revision, attempt!(view.networks(&Selection::default())), Change::NetworkSet).await?;
         self.send_rows(revision, attempt!(view.endpoints()), Change::EndpointSet).await?;
         self.send_rows(revision, attempt!(view.gateways()), Change::GatewaySet).await?;
         self.send_rows(revision, attempt!(view.live_connections()), Change::ConnectionSet).await?;

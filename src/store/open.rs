@@ -44,6 +44,7 @@ const READER_PRAGMAS: &str = "
 /// The schema's versions, oldest first. Those of PostgreSQL and MariaDB will stand beside them.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../schemas/sql/sqlite/0001_init.sql")),
+    (2, "subnets", include_str!("../../schemas/sql/sqlite/0002_subnets.sql")),
     (3, "relay", include_str!("../../schemas/sql/sqlite/0003_relay.sql")),
     (5, "source", include_str!("../../schemas/sql/sqlite/0005_source.sql")),
 ];

@@ -86,7 +86,7 @@ const COLUMNS: &str = "id, network_id, mac, host, name, tenant_id, fixed_ips, ad
 impl Read {
     /// The ports of a selection.
     pub async fn ports(&mut self, selection: &Selection<PortColumn>) -> Result<Vec<Port>> {
-        self.all(selection.query(COLUMNS, "ports")?).await?.iter().map(port).collect()
+        self.all(selection.query(COLUMNS, "ports", None)?).await?.iter().map(port).collect()
     }
 
     /// The ports with these ids that exist, in the order of their ids.

@@ -1,4 +1,4 @@
-//! Reading: gateways, connections, networks, tunnel endpoints. Ports are next door.
+//! Reading: gateways, connections, tunnel endpoints. Networks, subnets and ports are next door.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::{
     sql::{Columns, Result, query},
 };
 use crate::model::{
-    Binding, Connection, ConnectionId, Device, EndpointId, Gateway, GatewayId, Interface, Network, NetworkId, Revision,
-    TunnelEndpoint, VlanId, Vni, bindings,
+    Binding, Connection, ConnectionId, Device, EndpointId, Gateway, GatewayId, Interface, NetworkId, Revision,
+    TunnelEndpoint, VlanId, bindings,
 };
 
 /// One consistent view of the store: either a snapshot of the last commit, or what a write in progress sees.
@@ -249,73 +249,6 @@ impl Read {
             network: columns.parsed()?,
             connection: columns.parsed()?,
         }))
-    }
-}
-
-// ===== networks =====
-
-const FREE_VNI: &str = "
-    SELECT MIN(vni) FROM (
-        SELECT $1 AS vni WHERE NOT EXISTS (SELECT 1 FROM networks WHERE vni = $2)
-        UNION ALL
-        SELECT vni FROM (
-            SELECT n.vni + 1 AS vni FROM networks AS n
-            WHERE n.vni >= $3 AND n.vni < $4 AND NOT EXISTS (SELECT 1 FROM networks AS m WHERE m.vni = n.vni + 1)
-            ORDER BY n.vni LIMIT 1
-        ) AS after
-    ) AS free";
-
-impl Read {
-    /// All networks, in the order of their ids.
-    pub async fn networks(&mut self) -> Result<Vec<Network>> {
-        self.networks_by(query("SELECT id, name, tenant_id, vni FROM networks WHERE gone = 0 ORDER BY id")).await
-    }
-
-    /// One network.
-    pub async fn network(&mut self, id: NetworkId) -> Result<Option<Network>> {
-        let query =
-            query("SELECT id, name, tenant_id, vni FROM networks WHERE id = $1 AND gone = 0").bind(id.to_string());
-        Ok(self.networks_by(query).await?.pop())
-    }
-
-    /// The network that has this VNI.
-    pub async fn network_of_vni(&mut self, vni: Vni) -> Result<Option<Network>> {
-        let query = query("SELECT id, name, tenant_id, vni FROM networks WHERE vni = $1").bind(i64::from(vni.get()));
-        Ok(self.networks_by(query).await?.pop())
-    }
-
-    /// Who bears this name.
-    pub async fn networks_named(&mut self, name: &str) -> Result<Vec<NetworkId>> {
-        let rows = self
-            .all(query("SELECT id FROM networks WHERE name = $1 AND gone = 0 ORDER BY id").bind(name.to_owned()))
-            .await?;
-        rows.iter().map(|row| Columns::of("networks.id", row).parsed()).collect()
-    }
-
-    /// Which of these networks exist.
-    pub async fn networks_among(&mut self, ids: &BTreeSet<NetworkId>) -> Result<BTreeSet<NetworkId>> {
-        let rows = self.all(query(bulk::NETWORKS_AMONG).bind(bulk::json(ids)?)).await?;
-        rows.iter().map(|row| Columns::of("networks.id", row).parsed()).collect()
-    }
-
-    /// The lowest VNI of `first..=last` that no network has. Reads the taken ones from `first` up to the gap.
-    pub async fn free_vni(&mut self, first: u32, last: u32) -> Result<Option<Vni>> {
-        let (first, last) = (i64::from(first), i64::from(last));
-        let row = self.one(query(FREE_VNI).bind(first).bind(first).bind(first).bind(last)).await?;
-        Columns::of("networks.vni", &row).optional()
-    }
-
-    async fn networks_by(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<Network>> {
-        let read = |row: &AnyRow| {
-            let mut columns = Columns::of("networks", row);
-            Ok(Network {
-                id: columns.parsed()?,
-                name: columns.string()?,
-                tenant_id: columns.string()?,
-                vni: columns.optional()?,
-            })
-        };
-        self.all(query).await?.iter().map(read).collect()
     }
 }
 

@@ -85,10 +85,20 @@ impl<C: Column> Selection<C> {
         self.order.iter().copied().chain([(C::ID, false)]).map(|(column, down)| (column, down != self.reverse))
     }
 
-    /// `columns` of the rows of `table`.
-    pub(super) fn query(&self, columns: &str, table: &str) -> Result<Query<'static, Any, AnyArguments>> {
+    /// `columns` of the rows of `table` for which `always` holds, too.
+    pub(super) fn query(
+        &self,
+        columns: &str,
+        table: &str,
+        always: Option<&str>,
+    ) -> Result<Query<'static, Any, AnyArguments>> {
         let mut text = Statement { sql: format!("SELECT {columns} FROM {table}"), values: Vec::new() };
         let mut conjunction = " WHERE ";
+        if let Some(always) = always {
+            text.sql.push_str(conjunction);
+            text.sql.push_str(always);
+            conjunction = " AND ";
+        }
         for condition in &self.conditions {
             text.sql.push_str(conjunction);
             text.condition(condition)?;

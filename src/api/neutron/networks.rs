@@ -3,6 +3,7 @@
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{
     DIALECT, Ignored,
@@ -13,13 +14,14 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        list::{self, Fields, ListQuery, Resource},
+        list::{self, Fields, ListQuery, Resource, Stored},
         named::Named,
         problem::Problem,
     },
-    model::{Network, NetworkId, Vni},
+    model::{Network, NetworkId, SubnetId, Vni},
     service::{
-        Caller, NetworkDraft, NetworkUpdate, Segment, ServiceError,
+        Caller, Cell, Column, NetworkColumn, NetworkDraft, NetworkUpdate, NetworkWithSubnets, Segment, Selection,
+        Service, ServiceError,
         view::{BadBody, Object},
     },
 };
@@ -143,7 +145,7 @@ pub(super) struct NetworkView<'a> {
     admin_state_up: bool,
     status: &'static str,
     shared: bool,
-    subnets: [&'static str; 0],
+    subnets: &'a [SubnetId],
     #[serde(rename = "provider:network_type")]
     network_type: &'static str,
     #[serde(rename = "provider:physical_network")]
@@ -159,26 +161,34 @@ pub(super) struct NetworkView<'a> {
     tags: [&'static str; 0],
 }
 
-fn network_type(network: &Network) -> &'static str {
-    if network.vni.is_some() { "vxlan" } else { "local" }
-}
-
 /// Networks.
 pub(super) enum Networks {}
 
 impl Resource for Networks {
     const ONE: &'static str = "network";
     const MANY: &'static str = "networks";
-    const SORTABLE: &'static [&'static str] = &["id", "name", "tenant_id", "project_id", "provider:segmentation_id"];
+    const SORTABLE: &'static [&'static str] = &[
+        "id",
+        "name",
+        "tenant_id",
+        "project_id",
+        "provider:segmentation_id",
+        "provider:network_type",
+        "admin_state_up",
+        "status",
+        "shared",
+        "mtu",
+        "router:external",
+    ];
 
-    type Row = Network;
+    type Row = NetworkWithSubnets;
     type View<'a> = NetworkView<'a>;
 
-    fn id(network: &Network) -> String {
+    fn id(NetworkWithSubnets { network, .. }: &NetworkWithSubnets) -> String {
         network.id.to_string()
     }
 
-    fn view(network: &Network) -> NetworkView<'_> {
+    fn view(NetworkWithSubnets { network, subnets }: &NetworkWithSubnets) -> NetworkView<'_> {
         NetworkView {
             id: network.id,
             name: &network.name,
@@ -188,8 +198,8 @@ impl Resource for Networks {
             admin_state_up: true,
             status: "ACTIVE",
             shared: false,
-            subnets: [],
-            network_type: network_type(network),
+            subnets,
+            network_type: NetworkColumn::type_of(network),
             physical_network: Value::Null,
             segmentation_id: network.vni,
             mtu: MTU,
@@ -206,10 +216,59 @@ impl Resource for Networks {
     }
 }
 
+impl Stored for Networks {
+    type Column = NetworkColumn;
+
+    const SHARED: &'static [&'static str] = &[
+        "description",
+        "admin_state_up",
+        "status",
+        "shared",
+        "provider:physical_network",
+        "mtu",
+        "router:external",
+        "port_security_enabled",
+        "availability_zone_hints",
+        "availability_zones",
+        "tags",
+    ];
+
+    fn column(attribute: &str) -> Option<NetworkColumn> {
+        match attribute {
+            "id" => Some(NetworkColumn::Id),
+            "name" => Some(NetworkColumn::Name),
+            "tenant_id" | "project_id" => Some(NetworkColumn::Tenant),
+            "provider:segmentation_id" => Some(NetworkColumn::Vni),
+            "provider:network_type" => Some(NetworkColumn::Type),
+            _ => None,
+        }
+    }
+
+    fn cell(attribute: &str, text: &str) -> Option<Cell> {
+        match attribute {
+            "id" => text.parse::<Uuid>().ok().map(|id| Cell::Text(id.to_string())),
+            "provider:segmentation_id" if text.is_empty() => NetworkColumn::Vni.null(),
+            "provider:segmentation_id" => {
+                let vni = text.parse::<i64>().ok().and_then(|number| Vni::try_from(number).ok());
+                vni.map(|vni| Cell::Number(vni.get().into()))
+            }
+            _ => Some(Cell::Text(text.to_owned())),
+        }
+    }
+
+    fn stored(row: &NetworkWithSubnets) -> &Network {
+        &row.network
+    }
+
+    async fn read(service: &Service, selection: &Selection<NetworkColumn>) -> Result<Vec<NetworkWithSubnets>, Problem> {
+        Ok(service.networks(selection).await?)
+    }
+}
+
 // ===== calls =====
 
 pub(super) async fn list(State(app): State<App>, query: ListQuery) -> Answer {
-    list::of::<Networks>(query, app.service.networks().await?).await
+    list::stored::<Networks>(app.service, query, None).await
 }
 
 pub(super) async fn show(State(app): State<App>, Named(id): Named, fields: Fields) -> Answer {
@@ -224,13 +283,13 @@ pub(super) async fn create(
     match Bulk::of((body.network, Networks::ONE), (body.networks, Networks::MANY))? {
         Bulk::One(new) => {
             let network = app.service.create_network(&caller, new.into_draft(Networks::ONE)?).await?;
-            list::whole::<Networks>(StatusCode::CREATED, &network)
+            list::whole::<Networks>(StatusCode::CREATED, &network.into())
         }
         Bulk::Many(new) => {
             let draft = |(i, new): (usize, NewNetwork)| new.into_draft(&element(Networks::MANY, i));
             let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
             let networks = app.service.create_networks(&caller, drafts).await?;
-            list::created::<Networks>(networks).await
+            list::created::<Networks>(networks.into_iter().map(Into::into).collect()).await
         }
     }
 }

@@ -21,9 +21,10 @@ use crate::{
         named::Named,
         problem::Problem,
     },
-    model::{FixedIp, MacAddr, Port},
+    model::{MacAddr, Port},
     service::{
-        AddressPairDraft, Caller, Cell, Condition, PortColumn, PortDraft, PortUpdate, Selection, Service, ServiceError,
+        AddressPairDraft, Caller, Cell, Condition, FixedIpDraft, PortColumn, PortDraft, PortUpdate, Selection, Service,
+        ServiceError,
         view::{BadBody, Object},
     },
 };
@@ -125,7 +126,7 @@ struct ChangedPort {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Address {
-    ip_address: IpAddr,
+    ip_address: Option<IpAddr>,
     subnet_id: Option<String>,
 }
 
@@ -147,8 +148,8 @@ impl<'de> Deserialize<'de> for Host {
     }
 }
 
-fn addresses(list: Vec<Object<Address>>) -> Vec<FixedIp> {
-    list.into_iter().map(|Object(fixed)| FixedIp { ip: fixed.ip_address, subnet_id: fixed.subnet_id }).collect()
+fn addresses(list: Vec<Object<Address>>) -> Vec<FixedIpDraft> {
+    list.into_iter().map(|Object(fixed)| FixedIpDraft { ip: fixed.ip_address, subnet_id: fixed.subnet_id }).collect()
 }
 
 fn pairs(list: Vec<Object<Pair>>) -> Vec<AddressPairDraft> {
@@ -162,7 +163,7 @@ impl NewPort {
             tenant_id: project(at, self.tenant_id, self.project_id)?,
             network: self.network_id,
             mac: self.mac_address,
-            fixed_ips: addresses(self.fixed_ips.unwrap_or_default()),
+            fixed_ips: self.fixed_ips.map(addresses),
             host: self.host,
             allowed_address_pairs: pairs(self.allowed_address_pairs.unwrap_or_default()),
         })

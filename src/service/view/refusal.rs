@@ -35,11 +35,13 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         | E::NoVlan { .. }
         | E::DefaultNotAllowed { .. }
         | E::MulticastMac { .. }
+        | E::IpOutsideSubnet { .. }
         | E::Ipv6Endpoint { .. } => (BadInput, "InvalidInput"),
 
         E::GatewayNotFound(_) => (NotFound, "L2GatewayNotFound"),
         E::ConnectionNotFound(_) => (NotFound, "L2GatewayConnectionNotFound"),
         E::NetworkNotFound(_) => (NotFound, "NetworkNotFound"),
+        E::SubnetNotFound(_) => (NotFound, "SubnetNotFound"),
         E::PortNotFound(_) => (NotFound, "PortNotFound"),
         E::EndpointNotFound(_) => (NotFound, "TunnelEndpointNotFound"),
         E::DeviceNotFound { .. } => (NotFound, "L2GatewayDeviceNotFound"),
@@ -56,6 +58,9 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         E::VniInUse { .. } => (Conflict, "TunnelIdInUse"),
         E::NoFreeVni => (Conflict, "NoNetworkAvailable"),
         E::MacInUse { .. } => (Conflict, "MacAddressInUse"),
+        E::IpInUse { .. } => (Conflict, "IpAddressInUse"),
+        E::NoFreeIp { .. } => (Conflict, "IpAddressGenerationFailure"),
+        E::SubnetInUse { .. } => (Conflict, "SubnetInUse"),
         E::EndpointExists { .. } => (Conflict, "TunnelEndpointExists"),
 
         E::NotOwnHost { .. } => (Forbidden, "PolicyNotAuthorized"),

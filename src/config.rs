@@ -91,7 +91,7 @@ impl Config {
     }
 
     /// [`Config::load`] of a file that was read already; `mode` is its permission bits.
-    fn parse<K: Into<OsString>, V: Into<OsString>>(
+    pub(crate) fn parse<K: Into<OsString>, V: Into<OsString>>(
         path: &Path,
         bytes: &[u8],
         mode: u32,

@@ -165,6 +165,12 @@ impl Intent {
         updates
     }
 
+    /// Revision of the last deletion whose explanation is still kept.
+    #[must_use]
+    pub fn last_tombstone(&self) -> Option<Revision> {
+        self.tombstones.back().map(|(revision, _)| *revision)
+    }
+
     /// Every database has confirmed this revision: explanations up to it have served.
     pub fn confirmed(&mut self, revision: Revision) {
         while self.tombstones.front().is_some_and(|(r, _)| *r <= revision) {

@@ -28,7 +28,7 @@ mod tombstones;
 mod write;
 mod writer;
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use sqlx::AnyPool;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -211,14 +211,13 @@ impl Store {
         self.inner.page_limit.store(pages, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Notes that a switch database holds everything up to `revision`; tombstones that all have passed are forgotten.
-    /// Meant to be called about once a second a database; unknown ones are ignored.
+    /// Notes which revision each of these switch databases holds completely; tombstones that all have passed are
+    /// forgotten. Unknown databases are ignored.
     ///
     /// # Errors
     /// As [`Store::write`].
-    pub async fn confirm(&self, database: &str, revision: Revision) -> Result<(), StoreError> {
-        let database = database.to_owned();
-        self.write(move |write| Box::pin(async move { write.confirm(&database, revision).await })).await
+    pub async fn confirm(&self, confirmed: HashMap<String, Revision>) -> Result<(), StoreError> {
+        self.write(move |write| Box::pin(async move { write.confirm(&confirmed).await })).await
     }
 
     /// Makes these the switch databases that tombstones are kept for: new ones have confirmed nothing yet, others are

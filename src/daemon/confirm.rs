@@ -32,10 +32,8 @@ pub(super) async fn record(store: Store, mut confirmed: mpsc::Receiver<(String, 
 
 /// Writes and forgets what was written; what failed is tried again with the next tick.
 async fn write(store: &Store, latest: &mut HashMap<String, Revision>) {
-    for (database, revision) in std::mem::take(latest) {
-        if let Err(error) = store.confirm(&database, revision).await {
-            tracing::warn!(%error, database, revision, "what a switch confirmed can't be kept; trying again");
-            latest.insert(database, revision);
-        }
+    match store.confirm(latest.clone()).await {
+        Ok(()) => latest.clear(),
+        Err(error) => tracing::warn!(%error, "what switches confirmed can't be kept; trying again"),
     }
 }

@@ -8,13 +8,13 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinHandle,
-    time::timeout,
+    task::{self, AbortHandle, JoinError, JoinSet},
+    time::{sleep, timeout},
 };
 
 use super::{
     Command, Database, FleetSettings, UnknownSwitch,
-    mailbox::Mailbox,
+    mailbox::{Mailbox, News},
     worker::{self, Query, Worker},
 };
 use crate::{
@@ -26,6 +26,10 @@ use crate::{
 
 /// How long a worker may take to tell its status: it is never busy for longer than some milliseconds.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a worker may take to end its session.
+const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a database rests after its worker failed.
+const RESTART: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -37,13 +41,12 @@ pub(super) struct Supervisor {
     fdb: Arc<Hub>,
     reports: mpsc::Sender<Report>,
     workers: BTreeMap<Database, Running>,
+    tasks: JoinSet<()>,
     /// The database of each device.
     of_switch: HashMap<String, Database>,
     confirm: mpsc::Sender<(String, Revision)>,
     confirmations: mpsc::Receiver<(Database, Revision)>,
     confirmed: mpsc::Sender<(Database, Revision)>,
-    /// The last revision that each database confirmed.
-    revisions: HashMap<Database, Revision>,
 }
 
 #[derive(Debug)]
@@ -51,7 +54,12 @@ struct Running {
     sections: Vec<SwitchConfig>,
     mailbox: Arc<Mailbox>,
     queries: mpsc::Sender<Query>,
-    task: JoinHandle<()>,
+    task: AbortHandle,
+    /// The revision of the last change that concerns the database, and the last one that it confirmed.
+    delivered: Revision,
+    confirmed: Option<Revision>,
+    /// What the store was told of it.
+    told: Revision,
 }
 
 // ===== impl Supervisor =====
@@ -71,11 +79,11 @@ impl Supervisor {
             settings,
             intent: Intent::default(),
             workers: BTreeMap::new(),
+            tasks: JoinSet::new(),
             of_switch: HashMap::new(),
             confirm,
             confirmations,
             confirmed,
-            revisions: HashMap::new(),
         }
     }
 
@@ -85,7 +93,8 @@ impl Supervisor {
         loop {
             tokio::select! {
                 Some(event) = feed.recv() => self.feed(event),
-                Some((database, revision)) = self.confirmations.recv() => self.confirm(database, revision),
+                Some((database, revision)) = self.confirmations.recv() => self.confirm(&database, revision),
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
                 () = self.fdb.all_wanted() => {
                     let updates = self.intent.keep_all();
                     self.fdb.publish_all(&updates);
@@ -96,12 +105,11 @@ impl Supervisor {
                 },
             }
         }
-        for (_, running) in std::mem::take(&mut self.workers) {
-            stop(running).await;
-        }
+        self.stop(|_, _| true).await;
     }
 
     fn feed(&mut self, event: FeedEvent) {
+        let loaded = matches!(event, FeedEvent::Loaded(_));
         let updates = match event {
             FeedEvent::Changes(set) => {
                 let announced = self.resolver.apply(&set);
@@ -115,20 +123,19 @@ impl Supervisor {
         for update in updates {
             self.deliver(&update);
         }
-        // Everybody hears of the revision: a database that a change doesn't concern confirms it all the same.
-        if self.intent.is_loaded() {
-            let revision = self.intent.revision();
-            for running in self.workers.values() {
-                running.mailbox.put(|news| news.revision = Some(revision));
-            }
+        if loaded {
+            // Only now may a database that nothing is wanted of be judged.
+            self.workers.values_mut().for_each(|running| running.deliver(self.intent.revision(), |_| {}));
         }
+        self.forget_explanations();
     }
 
-    fn deliver(&self, update: &Update) {
+    fn deliver(&mut self, update: &Update) {
+        let revision = self.intent.revision();
         match update {
             Update::Switch { switch, intent, networks } => {
                 let Some(running) = self.worker_of(switch) else { return };
-                running.mailbox.put(|news| {
+                running.deliver(revision, |news| {
                     news.switches.insert(switch.clone(), intent.clone());
                     for network in networks {
                         // Content alone, if it is new to the worker; what changed came by the network's own update.
@@ -138,24 +145,59 @@ impl Supervisor {
             }
             Update::Gone(_) => {}
             Update::Network { switches, network, macs } => {
-                for running in switches.iter().filter_map(|switch| self.worker_of(switch)) {
-                    running.mailbox.put(|news| news.network(network, macs.as_deref()));
+                for switch in switches.iter() {
+                    if let Some(running) = self.worker_of(switch) {
+                        running.deliver(revision, |news| news.network(network, macs.as_deref()));
+                    }
                 }
             }
         }
     }
 
-    fn worker_of(&self, switch: &str) -> Option<&Running> {
-        self.workers.get(self.of_switch.get(switch)?)
+    fn worker_of(&mut self, switch: &str) -> Option<&mut Running> {
+        self.workers.get_mut(self.of_switch.get(switch)?)
     }
 
-    fn confirm(&mut self, database: Database, revision: Revision) {
-        // The store hears of it in its own time; should its queue be full, the next revision makes up for this one.
-        let _ = self.confirm.try_send((database.to_string(), revision));
-        self.revisions.insert(database, revision);
-        let all = self.workers.keys().map(|database| self.revisions.get(database).copied().unwrap_or(0)).min();
-        if let Some(revision) = all {
-            self.intent.confirmed(revision);
+    fn confirm(&mut self, database: &Database, revision: Revision) {
+        if let Some(running) = self.workers.get_mut(database) {
+            running.confirmed = Some(revision);
+            self.forget_explanations();
+        }
+    }
+
+    /// Explanations are kept until every database has confirmed them; the store hears of it in its own time.
+    fn forget_explanations(&mut self) {
+        let Some(wanted) = self.intent.last_tombstone() else { return };
+        let latest = self.intent.revision();
+        for (database, running) in &mut self.workers {
+            let reached = running.reached(latest);
+            // Should the store's queue be full, the next confirmation makes up for this one.
+            if reached > running.told
+                && running.told < wanted
+                && self.confirm.try_send((database.to_string(), reached)).is_ok()
+            {
+                running.told = reached;
+            }
+        }
+        if let Some(all) = self.workers.values().map(|running| running.reached(latest)).min() {
+            self.intent.confirmed(all);
+        }
+    }
+
+    /// A worker's task ended by itself, which only a bug can do: another takes its place.
+    fn ended(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let (id, error) = match ended {
+            Ok((id, ())) => (id, "it ended".to_owned()),
+            Err(error) => (error.id(), error.to_string()),
+        };
+        // One that was told to stop is in the list no more.
+        let Some(database) = self.workers.iter().find(|(_, r)| r.task.id() == id).map(|(database, _)| database.clone())
+        else {
+            return;
+        };
+        tracing::error!(%database, error, "the worker of a switch failed, which is a bug of vtepd's; starting another");
+        if let Some(Running { sections, .. }) = self.workers.remove(&database) {
+            self.start(database, sections, RESTART);
         }
     }
 
@@ -209,26 +251,44 @@ impl Supervisor {
             wanted.entry(Database::of(&switch)).or_default().push(switch);
         }
         let kept = |database: &Database, running: &Running| wanted.get(database) == Some(&running.sections);
-        let dropped: Vec<Database> =
-            self.workers.iter().filter(|(d, r)| !kept(d, r)).map(|(database, _)| database.clone()).collect();
-        for database in dropped {
-            if let Some(running) = self.workers.remove(&database) {
-                stop(running).await;
-            }
-            self.revisions.remove(&database);
-        }
+        self.stop(|database, running| !kept(database, running)).await;
         self.of_switch.clear();
         for (database, sections) in wanted {
             for section in &sections {
                 self.of_switch.insert(section.physical_switch.clone(), database.clone());
             }
             if !self.workers.contains_key(&database) {
-                self.start(database, sections);
+                self.start(database, sections, Duration::ZERO);
             }
         }
     }
 
-    fn start(&mut self, database: Database, sections: Vec<SwitchConfig>) {
+    /// Lets workers finish what they have sent, all at once, for a moment.
+    async fn stop(&mut self, which: impl Fn(&Database, &Running) -> bool) {
+        let mut stopping: Vec<AbortHandle> = Vec::new();
+        self.workers.retain(|database, running| {
+            let stops = which(database, running);
+            stopping.extend(stops.then(|| running.task.clone()));
+            !stops
+        });
+        let tasks = &mut self.tasks;
+        let mut others = Vec::new();
+        let all = async {
+            while stopping.iter().any(|task| !task.is_finished())
+                && let Some(ended) = tasks.join_next_with_id().await
+            {
+                others.push(ended);
+            }
+        };
+        if timeout(STOP_TIMEOUT, all).await.is_err() {
+            stopping.iter().for_each(AbortHandle::abort);
+        }
+        for ended in others {
+            self.ended(ended);
+        }
+    }
+
+    fn start(&mut self, database: Database, sections: Vec<SwitchConfig>, delay: Duration) {
         let mailbox = Arc::new(Mailbox::default());
         let (queries, asked) = mpsc::channel(64);
         let worker = Worker::new(
@@ -244,16 +304,38 @@ impl Supervisor {
             self.confirmed.clone(),
             self.reports.clone(),
         );
-        let task = tokio::spawn(worker.run());
+        let task = self.tasks.spawn(async move {
+            sleep(delay).await;
+            worker.run().await;
+        });
         let names: Vec<String> = sections.iter().map(|section| section.physical_switch.clone()).collect();
-        self.workers.insert(database, Running { sections, mailbox, queries, task });
+        let running = Running { sections, mailbox, queries, task, delivered: 0, confirmed: None, told: 0 };
+        self.workers.insert(database, running);
         if self.intent.is_loaded() {
             for name in names {
                 self.deliver(&self.intent.switch(&name));
-                if let Some(running) = self.worker_of(&name) {
-                    running.mailbox.put(|news| news.revision = Some(self.intent.revision()));
-                }
             }
+        }
+    }
+}
+
+// ===== impl Running =====
+
+impl Running {
+    /// Puts news of this revision into the worker's mailbox.
+    fn deliver(&mut self, revision: Revision, add: impl FnOnce(&mut News)) {
+        self.delivered = revision;
+        self.mailbox.put(|news| {
+            add(news);
+            news.revision = Some(revision);
+        });
+    }
+
+    /// The revision that the database holds completely, of which `latest` is the last: what doesn't concern it, it has.
+    fn reached(&self, latest: Revision) -> Revision {
+        match self.confirmed {
+            Some(confirmed) if confirmed >= self.delivered => latest,
+            confirmed => confirmed.unwrap_or(0),
         }
     }
 }
@@ -271,11 +353,5 @@ fn ask_status(running: &Running) -> impl Future<Output = Vec<SwitchStatus>> + Se
     }
 }
 
-/// Lets a worker finish what it has sent, for a moment.
-async fn stop(running: Running) {
-    drop(running.queries);
-    let mut task = running.task;
-    if timeout(Duration::from_secs(3), &mut task).await.is_err() {
-        task.abort();
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! Rules on a real SQLite file. What clients see of them is tested through the API.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::*;
 use crate::{
@@ -120,7 +124,7 @@ async fn a_deleted_port_is_explained_until_every_database_has_confirmed() {
     service.delete_port(&Caller::default(), &port.id.to_string()).await.unwrap();
     let (_, tombstones, revision) = load(&store).await;
     assert_eq!(tombstones, [Tombstone::Mac { network: made.id, mac: port.mac }]);
-    store.confirm("tcp:a:6640", revision - 1).await.unwrap();
+    store.confirm(HashMap::from([("tcp:a:6640".to_owned(), revision - 1)])).await.unwrap();
     assert_eq!(load(&store).await.1.len(), 1, "the deletion itself isn't confirmed");
 }
 

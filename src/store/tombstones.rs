@@ -1,5 +1,7 @@
 //! Explanations of deletions from switches, and how far each switch database is (architecture rule 7).
 
+use std::collections::HashMap;
+
 use sqlx::any::AnyRow;
 
 use super::{
@@ -111,17 +113,17 @@ impl Write {
         Ok(())
     }
 
-    /// Notes that a database holds everything up to a revision, and forgets what all have confirmed.
-    pub(super) async fn confirm(&mut self, database: &str, revision: Revision) -> Result<()> {
-        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
-        let update = query("UPDATE switch_progress SET revision = $1 WHERE name = $2 AND revision < $3")
-            .bind(revision)
-            .bind(database.to_owned())
-            .bind(revision);
-        if self.run(update).await? > 0 {
-            self.prune_tombstones().await?;
+    /// Notes that databases hold everything up to their revisions, and forgets what all have confirmed.
+    pub(super) async fn confirm(&mut self, confirmed: &HashMap<String, Revision>) -> Result<()> {
+        for (database, revision) in confirmed {
+            let revision = i64::try_from(*revision).unwrap_or(i64::MAX);
+            let update = query("UPDATE switch_progress SET revision = $1 WHERE name = $2 AND revision < $3")
+                .bind(revision)
+                .bind(database.clone())
+                .bind(revision);
+            self.run(update).await?;
         }
-        Ok(())
+        self.prune_tombstones().await
     }
 
     /// Makes these the databases that tombstones are kept for.

@@ -148,6 +148,7 @@ impl Daemon {
                 },
                 Some(ended) = self.servers.join_next() => break Err(unexpected(ended)),
                 Some(ended) = self.workers.join_next() => break Err(unexpected(ended)),
+                () = self.store.ended() => break Err(DaemonError::PartEnded("store")),
             }
         };
         if let Err(error) = &reason {

@@ -134,10 +134,15 @@ impl Store {
     /// Finishes the writes that are queued, refuses further ones, and gives the file free.
     pub async fn close(&self) {
         self.inner.stop.cancel();
+        self.ended().await;
+        self.inner.readers.close().await;
+    }
+
+    /// Waits until the writer has ended: after [`Store::close`], or by itself, which only a bug can bring about.
+    pub async fn ended(&self) {
         let mut running = self.inner.running.clone();
         // An error is what we wait for: the writer dropped its end.
         while running.changed().await.is_ok() {}
-        self.inner.readers.close().await;
     }
 
     /// Whether the store takes writes: after a full disk it tries by itself, every second, until it does again.
@@ -145,6 +150,10 @@ impl Store {
     /// # Errors
     /// Why it does not.
     pub fn health(&self) -> Result<(), StoreError> {
+        // Without a writer there is nobody to say that it is ill.
+        if self.inner.health.has_changed().is_err() {
+            return Err(StoreError::Closed);
+        }
         self.inner.health.borrow().clone().map_or(Ok(()), Err)
     }
 
@@ -230,3 +239,6 @@ impl Store {
         self.write(move |write| Box::pin(async move { write.set_databases(&names).await })).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,10 @@ demo: deps ## two emulated switches, the daemon, the specification's example; Ct
 	cargo build --locked --bin vtepd --examples # --examples: as the tests build it, see tests/run.sh
 	packaging/demo/demo.sh
 
+.PHONY: lab
+lab: deps ## virtual machines, compute nodes, switches, bare metal, to be pinged; Ctrl-C ends it (as root, or with user namespaces)
+	VTEPD_LAB_SHOW=1 cargo test --quiet --locked --test lab -- --ignored --exact show::show --nocapture
+
 .PHONY: test
 test: deps ## everything that CI runs
 	tests/run.sh fmt deny clippy features tests doctests docs

@@ -10,7 +10,8 @@ use clap::Parser;
 use tokio::runtime::Builder;
 use vtepd::{
     config::{HOSTD_PATH, HostdConfig},
-    hostd, telemetry,
+    hostd::{self, ClientError, HostdError},
+    telemetry,
 };
 
 const EXIT_CODES: &str = "\
@@ -70,7 +71,9 @@ async fn serve(config: HostdConfig) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "vtep-hostd ends");
-            EXIT_FAILURE.into()
+            // Starting again would end in the same way.
+            let config = matches!(error, HostdError::Client(ClientError::CaCert { .. }));
+            if config { EXIT_CONFIG.into() } else { EXIT_FAILURE.into() }
         }
     }
 }

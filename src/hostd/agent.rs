@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    fdb::{Dirty, Fdb},
+    fdb::{Dirty, Event, Fdb},
     kernel::{Kernel, Operation, Origin, Touched, bridge_name, vxlan_name},
     netlink::{Heard, Netlink, NetlinkError},
     note::Note,
@@ -170,6 +170,14 @@ impl Agent {
                 self.tell();
                 None
             }
+            Told::Event(Event::Snapshot(snapshot)) if snapshot.networks.is_empty() && !self.wanted.is_empty() => {
+                // Rather a store that was lost, or is the wrong one, than all networks deleted at once.
+                tracing::error!(
+                    kept = self.wanted.len(),
+                    "vtepd says that there are no networks at all: what is here stays; if that is right, restart vtep-hostd"
+                );
+                None
+            }
             Told::Event(event) => {
                 self.informed = true;
                 Some(self.fdb.apply(event))
@@ -240,10 +248,14 @@ impl Agent {
             return;
         }
         let work = std::mem::take(&mut self.work);
+        let whole = work.everything;
         let mut failures = Vec::new();
         self.try_reconcile(work, &mut failures).await;
         if failures.is_empty() {
-            (self.retry, self.pause) = (None, FIRST_RETRY);
+            // A part that went well mends nothing that failed before.
+            if whole {
+                (self.retry, self.pause) = (None, FIRST_RETRY);
+            }
             self.tell();
             return;
         }

@@ -237,11 +237,11 @@ pub(super) enum Touched {
 pub(super) enum Operation {
     AddBridge(Vni),
     AddVxlan(Vni),
-    /// Its master, our mark, up.
+    /// Its master, our mark, up; and, where that is to be changed, whether the bridge answers ARP for what is behind it.
     SetVxlan {
         device: Index,
         bridge: Index,
-        suppress: bool,
+        suppress: Option<bool>,
     },
     /// Our mark, up.
     SetBridge {

@@ -211,6 +211,7 @@ impl Netlink {
             Operation::SetBridge { bridge } => self.set_up(bridge, None, "a bridge").await,
             Operation::SetVxlan { device, bridge, suppress } => {
                 self.set_up(device, Some(bridge), "a VXLAN device").await?;
+                let Some(suppress) = suppress else { return Ok(()) };
                 let message = LinkBridgePort::new(device).neigh_suppress(suppress).build();
                 refused("ARP can't be answered on a VXLAN device", self.handle.link().set_port(message).execute().await)
             }

@@ -97,7 +97,8 @@ fn network_links(vni: Vni, kernel: &Kernel, policy: Policy, operations: &mut Vec
     if let Some((bridge, _)) = bridge
         && !(link.is_ours() && link.up && link.master == Some(bridge) && link.suppresses == policy.arp_proxy)
     {
-        operations.push(Operation::SetVxlan { device, bridge, suppress: policy.arp_proxy });
+        let suppress = (link.suppresses != policy.arp_proxy).then_some(policy.arp_proxy);
+        operations.push(Operation::SetVxlan { device, bridge, suppress });
     }
     Ok(())
 }

@@ -61,6 +61,8 @@ enum Ended {
     Client(#[from] ClientError),
     #[error("the stream broke: {0}")]
     Broken(String),
+    #[error("the answer is '{0}' and no stream of events: is [vtepd] url the address of vtepd's API?")]
+    NoStream(String),
     #[error("vtepd closed the stream")]
     Closed,
     #[error("nothing was heard for {0:?}, not even a sign of life")]
@@ -81,6 +83,10 @@ async fn stream(api: &Api, last_id: &mut Option<String>, tell: &mpsc::Sender<Tol
     }
     let silent = || Ended::Silent(api.silence());
     let mut response = timeout(api.silence(), send(request)).await.map_err(|_| silent())??;
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("text/event-stream") {
+        return Err(Ended::NoStream(kind.to_owned()));
+    }
     if tell.send(Told::Connected(true)).await.is_err() {
         return Ok(());
     }

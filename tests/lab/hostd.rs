@@ -9,7 +9,7 @@ use super::{
     double::{Double, Watcher},
     inside::inside,
     net::Ns,
-    topology::{Lab, Node},
+    topology::{HOSTD, Lab, Node},
 };
 use crate::support::{PATIENCE, eventually, process::Process};
 
@@ -208,8 +208,14 @@ fn entries_of_others_stay_and_drift_is_repaired_also_over_a_restart() {
         all(&mut scene, &["10.99.0.12"], &told);
         let ours = ["00:00:00:00:00:00 dst 10.99.0.12", "02:bb:00:00:00:01 dst 10.99.0.12"];
         scene.wait(&with(&ours));
-        // The network goes, and with it the device; of the note nothing is left.
+        // That there is nothing at all is not believed; that this network isn't there is.
         scene.watcher.send("snapshot", 2, &snapshot(&[]));
+        eventually("it says so", PATIENCE, || {
+            let log = scene.log();
+            if log.contains("no networks at all: what is here stays") { Ok(()) } else { Err(log) }
+        });
+        scene.wait(&with(&ours));
+        scene.watcher.send("snapshot", 3, &snapshot(&[network(OTHER, 6000, &[], &[])]));
         scene.wait_interface(DEVICE, false);
     });
 }
@@ -246,5 +252,68 @@ fn while_vtepd_is_away_everything_stays_and_is_kept() {
         scene.hostd.signal("TERM");
         assert!(scene.hostd.wait(PATIENCE).success());
         scene.wait(&ours);
+    });
+}
+
+#[test]
+fn arp_is_answered_here_where_the_address_is_known() {
+    inside(|| {
+        let mut scene = Scene::start("arp_proxy = yes\n");
+        let known = json!({"mac": BM, "ips": ["192.168.50.11"], "vtep": "10.99.0.11", "kind": "learned"});
+        let told = network(NETWORK, 5000, &["10.99.0.11"], &[local(), known.clone()]);
+        scene.watcher.send("snapshot", 1, &snapshot(&[told]));
+        let vm = scene.node().vm(1);
+        vm.plug(scene.node(), 5000);
+        // Nobody is behind the tunnel: it is the bridge that answers.
+        let asked = |address: &str| vm.ns.try_run(&["arping", "-c", "1", "-w", "0.3", "-i", "eth0", address]);
+        eventually("an answer", PATIENCE, || {
+            let (good, output) = asked("192.168.50.11");
+            if good && output.contains(BM) { Ok(()) } else { Err(format!("{output}\n{}", scene.log())) }
+        });
+        assert!(!asked("192.168.50.12").0, "who isn't known is asked himself");
+        // The address is another machine's now; then it is nobody's.
+        let other = json!({"mac": FAR, "ips": ["192.168.50.11"], "vtep": "10.99.0.102", "kind": "port"});
+        scene.watcher.send("change", 2, &change(&["10.99.0.11"], &[other], &[BM]));
+        eventually("the other's answer", PATIENCE, || {
+            let (_, output) = asked("192.168.50.11");
+            if output.contains(FAR) { Ok(()) } else { Err(format!("{output}\n{}", scene.log())) }
+        });
+        // Somebody deletes what the answer stands on.
+        scene.node().ns.sh("ip neigh del 192.168.50.11 dev vtbr-5000");
+        scene.node().ns.sh(&format!("bridge fdb del {FAR} dev vtep-5000 master"));
+        eventually("the repaired answer", PATIENCE, || {
+            let (_, output) = asked("192.168.50.11");
+            if output.contains(FAR) { Ok(()) } else { Err(format!("{output}\n{}", scene.log())) }
+        });
+        scene.watcher.send("change", 3, &change(&["10.99.0.11"], &[], &[FAR]));
+        eventually("no answer", PATIENCE, || if asked("192.168.50.11").0 { Err(scene.log()) } else { Ok(()) });
+        let left = scene.node().ns.run(&["ip", "neigh", "show", "dev", BRIDGE]);
+        assert_eq!(left, "");
+    });
+}
+
+#[test]
+fn what_stands_in_the_way_is_said_and_taken_over_when_it_is_gone() {
+    inside(|| {
+        let mut scene = Scene::start("");
+        scene.node().ns.ip("link add vxlan0 type vxlan id 5000 dstport 4789 local 10.99.0.101");
+        scene.watcher.send("snapshot", 1, &snapshot(&[network(NETWORK, 5000, &["10.99.0.11"], &[local()])]));
+        eventually("the conflict is named", PATIENCE, || {
+            let log = scene.log();
+            if log.contains("the VXLAN device vxlan0 has VNI 5000 already: remove it") { Ok(()) } else { Err(log) }
+        });
+        scene.node().ns.ip("link del vxlan0");
+        scene.wait(&["00:00:00:00:00:00 dst 10.99.0.11"]);
+        // Without the right to do anything it says what is missing.
+        let ini = scene.lab.scratch.join("node-1.ini").display().to_string();
+        let unprivileged = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", HOSTD, "--config", &ini];
+        let log = scene.lab.log("unprivileged");
+        let _unprivileged = scene.node().ns.start(&unprivileged, &[], &log);
+        let mut watcher = scene.double.accept();
+        watcher.send("snapshot", 1, &snapshot(&[network(NETWORK, 5000, &["10.99.0.12"], &[local()])]));
+        eventually("the right is named", PATIENCE, || {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            if text.contains("vtep-hostd needs CAP_NET_ADMIN") { Ok(()) } else { Err(text) }
+        });
     });
 }

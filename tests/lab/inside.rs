@@ -4,7 +4,8 @@
 //! the kernel takes all of it away when the test ends, however it ends: namespaces, interfaces, tunnels, processes.
 
 use std::{
-    env,
+    env, fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -12,6 +13,9 @@ use std::{
 
 /// Set inside.
 const MARK: &str = "VTEPD_LAB_INSIDE";
+
+/// Where the daemon finds the compute nodes' tokens.
+pub(crate) const HOST_TOKENS: &str = "/run/host-tokens";
 
 /// What every lab is made of; whoever is refused one of these can't have a lab.
 const NEEDS: &str = "
@@ -45,14 +49,20 @@ pub(crate) fn inside(body: impl FnOnce()) {
     let exe = env::current_exe().expect("the test knows itself");
     let mut again = unshare();
     again.arg(exe).args(["--exact", name, "--nocapture", "--include-ignored"]).env(MARK, "1");
+    // The compute nodes have to find the daemon.
+    again.env("VTEPD_API__LISTEN", "10.98.0.1:9797").env("VTEPD_API__HOST_TOKEN_FILE", HOST_TOKENS);
     // On a file system that goes with the lab, and where no other lab is; to be looked at afterwards, on a real one.
     let kept = env::temp_dir().join(format!("vtepd-lab-{}", std::process::id()));
     let keep = env::var_os("VTEPD_TEST_KEEP").is_some();
     if keep {
-        std::fs::create_dir_all(&kept).expect("a directory to keep");
+        fs::create_dir_all(&kept).expect("a directory to keep");
     }
     again.env("TMPDIR", if keep { kept.as_path() } else { Path::new("/run") });
-    let status = again.status().expect("setpriv and unshare (util-linux) are installed");
+    let mut child = again.spawn().expect("setpriv and unshare (util-linux) are installed");
+    if name == "show::show" {
+        open_door(child.id());
+    }
+    let status = child.wait().expect("the lab ends");
     assert!(status.success(), "inside the lab: {status}");
 }
 
@@ -65,6 +75,24 @@ fn unshare() -> Command {
     }
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]);
     command
+}
+
+/// Writes the script by which others come in: `in NAMESPACE COMMAND…`, `-` for the lab's own.
+fn open_door(unshare: u32) {
+    let user = if nix::unistd::Uid::effective().is_root() { "" } else { "-U --preserve-credentials " };
+    let script = format!(
+        r#"#!/bin/sh
+# in NAMESPACE COMMAND…: runs a command in a namespace of the lab; '-' is the one where the daemon is.
+read -r pid _ </proc/{unshare}/task/{unshare}/children
+ns=$1
+shift
+[ "$ns" = - ] || set -- nsenter --net="/run/netns/$ns" -- "$@"
+exec nsenter -t "$pid" {user}-m -n -p -- "$@"
+"#
+    );
+    let door = super::show::door();
+    fs::write(&door, script).expect("the script is written");
+    fs::set_permissions(&door, fs::Permissions::from_mode(0o755)).expect("the script can be run");
 }
 
 fn possible() -> Result<(), String> {

@@ -1,7 +1,10 @@
 //! Open vSwitch in userspace: as a top-of-rack switch with the VTEP emulator, and as the access switches and network
 //! cards behind it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::net::Ns;
 use crate::support::{PATIENCE, dump::Dump, eventually, process::Process, process::run, rpc::Rpc};
@@ -133,6 +136,14 @@ impl Switch {
         Dump::read(&mut Rpc::connect(&self.ovs.socket()).expect("the switch's server listens"))
     }
 
+    /// Waits until its database is as `good` wants it.
+    pub(crate) fn wait(&self, what: &str, within: Duration, good: impl Fn(&Dump) -> bool) {
+        eventually(&format!("{}: {what}", self.name), within, || {
+            let dump = self.dump();
+            if good(&dump) { Ok(()) } else { Err(format!("{:#?}", dump.0)) }
+        });
+    }
+
     /// The addresses that it has tunnels to.
     pub(crate) fn tunnels(&self) -> Vec<String> {
         let found = self.ovs.vsctl("--bare --columns=options find Interface type=vxlan");
@@ -194,6 +205,9 @@ impl Access {
         let outputs = |ports: &[String], except: &String| -> Vec<String> {
             ports.iter().filter(|port| *port != except).map(|port| format!("output:{port}")).collect()
         };
+        for port in cables.iter().chain(&hosts) {
+            self.ovs.tool(&format!("ovs-ofctl -OOpenFlow13 del-flows access in_port={port}"));
+        }
         let tag = format!("push_vlan:0x8100,set_field:{}->vlan_vid", 0x1000 | vlan);
         let mut flows = Vec::new();
         for cable in &cables {

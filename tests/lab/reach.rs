@@ -1,42 +1,69 @@
 //! Virtual machines and bare metal reach each other through one switch.
 
+use serde_json::Value;
+
 use super::{
     inside::inside,
     ovs::Wiring,
-    topology::{Lab, Node, Segment, Vm, bm},
-    traffic::reaches,
+    topology::{Segment, bm},
+    traffic::{answers, reaches},
+    world::{SOON, VLAN, VNI, World},
 };
-use crate::support::{PATIENCE, daemon::Home};
+use crate::support::eventually;
 
-/// The compute node's half, done by hand.
-fn plug_by_hand(node: &Node, vm: &Vm, vni: u32, flood: &[&str]) {
-    let (vtep, tap) = (&node.vtep_ip, &vm.tap);
-    node.ns.ip(&format!(
-        "link add vx type vxlan id {vni} dstport 4789 local {vtep} nolearning\nlink add br0 type bridge\n\
-         link set vx mtu 1450 master br0 up\nlink set {tap} master br0\nlink set br0 up"
-    ));
-    for ip in flood {
-        node.ns.run(&["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "vx", "dst", ip]);
-    }
-}
+const ONE: Segment = Segment { wiring: Wiring::Bundle, vlan: VLAN, switches: &[1], hosts: &[1] };
+const BM_1: &str = "192.168.50.11";
 
 #[test]
 fn vm_and_bare_metal_reach_each_other() {
     inside(|| {
-        let segment = Segment { wiring: Wiring::Bundle, vlan: 50, switches: &[1], hosts: &[1] };
-        let lab = Lab::start(1, 1, &[segment]);
-        let daemon = Home::new().switch("tor-switch-1", "management_ip = 10.98.0.11\n").start();
-        let rest = daemon.rest();
-        let node = &lab.nodes[0];
+        let world = World::start(1, 1, &[ONE], "");
+        let (vm, _) = world.vm(1, 1);
+        assert!(!answers(&vm.ns, BM_1), "nothing is connected yet");
+        world.gateway("gw", &["tor-switch-1"]);
+        let connection = world.rest().connect("gw", &world.network, VLAN);
+        reaches(&vm.ns, BM_1, SOON);
+        reaches(&bm(1), &vm.ip, SOON);
+        // A packet as large as the tenants' network takes, whole.
+        vm.ns.run(&["ping", "-c1", "-W2", "-M", "do", "-s", "1422", BM_1]);
+        world.rest().wait_status(&connection, "active");
+        world.rest().disconnect(&connection);
+        world.wait_node("the switch is in no flood list", 1, SOON, |world| world.flood(1).is_empty());
+        assert!(!answers(&vm.ns, BM_1), "nothing is connected any more");
+    });
+}
+
+#[test]
+fn a_host_is_used_without_neutron() {
+    inside(|| {
+        let world = World::start_with(1, 1, &[ONE], "", "report_ports = yes\nnetworks = 5000\n");
+        world.gateway("gw", &["tor-switch-1"]);
+        world.rest().connect("gw", &world.network, VLAN);
+        let ports = |world: &World| -> Vec<Value> {
+            world.rest().get("/v2.0/ports").expect(200)["ports"].as_array().expect("ports").clone()
+        };
+        let node = &world.lab.nodes[0];
         let vm = node.vm(1);
-        rest.endpoint("node-1", &node.vtep_ip);
-        let network = rest.network_with_vni("network1", 5000);
-        rest.port(&network, &vm.mac, &vm.ip, "node-1");
-        rest.gateway("gw", &[("tor-switch-1", &["Ethernet40"])]);
-        let connection = rest.connect("gw", &network, 50);
-        plug_by_hand(node, &vm, 5000, &[&lab.switches[0].vtep_ip]);
-        rest.wait_status(&connection, "active");
-        reaches(&vm.ns, "192.168.50.11", PATIENCE);
-        reaches(&bm(1), &vm.ip, PATIENCE);
+        vm.plug(node, VNI);
+        // Its first frame makes it known, to the switch, too.
+        reaches(&vm.ns, BM_1, SOON);
+        reaches(&bm(1), &vm.ip, SOON);
+        let there = eventually("the port is reported", SOON, || {
+            let there = ports(&world);
+            if there.len() == 1 { Ok(there) } else { Err(format!("{there:#?}")) }
+        });
+        assert_eq!(there[0]["mac_address"], vm.mac.as_str());
+        assert_eq!(there[0]["binding:host_id"], "node-1");
+        assert_eq!(there[0]["name"], "vtep-hostd tap-1");
+        world.lab.switches[0].wait("the machine's MAC", SOON, |dump| {
+            dump.macs().iter().any(|row| row.address == vm.mac && row.vtep == node.vtep_ip)
+        });
+        // Neither bare metal nor the bridge's own addresses are reported; a machine that leaves is taken back.
+        vm.ns.delete();
+        eventually("no port is left", SOON, || {
+            let there = ports(&world);
+            if there.is_empty() { Ok(()) } else { Err(format!("{there:#?}")) }
+        });
+        world.lab.switches[0].wait("no MAC", SOON, |dump| dump.macs().is_empty());
     });
 }

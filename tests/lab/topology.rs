@@ -22,7 +22,7 @@ use super::{
 use crate::support::process::{Process, Scratch};
 use crate::support::{PATIENCE, eventually};
 
-const HOSTD: &str = env!("CARGO_BIN_EXE_vtep-hostd");
+pub(crate) const HOSTD: &str = env!("CARGO_BIN_EXE_vtep-hostd");
 
 /// Room for the VXLAN header around 1,450 bytes.
 const UNDERLAY_MTU: u32 = 1600;
@@ -39,13 +39,23 @@ pub(crate) struct Segment {
     pub(crate) hosts: &'static [usize],
 }
 
+/// The cables' ends at the access switches.
+fn cables_to(switches: &[usize]) -> Vec<String> {
+    switches.iter().map(|n| format!("tor-{n}")).collect()
+}
+
+impl Segment {
+    fn ports(&self) -> Vec<String> {
+        self.hosts.iter().map(|n| format!("bm-{n}")).collect()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Lab {
     pub(crate) switches: Vec<Switch>,
     pub(crate) nodes: Vec<Node>,
     access: Ns,
-    // Ends before its namespaces do.
-    _access: Access,
+    fabric: Access,
     pub(crate) scratch: Scratch,
 }
 
@@ -73,12 +83,16 @@ impl Lab {
             .collect();
         let fabric = Access::start(&access, scratch.path());
         for segment in segments {
-            let cables: Vec<String> = segment.switches.iter().map(|n| format!("tor-{n}")).collect();
-            let hosts: Vec<String> = segment.hosts.iter().map(|n| format!("bm-{n}")).collect();
+            let (cables, hosts) = (cables_to(segment.switches), segment.ports());
             cables.iter().chain(&hosts).for_each(|interface| fabric.add(interface));
             fabric.wire(segment.wiring, segment.vlan, &cables, &hosts);
         }
-        Self { switches, nodes, access, _access: fabric, scratch }
+        Self { switches, nodes, access, fabric, scratch }
+    }
+
+    /// Wires a segment anew, over the cables of these switches alone.
+    pub(crate) fn use_cables(&self, segment: &Segment, switches: &[usize]) {
+        self.fabric.wire(segment.wiring, segment.vlan, &cables_to(switches), &segment.ports());
     }
 
     /// A file for one part's log.
@@ -110,7 +124,12 @@ fn attach(ns: &Ns, interface: &str, bridge: &str, port: &str) {
 fn bare_metal(n: usize, access: &Ns) {
     let ns = Ns::new(&format!("bm-{n}"));
     cable((&ns, "eth0"), (access, &format!("bm-{n}")), TENANT_MTU);
-    ns.ip(&format!("link set eth0 address 02:bb:00:00:00:{n:02x}\naddr add 192.168.50.{}/24 dev eth0", 10 + n));
+    ns.ip(&format!("link set eth0 address {}\naddr add 192.168.50.{}/24 dev eth0", bm_mac(n), 10 + n));
+}
+
+/// The MAC of a bare-metal host.
+pub(crate) fn bm_mac(n: usize) -> String {
+    format!("02:bb:00:00:00:{n:02x}")
 }
 
 /// A bare-metal host.
@@ -139,8 +158,10 @@ impl Node {
     pub(crate) fn hostd(&self, scratch: &Path, lines: &str) -> Process {
         let name = self.ns.name();
         let ini = scratch.join(format!("{name}.ini"));
+        let token = format!("/run/{name}.token");
+        let token = if Path::new(&token).exists() { format!("token_file = {token}\n") } else { String::new() };
         let text = format!(
-            "[DEFAULT]\ndebug = true\n[vtepd]\nurl = http://10.98.0.1:9797\n[host]\nname = {name}\nlocal_ip = {}\n\
+            "[DEFAULT]\ndebug = true\n[vtepd]\nurl = http://10.98.0.1:9797\n{token}[host]\nname = {name}\nlocal_ip = {}\n\
              state_file = {}\n{lines}\n",
             self.vtep_ip,
             scratch.join(format!("{name}.flood")).display(),

@@ -31,6 +31,14 @@ impl Flow {
         Self { process, log }
     }
 
+    /// ARP requests for one address after another, ten a second: no two are alike.
+    pub(crate) fn broadcasts(from: &Ns, log: PathBuf) -> Self {
+        let script = "i=0; while :; do i=$((i + 1)); \
+                      arping -q -c 1 -w 0.01 -i eth0 192.168.$((60 + i / 250)).$((1 + i % 250)); sleep 0.1; done";
+        let process = from.start(&["bash", "-c", script], &[], &log);
+        Self { process, log }
+    }
+
     /// Ends it; the requests sent, and the answers that came.
     pub(crate) fn end(mut self) -> (u32, u32) {
         self.process.signal("INT");

@@ -283,7 +283,7 @@ fn linked(kernel: &Kernel, operations: &[Operation]) -> Kernel {
             Operation::SetVxlan { device, bridge, suppress } => {
                 let link = after.links.get_mut(device).expect("it is there");
                 (link.up, link.alias, link.master) = (true, ALIAS.to_owned(), Some(*bridge));
-                link.suppresses = *suppress;
+                link.suppresses = suppress.unwrap_or(link.suppresses);
                 None
             }
             _ => None,

@@ -7,8 +7,12 @@
 //!
 //! Parameters are by name, in the shapes of `/v2` ([`crate::service::view`]); `curl --unix-socket` is a client.
 
+pub mod client;
+mod controls;
 mod fault;
 mod methods;
+mod peer;
+mod registry;
 mod socket;
 
 use std::{io, path::Path, sync::Arc, time::Duration};
@@ -20,9 +24,11 @@ use jsonrpsee::server::{
 use tokio::{net::UnixStream, sync::Semaphore, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::methods::Peer;
-pub use self::socket::AdminError;
-use self::socket::Socket;
+pub use self::{
+    controls::{Controls, Reload, Reloaded},
+    socket::AdminError,
+};
+use self::{methods::imports::Imports, peer::Peer, registry::Context, socket::Socket};
 use crate::{config::AdminConfig, service::Service};
 
 /// Connections at a time; further ones wait.
@@ -52,9 +58,10 @@ impl Server {
     ///
     /// # Errors
     /// [`AdminError`].
-    pub fn bind(config: &AdminConfig, service: Service) -> Result<Self, AdminError> {
+    pub fn bind(config: &AdminConfig, service: Service, controls: Controls) -> Result<Self, AdminError> {
         let socket = Socket::bind(&config.socket, config.group.as_deref())?;
-        Ok(Self { socket, methods: methods::all(service)? })
+        let context = Context { service, controls, imports: Imports::default() };
+        Ok(Self { socket, methods: methods::all(context)? })
     }
 
     /// The path of the socket.
@@ -116,20 +123,21 @@ type RpcService = jsonrpsee::server::TowerService<tower::layer::util::Identity, 
 
 async fn connection(stream: UnixStream, service: RpcService, stop: StopHandle) {
     let peer = match stream.peer_cred() {
-        Ok(credentials) => Peer { uid: credentials.uid(), pid: credentials.pid() },
+        Ok(credentials) => Peer::find(credentials.uid(), credentials.pid()).await,
         Err(error) => {
             tracing::warn!(%error, "a connection of the admin socket has no credentials");
             return;
         }
     };
+    let (uid, pid) = (peer.uid, peer.pid);
     let service = tower::service_fn(move |mut request: HttpRequest<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         // A concrete error: the boxed one keeps the compiler from seeing that the future may move between threads.
         let answer = tower::Service::call(&mut service.clone(), request);
         async move { answer.await.map_err(io::Error::other) }
     });
     if let Err(error) = serve_with_graceful_shutdown(stream, service, stop.shutdown()).await {
-        tracing::debug!(uid = peer.uid, pid = peer.pid, %error, "a connection of the admin socket ended early");
+        tracing::debug!(uid, pid, %error, "a connection of the admin socket ended early");
     }
 }
 

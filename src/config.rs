@@ -130,6 +130,8 @@ impl Config {
             ("[admin] group", self.admin.group != new.admin.group),
             ("[api] host_token_file", self.api.host_token_file != new.api.host_token_file),
             ("[relay], [gateway:...]", self.relay != new.relay),
+            ("[admin] journal_age", self.admin.journal_age != new.admin.journal_age),
+            ("[admin] journal_size", self.admin.journal_size != new.admin.journal_size),
             ("[DEFAULT] deployment", self.deployment != new.deployment),
             ("[DEFAULT] previous_prefixes", self.previous_prefixes != new.previous_prefixes),
             ("[DEFAULT] vni_ranges", self.vni_ranges != new.vni_ranges),
@@ -220,6 +222,10 @@ pub struct AdminConfig {
     pub socket: PathBuf,
     /// Group that may use it; `None`: the daemon's own.
     pub group: Option<String>,
+    /// How long the journal keeps what happened.
+    pub journal_age: Duration,
+    /// Bytes that the journal may grow to.
+    pub journal_size: u64,
 }
 
 /// `[relay]` and `[gateway:NAME]`.
@@ -301,6 +307,17 @@ pub struct SwitchConfig {
     pub guard_min_rows: u32,
     /// How long the switch may be silent before it is probed; zero: never.
     pub inactivity_probe: Duration,
+    /// Whether plans are carried out.
+    pub mode: Mode,
+}
+
+/// What is done with plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They are carried out.
+    Enforce,
+    /// They are shown; only an operator has them carried out.
+    Observe,
 }
 
 impl SwitchConfig {
@@ -318,6 +335,7 @@ impl SwitchConfig {
             guard_percent: 20,
             guard_min_rows: 10,
             inactivity_probe: Duration::from_secs(5),
+            mode: Mode::Enforce,
         }
     }
 

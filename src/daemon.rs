@@ -29,19 +29,22 @@ mod tests;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::{JoinError, JoinSet},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin,
+    admin::{self, Controls, Reload, Reloaded},
     api::{self, Readiness, Tls},
     config::{Config, SwitchConfig},
     fleet::{self, Fleet, FleetSettings},
     relay::Keeper,
-    service::{Service, Settings},
+    service::{
+        Service, Settings,
+        journal::{self, Journal, JournalLimits},
+    },
     store::Store,
     telemetry::{
         LogHandle,
@@ -71,6 +74,8 @@ pub struct Daemon {
     config: Config,
     log: LogHandle,
     signals: Signals,
+    /// Operators who ask for a reload, and wait for its outcome.
+    reloads: mpsc::Receiver<oneshot::Sender<Reloaded>>,
     store: Store,
     fleet: Fleet,
     /// The API's certificate, where it has one.
@@ -97,11 +102,12 @@ impl Daemon {
         let (confirm, confirmed) = mpsc::channel(CONFIRMED);
         let switches: Vec<SwitchConfig> = config.switches.values().cloned().collect();
         store.set_databases(&database_names(&switches)).await?;
-        let (events, _reports) = fleet::events(EVENTS);
+        let (events, happened) = fleet::events(EVENTS);
         let settings = FleetSettings {
             deployment: config.deployment.clone(),
             previous_prefixes: config.previous_prefixes.clone(),
             switches,
+            holds: store.snapshot().await?.switch_holds().await?.into_iter().collect(),
             events,
             relay: Arc::new(config.relay.clone()),
         };
@@ -109,9 +115,12 @@ impl Daemon {
         let (fleet, supervisor) = Fleet::start(settings, store.feed(), confirm, reports);
 
         let shutdown = CancellationToken::new();
-        let service = Service::new(store.clone(), fleet.clone(), Settings { vni_ranges: config.vni_ranges.clone() });
+        let (journal, pending) = Journal::new();
+        let service = Service::new(store.clone(), fleet.clone(), Settings { vni_ranges: config.vni_ranges.clone() })
+            .with_journal(journal);
         let rest = api::Server::bind(&config.api, service.clone(), readiness(&store, &shutdown))?;
-        let operators = admin::Server::bind(&config.admin, service)?;
+        let (reload, reloads) = mpsc::channel(1);
+        let operators = admin::Server::bind(&config.admin, service, Controls { log: log.clone(), reload })?;
         tracing::info!(address = %rest.local_addr(), "the API is listening");
         if let Some(address) = rest.monitoring_addr() {
             tracing::info!(%address, "monitoring is served");
@@ -123,11 +132,13 @@ impl Daemon {
         workers.spawn(named("supervisor", supervisor));
         workers.spawn(named("record of confirmations", confirm::record(store.clone(), confirmed)));
         workers.spawn(named("relay", Keeper::new(store.clone(), told).run(shutdown.clone())));
+        let limits = JournalLimits { age: config.admin.journal_age, bytes: config.admin.journal_size };
+        workers.spawn(named("journal", journal::record(store.clone(), pending, happened, limits)));
         workers.spawn(named("pulse", until(shutdown.clone(), pulse::beat(fleet.clone()))));
         let mut servers = JoinSet::new();
         servers.spawn(named("API", rest.serve(shutdown.clone())));
         servers.spawn(named("admin socket", operators.serve(shutdown.clone())));
-        Ok(Self { path, config, log, signals, store, fleet, tls, shutdown, servers, workers })
+        Ok(Self { path, config, log, signals, reloads, store, fleet, tls, shutdown, servers, workers })
     }
 
     /// Runs until a signal asks for the end, or a part of the daemon fails; then drains.
@@ -140,12 +151,16 @@ impl Daemon {
         let reason = loop {
             tokio::select! {
                 signal = self.signals.next() => match signal {
-                    Signal::Reload => self.reload().await,
+                    Signal::Reload => drop(self.reload().await),
                     Signal::Stop(name) => {
                         tracing::info!(signal = name, "stopping; a second signal ends at once");
                         break Ok(());
                     }
                 },
+                Some(answer) = self.reloads.recv() => {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(self.reload().await);
+                }
                 Some(ended) = self.servers.join_next() => break Err(unexpected(ended)),
                 Some(ended) = self.workers.join_next() => break Err(unexpected(ended)),
                 () = self.store.ended() => break Err(DaemonError::PartEnded("store")),
@@ -183,41 +198,41 @@ impl Daemon {
     }
 
     /// Reads plumgrid.ini again. An error changes nothing.
-    async fn reload(&mut self) {
+    async fn reload(&mut self) -> Reloaded {
         notify(State::Reloading);
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || Config::load(&path, std::env::vars_os())).await;
-        match read {
+        let reloaded = match read {
             Ok(Ok(new)) => self.take(new).await,
-            Ok(Err(errors)) => {
-                for error in errors.iter() {
-                    tracing::error!(%error, "the configuration is wrong; the old one stays in force");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the configuration can't be read; the old one stays in force"),
+            Ok(Err(errors)) => Err(errors.iter().map(ToString::to_string).collect()),
+            Err(error) => Err(vec![format!("the configuration can't be read: {error}")]),
+        };
+        for error in reloaded.iter().flat_map(|reload| &reload.warnings) {
+            tracing::warn!("{error}");
+        }
+        for error in reloaded.as_ref().err().into_iter().flatten() {
+            tracing::error!(error, "the old configuration stays in force");
         }
         notify(State::Ready);
+        reloaded
     }
 
     /// Brings a new configuration into force as far as that goes without a restart.
-    async fn take(&mut self, new: Config) {
-        for notice in &new.notices {
-            tracing::warn!("{notice}");
-        }
+    async fn take(&mut self, new: Config) -> Reloaded {
+        let mut warnings = new.notices.clone();
         for key in self.config.needs_restart(&new) {
-            tracing::warn!(key, "the new value takes effect with the next restart only");
+            warnings.push(format!("{key}: the new value takes effect with the next restart only"));
         }
         if let Err(error) = self.log.reload(&new.log.directives) {
-            tracing::error!(%error, "the old log levels stay in force");
+            warnings.push(format!("{error}; the old log levels stay in force"));
         }
-        self.renew_certificate(&new).await;
+        self.renew_certificate(&new, &mut warnings).await;
         let changes = Changes::between(&self.config, &new);
         if !changes.is_empty() {
             let switches: Vec<SwitchConfig> = new.switches.values().cloned().collect();
             // Before the fleet deletes anything on a new switch, the store must remember what explains it.
             if let Err(error) = self.store.set_databases(&database_names(&switches)).await {
-                tracing::error!(%error, "the switches stay as they were: try again when the store takes writes");
-                return;
+                return Err(vec![format!("{error}; the switches stay as they were")]);
             }
             self.fleet.reconfigure(switches).await;
         }
@@ -229,16 +244,18 @@ impl Daemon {
         );
         self.config.switches = new.switches;
         self.config.log = new.log;
+        let Changes { added, changed, dropped } = changes;
+        Ok(Reload { added, changed, dropped, warnings })
     }
 
     /// Reads the API's certificate again, whether its path changed or what is there.
-    async fn renew_certificate(&mut self, new: &Config) {
+    async fn renew_certificate(&mut self, new: &Config, warnings: &mut Vec<String>) {
         let (Some(tls), Some(files)) = (self.tls.clone(), new.api.tls.clone()) else { return };
         let renewed = tokio::task::spawn_blocking(move || tls.reload(&files)).await;
         match renewed {
             Ok(Ok(())) => self.config.api.tls.clone_from(&new.api.tls),
-            Ok(Err(error)) => tracing::error!(%error, "the old certificate stays in force"),
-            Err(error) => tracing::error!(%error, "the certificate can't be read; the old one stays in force"),
+            Ok(Err(error)) => warnings.push(format!("{error}; the old certificate stays in force")),
+            Err(error) => warnings.push(format!("the certificate can't be read ({error}); the old one stays in force")),
         }
     }
 }

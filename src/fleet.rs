@@ -37,9 +37,12 @@ use supervisor::Supervisor;
 
 use crate::{
     config::{RelayConfig, SwitchConfig},
-    model::{FeedEvent, Revision, status::SwitchStatus},
+    model::{FeedEvent, Revision, event::Preview, status::SwitchStatus},
     relay::{Hub, Report},
 };
+use std::collections::BTreeSet;
+
+use worker::PlanQuery;
 
 /// The handle of the fleet: cheap to clone, used by every front end. A switch that is down delays no answer.
 #[derive(Debug, Clone)]
@@ -53,12 +56,34 @@ pub struct Fleet {
 #[error("no switch is called '{0}': plumgrid.ini has no section [switch:{0}]")]
 pub struct UnknownSwitch(pub String);
 
+/// Why there is no dry run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No section of plumgrid.ini bears this name.
+    #[error(transparent)]
+    Unknown(#[from] UnknownSwitch),
+    /// There is nothing to compare with.
+    #[error("switch '{switch}' can't be compared: {reason}")]
+    Unready {
+        /// The section's name.
+        switch: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Operations of the transaction that a dry run shows.
+const PREVIEW_OPERATIONS: usize = 50_000;
+
 /// What the supervisor is asked.
 #[derive(Debug)]
-pub(crate) enum Command {
+enum Command {
     Switches(oneshot::Sender<Vec<SwitchStatus>>),
     Switch(String, oneshot::Sender<Option<SwitchStatus>>),
     Release(String, oneshot::Sender<Result<(), UnknownSwitch>>),
+    Hold(String, bool, oneshot::Sender<Result<(), UnknownSwitch>>),
+    Repair(String, oneshot::Sender<Result<(), UnknownSwitch>>),
+    Plan(String, PlanQuery, oneshot::Sender<Result<Preview, PlanError>>),
     Reconfigure(Vec<SwitchConfig>, oneshot::Sender<()>),
     Stop,
 }
@@ -72,6 +97,8 @@ pub struct FleetSettings {
     pub previous_prefixes: Vec<String>,
     /// `[switch:NAME]`.
     pub switches: Vec<SwitchConfig>,
+    /// Switches whose deletions an operator holds.
+    pub holds: BTreeSet<String>,
     /// Where plans, drift and sessions are reported.
     pub events: Events,
     /// `[relay]`.
@@ -133,6 +160,33 @@ impl Fleet {
     /// [`UnknownSwitch`] where no section bears the name.
     pub async fn release(&self, name: &str) -> Result<(), UnknownSwitch> {
         self.ask(|answer| Command::Release(name.to_owned(), answer)).await.unwrap_or(Ok(()))
+    }
+
+    /// Holds all deletions of this switch, explained or not, or doesn't any more.
+    ///
+    /// # Errors
+    /// [`UnknownSwitch`] where no section bears the name.
+    pub async fn hold(&self, name: &str, hold: bool) -> Result<(), UnknownSwitch> {
+        self.ask(|answer| Command::Hold(name.to_owned(), hold, answer)).await.unwrap_or(Ok(()))
+    }
+
+    /// Compares everything on this switch and puts it right, rows that were left alone included; with `mode = observe`
+    /// this is the only way.
+    ///
+    /// # Errors
+    /// [`UnknownSwitch`] where no section bears the name.
+    pub async fn repair(&self, name: &str) -> Result<(), UnknownSwitch> {
+        self.ask(|answer| Command::Repair(name.to_owned(), answer)).await.unwrap_or(Ok(()))
+    }
+
+    /// What would be done at this switch now, with at most so many rows in words.
+    ///
+    /// # Errors
+    /// [`PlanError`] where no section bears the name, or there is no session.
+    pub async fn preview(&self, name: &str, rows: usize) -> Result<Preview, PlanError> {
+        let query = PlanQuery { operations: PREVIEW_OPERATIONS, rows };
+        let stopping = || PlanError::Unready { switch: name.to_owned(), reason: "the daemon is stopping".to_owned() };
+        self.ask(|answer| Command::Plan(name.to_owned(), query, answer)).await.unwrap_or_else(|| Err(stopping()))
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

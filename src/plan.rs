@@ -8,6 +8,7 @@
 mod audit;
 mod bindings;
 mod desired;
+mod dry_run;
 mod explain;
 mod macs;
 mod network;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub use audit::{Audit, GuardCount};
 pub use desired::{Desired, Section};
+pub use dry_run::DryRun;
 pub use transaction::{Tally, Transaction};
 
 use crate::{
@@ -49,6 +51,8 @@ pub struct Policy {
     pub guard_percent: u8,
     /// And of at least so many rows.
     pub guard_min_rows: u32,
+    /// An operator holds all deletions: nothing explains any.
+    pub hold: bool,
 }
 
 /// How far a key's transaction is. RFC 7047 lets the update of a transaction come before its reply or after it.
@@ -252,7 +256,8 @@ impl<'a> Planner<'a> {
 
     /// Whether an API call explains that the network goes from this database.
     fn is_buried(&self, network: NetworkId) -> bool {
-        self.desired.sections.values().any(|section| section.intent.buried_networks.contains(&network))
+        !self.policy.hold
+            && self.desired.sections.values().any(|section| section.intent.buried_networks.contains(&network))
     }
 
     fn wanted(&self, network: NetworkId) -> Wanted<'a> {

@@ -9,6 +9,7 @@ mod endpoints;
 mod error;
 mod fdb;
 mod gateways;
+pub mod journal;
 mod networks;
 mod ports;
 mod rules;
@@ -20,7 +21,7 @@ use std::{ops::RangeInclusive, sync::Arc};
 
 use serde::Serialize;
 
-pub use crate::store::{Cell, Column, Condition, NetworkColumn, PortColumn, Selection, SubnetColumn};
+pub use crate::store::{Cell, Column, Condition, NetworkColumn, PortColumn, Selection, SubnetColumn, revision_of};
 pub use drafts::{
     AddressPairDraft, Caller, ConnectionDraft, DeviceDraft, Dialect, EndpointDraft, FixedIpDraft, GatewayDraft,
     GatewayUpdate, InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment, SubnetDraft,
@@ -32,11 +33,12 @@ pub use networks::NetworkWithSubnets;
 use crate::{
     fleet::Fleet,
     model::{
-        ConnectionId,
+        ConnectionId, Revision,
         status::{BindingStatus, Status},
     },
     store::{Store, StoreError},
 };
+use journal::{Entry, Journal, JournalFilter};
 use networks::Vnis;
 
 /// Every call's answer.
@@ -55,6 +57,7 @@ pub struct Service {
     store: Store,
     fleet: Fleet,
     vnis: Arc<Vnis>,
+    journal: Journal,
 }
 
 /// `GET /v2/l2-gateway-connections/{id}/status`.
@@ -72,7 +75,30 @@ impl Service {
     /// The use cases over this store and this fleet.
     #[must_use]
     pub fn new(store: Store, fleet: Fleet, settings: Settings) -> Self {
-        Self { store, fleet, vnis: Arc::new(Vnis::new(settings.vni_ranges)) }
+        // Nobody reads it: what is noted goes nowhere.
+        let (journal, _) = Journal::new();
+        Self { store, fleet, vnis: Arc::new(Vnis::new(settings.vni_ranges)), journal }
+    }
+
+    /// With a journal that somebody writes ([`journal::record`]).
+    #[must_use]
+    pub fn with_journal(self, journal: Journal) -> Self {
+        Self { journal, ..self }
+    }
+
+    /// Where front ends note what was called.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// What happened.
+    pub async fn audit(&self, filter: &JournalFilter) -> Result<Vec<Entry>> {
+        Ok(self.store.snapshot().await?.journal(filter).await?)
+    }
+
+    /// The revision of the last change.
+    pub async fn revision(&self) -> Result<Revision> {
+        Ok(self.store.snapshot().await?.revision().await?)
     }
 
     /// Whether the store takes writes: what `/readyz` says.

@@ -13,8 +13,10 @@
 mod bulk;
 mod changes;
 mod codec;
+mod committed;
 mod error;
 mod feed;
+mod journal;
 mod learned;
 mod networks;
 mod open;
@@ -34,7 +36,9 @@ use sqlx::AnyPool;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use committed::revision_of;
 pub use error::StoreError;
+pub use journal::{Entry, JournalFilter, JournalLimits, Kind};
 pub use learned::Learned;
 pub use networks::NetworkColumn;
 pub use ports::PortColumn;
@@ -182,7 +186,9 @@ impl Store {
             mpsc::error::SendTimeoutError::Timeout(_) => StoreError::Overloaded,
             mpsc::error::SendTimeoutError::Closed(_) => StoreError::Closed,
         })?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        let (outcome, revision) = answered.await.unwrap_or_else(|_| (Err(StoreError::Closed.into()), None));
+        committed::note(revision);
+        outcome
     }
 
     /// The content of the store, then [`FeedEvent::Loaded`], then each commit in order. Drop the receiver to end it.

@@ -54,6 +54,15 @@ impl LogHandle {
     }
 }
 
+#[cfg(test)]
+impl LogHandle {
+    /// A log that nobody reads; what it has to be kept with.
+    pub(crate) fn detached() -> (Self, impl Sized) {
+        let (layer, filter) = reload::Layer::new(EnvFilter::new("info"));
+        (Self { filter }, layer)
+    }
+}
+
 /// Begins to log, for the whole process, at these levels (`info,vtepd::fleet=debug`). `RUST_LOG` overrides them.
 ///
 /// # Errors

@@ -24,6 +24,26 @@ impl Fault {
         Self { class: Class::Internal, kind: "InternalError", message: message.into() }
     }
 
+    pub(super) fn bad_input(message: impl Into<String>) -> Self {
+        Self { class: Class::BadInput, kind: "InvalidInput", message: message.into() }
+    }
+
+    pub(super) fn bad_config(message: impl Into<String>) -> Self {
+        Self { class: Class::BadInput, kind: "InvalidConfiguration", message: message.into() }
+    }
+
+    pub(super) fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
+        Self { class: Class::NotFound, kind, message: message.into() }
+    }
+
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self { class: Class::Unavailable, kind: "ServiceUnavailable", message: message.into() }
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn kind(&self) -> &'static str {
         self.kind
     }

@@ -33,7 +33,12 @@ impl Scratch {
     }
 
     fn config(&self) -> AdminConfig {
-        AdminConfig { socket: self.0.join("admin.sock"), group: None }
+        AdminConfig {
+            socket: self.0.join("admin.sock"),
+            group: None,
+            journal_age: Duration::from_hours(1),
+            journal_size: 1 << 20,
+        }
     }
 
     async fn service(&self) -> Service {
@@ -49,6 +54,12 @@ impl Drop for Scratch {
     }
 }
 
+/// Ears that hear nothing.
+fn controls() -> Controls {
+    let (log, _) = crate::telemetry::LogHandle::detached();
+    Controls { log, reload: tokio::sync::mpsc::channel(1).0 }
+}
+
 struct Running {
     scratch: Scratch,
     service: Service,
@@ -59,7 +70,7 @@ struct Running {
 async fn run() -> Running {
     let scratch = Scratch::new();
     let service = scratch.service().await;
-    let server = Server::bind(&scratch.config(), service.clone()).unwrap();
+    let server = Server::bind(&scratch.config(), service.clone(), controls()).unwrap();
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(server.serve(shutdown.clone()));
     Running { scratch, service, shutdown, task }
@@ -188,27 +199,116 @@ async fn a_stale_socket_is_replaced_and_a_live_one_refused() {
     // What a killed daemon leaves: a socket that nobody listens on.
     drop(UnixListener::bind(&config.socket).unwrap());
     assert!(config.socket.exists());
-    let server = Server::bind(&config, service.clone()).unwrap();
-    let refused = Server::bind(&config, service.clone());
+    let server = Server::bind(&config, service.clone(), controls()).unwrap();
+    let refused = Server::bind(&config, service.clone(), controls());
     assert!(matches!(refused, Err(AdminError::Live(_))), "{refused:?}");
     assert!(config.socket.exists(), "the refused one removes nothing");
     drop(server);
 
     // Somebody who takes no lock.
     let foreign = UnixListener::bind(&config.socket).unwrap();
-    assert!(matches!(Server::bind(&config, service.clone()), Err(AdminError::Live(_))));
+    assert!(matches!(Server::bind(&config, service.clone(), controls()), Err(AdminError::Live(_))));
     assert!(config.socket.exists());
     drop(foreign);
     fs::remove_file(&config.socket).unwrap();
 
     fs::write(&config.socket, "precious").unwrap();
-    assert!(matches!(Server::bind(&config, service.clone()), Err(AdminError::NotASocket(_))));
+    assert!(matches!(Server::bind(&config, service.clone(), controls()), Err(AdminError::NotASocket(_))));
     assert_eq!(fs::read_to_string(&config.socket).unwrap(), "precious");
     fs::remove_file(&config.socket).unwrap();
 
     let nobody = AdminConfig { group: Some("no-such-group".into()), ..config.clone() };
-    assert!(matches!(Server::bind(&nobody, service.clone()), Err(AdminError::NoGroup(_))));
+    assert!(matches!(Server::bind(&nobody, service.clone(), controls()), Err(AdminError::NoGroup(_))));
     assert!(!config.socket.exists(), "nothing half made is left");
-    let nowhere = AdminConfig { socket: scratch.0.join("no/such/admin.sock"), group: None };
-    assert!(matches!(Server::bind(&nowhere, service), Err(AdminError::Create { .. })));
+    let nowhere = AdminConfig { socket: scratch.0.join("no/such/admin.sock"), ..config.clone() };
+    assert!(matches!(Server::bind(&nowhere, service, controls()), Err(AdminError::Create { .. })));
+}
+
+#[tokio::test]
+async fn networks_ports_and_endpoints_are_managed() {
+    let admin = run().await;
+    let network = admin.ok("network_create", json!({"name": "n", "vni": 7000})).await;
+    assert_eq!(network, json!({"id": network["id"], "name": "n", "tenant_id": "", "vni": 7000}));
+    assert_eq!(admin.ok("network_show", json!({"network": "n"})).await, network);
+    let bare = admin.ok("network_create", json!({"name": "bare", "vxlan": false})).await;
+    assert_eq!(bare["vni"], Value::Null);
+    assert_eq!(admin.ok("network_list", json!({})).await["networks"].as_array().unwrap().len(), 2);
+    assert_eq!(admin.refused("network_create", json!({"vni": 7000})).await.1, "TunnelIdInUse");
+    assert!(admin.refused("network_create", json!({"vni": 0})).await.2.contains("vni: 0 is not a VXLAN network"));
+    let renamed = admin.ok("network_update", json!({"network": "bare", "name": "b"})).await;
+    assert_eq!((&renamed["name"], &renamed["id"]), (&json!("b"), &bare["id"]));
+    admin.ok("network_delete", json!({"network": "b"})).await;
+
+    let endpoint = admin.ok("endpoint_create", json!({"host": "c1", "ip_address": "198.51.100.1"})).await;
+    assert_eq!(admin.ok("endpoint_show", json!({"endpoint": "c1"})).await, endpoint);
+    let moved = admin.ok("endpoint_update", json!({"endpoint": "c1", "ip_address": "198.51.100.2"})).await;
+    assert_eq!(admin.ok("endpoint_list", json!({})).await, json!({"tunnel_endpoints": [moved]}));
+
+    let new = json!({"network": "n", "mac_address": "FA:16:3E:00:00:01", "fixed_ips": [{"ip_address": "10.0.0.1"}],
+                     "host": "c1", "allowed_address_pairs": [{"ip_address": "10.1.0.0/24"}]});
+    let port = admin.ok("port_create", new).await;
+    assert_eq!((&port["mac_address"], &port["host"]), (&json!("fa:16:3e:00:00:01"), &json!("c1")));
+    assert_eq!(port["allowed_address_pairs"][0]["mac_address"], port["mac_address"]);
+    let one = json!({"port": port["id"]});
+    assert_eq!(admin.ok("port_show", one.clone()).await, port);
+    assert_eq!(admin.ok("port_list", json!({"network": "n", "host": "c1"})).await, json!({"ports": [port]}));
+    assert_eq!(admin.ok("port_list", json!({"host": "c2"})).await, json!({"ports": []}));
+    assert_eq!(admin.ok("port_list", json!({"after": port["id"]})).await, json!({"ports": []}));
+    let unbound = admin.ok("port_update", json!({"port": port["id"], "host": ""})).await;
+    assert_eq!(unbound["host"], "");
+    admin.ok("port_delete", one).await;
+    admin.ok("endpoint_delete", json!({"endpoint": "c1"})).await;
+    assert_eq!(admin.refused("endpoint_show", json!({"endpoint": "c1"})).await.1, "TunnelEndpointNotFound");
+}
+
+#[tokio::test]
+async fn a_bulk_of_ports_is_created_at_once_or_not_at_all() {
+    let admin = run().await;
+    let network = admin.ok("network_create", json!({"name": "n"})).await["id"].clone();
+    let port = |mac: u32| json!({"network": network, "mac_address": format!("fa:16:3e:00:00:{mac:02x}")});
+    let id = admin.ok("port_import_begin", json!({})).await["import"].clone();
+    let staged = admin.ok("port_import_stage", json!({"import": id, "ports": [port(1), port(2)]})).await;
+    assert_eq!(staged, json!({"staged": 2}));
+    admin.ok("port_import_stage", json!({"import": id, "ports": [port(3), port(1)]})).await;
+    assert_eq!(admin.ok("port_list", json!({})).await, json!({"ports": []}));
+    let twice = admin.refused("port_import_commit", json!({"import": id})).await;
+    assert_eq!(twice.1, "MacAddressInUse");
+    assert_eq!(admin.ok("port_list", json!({})).await, json!({"ports": []}));
+    assert_eq!(admin.refused("port_import_commit", json!({"import": id})).await.1, "ImportNotFound");
+
+    let id = admin.ok("port_import_begin", json!({})).await["import"].clone();
+    admin.ok("port_import_stage", json!({"import": id, "ports": [port(1)]})).await;
+    assert_eq!(admin.ok("port_import_commit", json!({"import": id})).await, json!({"created": 1}));
+    assert_eq!(admin.ok("port_list", json!({})).await["ports"].as_array().unwrap().len(), 1);
+    let ids = [admin.ok("port_import_begin", json!({})).await, admin.ok("port_import_begin", json!({})).await];
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(admin.ok("port_import_abort", ids[0].clone()).await, json!({"forgotten": 0}));
+}
+
+#[tokio::test]
+async fn the_daemon_describes_its_methods() {
+    let admin = run().await;
+    let schema = admin.ok("schema", json!({})).await;
+    assert_eq!(admin.ok("rpc.discover", Value::Null).await, schema);
+    let methods = schema["methods"].as_array().unwrap();
+    assert!(methods.len() > 35, "{}", methods.len());
+    for method in methods {
+        let name = method["name"].as_str().unwrap();
+        assert!(!method["summary"].as_str().unwrap().is_empty(), "{name}");
+        // What is described is there, and knows the parameters that are described.
+        let required = method["params"].as_array().unwrap().iter().find(|param| param["required"] == true);
+        if let Some(param) = required {
+            let (code, kind, message) = admin.refused(name, json!({})).await;
+            assert_eq!((code, kind.as_str()), (-32602, "InvalidInput"), "{name}");
+            let known = message.contains("missing") || message.contains(param["name"].as_str().unwrap());
+            assert!(known, "{name}: {message}");
+        } else if method["tags"][0]["name"] == "read" {
+            admin.ok(name, json!({})).await;
+        }
+        // 'schema' takes whatever comes, 'watch' wants a WebSocket.
+        if !["schema", "watch"].contains(&name) {
+            let (code, _, message) = admin.refused(name, json!({"nonsense": 1})).await;
+            assert_eq!(code, -32602, "{name}: {message}");
+        }
+    }
 }

@@ -39,6 +39,10 @@ enum Word {
     None,
 }
 
+/// `journal_age` and, in MiB, `journal_size`.
+const JOURNAL_AGE: Duration = Duration::from_hours(90 * 24);
+const JOURNAL_SIZE: u64 = 64;
+
 /// What is gathered while the sections are read.
 pub(super) struct Reader<'a> {
     layers: &'a Layers,
@@ -180,8 +184,10 @@ impl<'a> Reader<'a> {
         let socket =
             section.get("socket", value::own_socket_path).unwrap_or_else(|| PathBuf::from("/run/vtepd/admin.sock"));
         let group = section.get("group", value::text);
+        let journal_age = section.get("journal_age", value::duration).unwrap_or(JOURNAL_AGE);
+        let mebibytes = section.get("journal_size", value::number(1..=1_000_000)).unwrap_or(JOURNAL_SIZE);
         section.close();
-        AdminConfig { socket, group }
+        AdminConfig { socket, group, journal_age, journal_size: mebibytes << 20 }
     }
 
     fn relay(&mut self) -> RelayConfig {

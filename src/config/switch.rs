@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{
-    Credentials, LockPolicy, SwitchConfig, TlsConfig, Transport,
+    Credentials, LockPolicy, Mode, SwitchConfig, TlsConfig, Transport,
     error::Problem,
     secret_file,
     section::Section,
@@ -25,6 +25,7 @@ pub(super) struct Defaults {
     guard_percent: u8,
     guard_min_rows: u32,
     inactivity_probe: Duration,
+    mode: Mode,
     username: Option<String>,
     password: Option<SecretString>,
 }
@@ -40,6 +41,7 @@ impl Default for Defaults {
             guard_percent: 20,
             guard_min_rows: 10,
             inactivity_probe: Duration::from_secs(5),
+            mode: Mode::Enforce,
             username: None,
             password: None,
         }
@@ -71,6 +73,7 @@ fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
         section.refuse("transport", Problem::NotBuilt { what });
     }
     let locks = &[("auto", LockPolicy::Auto), ("required", LockPolicy::Required), ("off", LockPolicy::Off)];
+    let modes = &[("enforce", Mode::Enforce), ("observe", Mode::Observe)];
     let read = Defaults {
         kind: kind.unwrap_or(defaults.kind),
         port: section.get("port", value::number(1..=u16::MAX)),
@@ -80,12 +83,12 @@ fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
         guard_percent: section.get("guard_percent", value::number(0..=100)).unwrap_or(defaults.guard_percent),
         guard_min_rows: section.get("guard_min_rows", value::number(0..=u32::MAX)).unwrap_or(defaults.guard_min_rows),
         inactivity_probe: section.get("inactivity_probe", value::duration).unwrap_or(defaults.inactivity_probe),
+        mode: section.get("mode", value::word(modes)).unwrap_or(defaults.mode),
         username: defaults.username.clone(),
         password: defaults.password.clone(),
     };
     // The vendor is the operator's note: what a switch can do is read from its schema.
     section.get("vendor", value::text);
-    section.not_built("mode", value::word(&[("enforce", true), ("observe", false)]), Some(&true));
     section.not_built("bfd", value::boolean, Some(&false));
     section.list_not_built("service_nodes", value::host);
     section.list_not_built("manager_targets", value::text);
@@ -109,6 +112,7 @@ pub(super) fn switch(section: &mut Section<'_>, name: &str, defaults: &Defaults)
         guard_percent: settings.guard_percent,
         guard_min_rows: settings.guard_min_rows,
         inactivity_probe: settings.inactivity_probe,
+        mode: settings.mode,
     })
 }
 
@@ -156,6 +160,7 @@ pub(super) fn disagreements(switches: &BTreeMap<String, SwitchConfig>) -> Vec<(S
             ("inactivity_probe", neighbour.inactivity_probe == switch.inactivity_probe),
             ("private_key, certificate, ca_cert, peer_…", neighbour.tls == switch.tls),
             ("username, password, known_hosts, host_key_fingerprint", neighbour.logs_in_as(switch)),
+            ("mode", neighbour.mode == switch.mode),
         ];
         if let Some((key, _)) = differing.iter().find(|(_, same)| !same) {
             let why = format!(

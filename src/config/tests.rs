@@ -112,7 +112,6 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
         ("[source]\ndriver = neutron-db", "[source] driver"),
         ("[source]\npoll_interval = 4s", "[source] poll_interval"),
         ("[listen]\nptcp = 0.0.0.0:6640", "[listen] ptcp"),
-        ("[l2gateway]\nmode = observe", "[l2gateway] mode"),
         ("[l2gateway]\nservice_nodes = 192.0.2.1, 192.0.2.2", "[l2gateway] service_nodes"),
         ("[l2gateway]\nmanager_targets = ssl:192.0.2.1:6640", "[l2gateway] manager_targets"),
         ("[l2gateway]\nbfd = on", "[l2gateway] bfd"),

@@ -1,5 +1,6 @@
 //! One session with a switch: identify, read everything, then keep it right.
 
+mod observe;
 mod report;
 mod send;
 
@@ -21,7 +22,7 @@ use crate::{
     intent::SwitchIntent,
     model::{NetworkId, Revision, VlanId, status::SessionState},
     ovsdb::{Connection, Inbox, Incoming, JsonError, Raw, RpcError, Schema, session::Backoff},
-    plan::{Guard, Key, Planner, Policy, Tally},
+    plan::{Audit, Guard, Key, Planner, Policy, Tally},
     vtep::{self, Columns, LogicalSwitchIndex, Ownership, Replica, Touched},
 };
 
@@ -84,12 +85,14 @@ pub(super) struct Live<'w> {
     /// Networks that nobody wants and that are still here.
     pub(super) draining: BTreeSet<NetworkId>,
     drained_unknown: bool,
-    confirmed: Option<Revision>,
+    pub(super) confirmed: Option<Revision>,
     /// Everything was compared once.
     audited: bool,
     next_audit: Instant,
     buffer: Vec<u8>,
     report: Report,
+    /// What differs on a switch that is only observed; `None`: not looked at since the last change.
+    differences: Option<Audit>,
 }
 
 type Step<T = ()> = Result<T, Ended>;
@@ -132,6 +135,7 @@ impl<'w> Live<'w> {
         let (guard_percent, guard_min_rows) = strictest.unwrap_or((20, 10));
         let (reporter, reports) = (Reporter::new(worker), worker.reports.clone());
         let ownership = Ownership::new(&worker.settings.deployment, &worker.settings.previous_prefixes);
+        let hold = worker.hold;
         let mut live = Self {
             worker,
             connection,
@@ -139,7 +143,7 @@ impl<'w> Live<'w> {
             lock_request: None,
             lock: Lock::Off,
             schema_version: String::new(),
-            policy: Policy { columns: Columns::default(), guard_percent, guard_min_rows },
+            policy: Policy { columns: Columns::default(), guard_percent, guard_min_rows, hold },
             replica: Replica::new(ownership),
             work: Work::default(),
             pace: Pace::default(),
@@ -154,6 +158,7 @@ impl<'w> Live<'w> {
             next_audit: after(AUDIT_PERIOD),
             buffer: Vec::new(),
             report: Report::default(),
+            differences: None,
         };
         let setup = after(SETUP_TIMEOUT);
         loop {
@@ -172,10 +177,7 @@ impl<'w> Live<'w> {
                     Ok(())
                 }
                 query = live.worker.queries.recv() => match query {
-                    Some(query) => {
-                        live.answer(query);
-                        Ok(())
-                    }
+                    Some(query) => live.answer(query),
                     None => return Err(Stopped),
                 },
                 Ok(place) = reports.reserve(), if live.reporter.has_news() => {
@@ -231,11 +233,9 @@ impl<'w> Live<'w> {
         let schema = Schema::read(&mut raw.cursor())?;
         self.policy.columns = Columns::intersect(&schema.tables).map_err(|error| Ended::refused(error.to_string()))?;
         self.schema_version = schema.version;
-        let policies = || self.worker.settings.sections.iter().map(|section| section.lock);
-        if policies().any(|policy| policy != LockPolicy::Off) {
-            self.lock = Lock::Waiting;
-            let lock = format!("[\"{}\"]", self.worker.settings.deployment);
-            self.lock_request = Some(self.request("lock", lock.as_bytes())?);
+        // Who only looks on must not keep another controller from its work.
+        if !self.observes() {
+            self.ask_for_lock()?;
         }
         let params = self.policy.columns.monitor_params(MONITOR);
         self.phase = Phase::Monitor(self.request("monitor", &params)?);
@@ -308,15 +308,25 @@ impl<'w> Live<'w> {
         self.connection.request(method, params).map_err(|error| Ended::lost(error.to_string()))
     }
 
-    fn answer(&mut self, query: Query) {
+    fn answer(&mut self, query: Query) -> Step {
         match query {
-            Query::Status(answer) => drop(answer.send(status::with_session(self))),
+            Query::Status(answer) => {
+                self.look();
+                drop(answer.send(status::with_session(self)));
+            }
+            Query::Plan(query, answer) => drop(answer.send(self.preview(&query))),
+            Query::Repair => return self.repair(),
+            Query::Hold(hold) => {
+                self.worker.hold = hold;
+                self.hold(hold);
+            }
             Query::Release => {
                 tracing::info!(switch = %self.worker.names(), "held deletions were released by an operator");
                 self.worker.released = true;
                 self.audit();
             }
         }
+        Ok(())
     }
 }
 
@@ -325,12 +335,13 @@ impl<'w> Live<'w> {
 impl Live<'_> {
     /// Compares everything, and queues what differs.
     fn audit(&mut self) {
+        self.differences = None;
         self.next_audit = after(AUDIT_PERIOD);
         self.guard = Guard::Unknown;
         self.work.held.clear();
         self.drained_unknown = true;
         self.audited = self.worker.revision.is_some();
-        if self.audited {
+        if self.audited && !self.observes() {
             let rows = self.replica.mac_total() * 48;
             let audit = off_the_fast_path(rows, || self.planner().audit(None));
             self.work.queue.push_audit(audit);
@@ -338,6 +349,7 @@ impl Live<'_> {
     }
 
     fn desired_changed(&mut self, changed: Changed) {
+        self.differences = None;
         if self.phase != Phase::Following {
             return;
         }
@@ -390,6 +402,7 @@ impl Live<'_> {
     fn update(&mut self, updates: &Raw) -> Step {
         let mut touched = Touched::default();
         off_the_fast_path(updates.as_bytes().len(), || self.replica.apply(updates.as_bytes(), &mut touched))?;
+        self.differences = None;
         if self.phase != Phase::Following {
             return Ok(());
         }

@@ -48,6 +48,8 @@ fn bare(worker: &Worker, config: &SwitchConfig, status: Status, reason: &str) ->
     SwitchStatus {
         name: config.name.clone(),
         physical_switch: config.physical_switch.clone(),
+        known: worker.revision,
+        confirmed: None,
         session: session(worker, config, "", "off"),
         status,
         reason: reason.to_owned(),
@@ -80,7 +82,7 @@ pub(super) fn with_session(live: &Live<'_>) -> Vec<SwitchStatus> {
     if live.worker.session.state != SessionState::Up {
         return without_session(live.worker);
     }
-    let outstanding = live.work.outstanding();
+    let outstanding = live.outstanding();
     live.worker.settings.sections.iter().map(|config| switch(live, config, &outstanding)).collect()
 }
 
@@ -96,6 +98,7 @@ fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<Network
         None => bare(live.worker, config, Status::Error, &absent(live, config)),
     };
     status.session = session(live.worker, config, &live.schema_version, lock);
+    status.confirmed = live.confirmed;
     status.degraded.clone_from(&live.policy.columns.degraded);
     status.last_plan = live.last_plan.map(|(at, tally)| PlanSummary {
         at: rfc3339(at),
@@ -122,7 +125,7 @@ fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<Network
     }
     let of_bindings = status.bindings.iter().map(|row| (row.status, row.reason.clone()));
     let own = [
-        (!live.work.held.is_empty()).then(|| (Status::Held, held())),
+        (!live.work.held.is_empty()).then(|| (Status::Held, held(live))),
         (lock == "waiting").then(|| (Status::Pending, "another controller holds the switch's lock".to_owned())),
         (!status.faults.is_empty()).then(|| (Status::Degraded, status.faults.join(", "))),
         (!status.draining.is_empty()).then(|| (Status::Draining, "rows of disconnected networks are going".to_owned())),
@@ -143,7 +146,10 @@ fn absent(live: &Live<'_>, config: &SwitchConfig) -> String {
     )
 }
 
-fn held() -> String {
+fn held(live: &Live<'_>) -> String {
+    if live.policy.hold {
+        return "an operator holds all deletions: l2gw switch release lets them go".to_owned();
+    }
     "deletions that nothing explains are held: look whether the desired state is complete, then release them".to_owned()
 }
 
@@ -212,12 +218,17 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstandin
         return set(status, format!("{what}: {}{more}", fault.error));
     }
     if live.work.held.contains(&row.network_id) {
-        return set(Status::Held, held());
+        return set(Status::Held, held(live));
     }
     let chosen = planner.logical_switches(row.network_id).0;
     if chosen.is_none() || holder != chosen || outstanding.contains_key(&row.network_id) {
-        let reason =
-            if live.lock == Lock::Waiting { "another controller holds the switch's lock" } else { "being written" };
+        let reason = match live.lock {
+            _ if live.worker.observes() && !live.worker.repairing => {
+                "mode = observe: see 'l2gw switch diff', apply with 'l2gw switch repair'"
+            }
+            Lock::Waiting => "another controller holds the switch's lock",
+            _ => "being written",
+        };
         return set(Status::Pending, reason.to_owned());
     }
     let faults = switch.faults.iter().chain(&port_row.faults).cloned().collect::<Vec<_>>();

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Command, Database, FleetSettings, UnknownSwitch,
+    Command, Database, FleetSettings, PlanError, UnknownSwitch,
     mailbox::{Mailbox, News},
     worker::{self, Query, Worker},
 };
@@ -226,15 +226,36 @@ impl Supervisor {
                 });
             }
             Command::Release(name, answer) => {
-                let running = self.workers.values().find(|running| running.sections.iter().any(|s| s.name == name));
-                let released = match running {
-                    Some(running) => {
-                        let _ = running.queries.send(Query::Release).await;
-                        Ok(())
-                    }
-                    None => Err(UnknownSwitch(name)),
+                let _ = answer.send(self.tell(name, Query::Release).await);
+            }
+            Command::Hold(name, hold, answer) => {
+                if hold {
+                    self.settings.holds.insert(name.clone());
+                } else {
+                    self.settings.holds.remove(&name);
+                }
+                // Another switch of the same database may be held still.
+                let sections = self.running(&name).map(|running| &running.sections);
+                let hold = sections.is_some_and(|all| all.iter().any(|s| self.settings.holds.contains(&s.name)));
+                let _ = answer.send(self.tell(name, Query::Hold(hold)).await);
+            }
+            Command::Repair(name, answer) => {
+                let _ = answer.send(self.tell(name, Query::Repair).await);
+            }
+            Command::Plan(name, query, answer) => {
+                let Some(running) = self.running(&name) else {
+                    let _ = answer.send(Err(PlanError::Unknown(UnknownSwitch(name))));
+                    return;
                 };
-                let _ = answer.send(released);
+                let queries = running.queries.clone();
+                // A comparison of a million rows takes its time; others are served meanwhile.
+                tokio::spawn(async move {
+                    let (planned, plan) = oneshot::channel();
+                    let _ = queries.send(Query::Plan(query, planned)).await;
+                    let gone = || Err("the daemon is dropping it: read the configuration".to_owned());
+                    let preview = plan.await.unwrap_or_else(|_| gone());
+                    let _ = answer.send(preview.map_err(|reason| PlanError::Unready { switch: name, reason }));
+                });
             }
             Command::Reconfigure(switches, answer) => {
                 self.reconfigure(switches).await;
@@ -242,6 +263,17 @@ impl Supervisor {
             }
             Command::Stop => {}
         }
+    }
+
+    fn running(&self, section: &str) -> Option<&Running> {
+        self.workers.values().find(|running| running.sections.iter().any(|s| s.name == section))
+    }
+
+    async fn tell(&self, section: String, query: Query) -> Result<(), UnknownSwitch> {
+        let Some(running) = self.running(&section) else { return Err(UnknownSwitch(section)) };
+        // It failed: the worker is gone, and a new one begins from what is configured.
+        let _ = running.queries.send(query).await;
+        Ok(())
     }
 
     /// Starts, changes and stops workers. A database whose sections stay as they are keeps its session.
@@ -303,6 +335,7 @@ impl Supervisor {
             asked,
             self.confirmed.clone(),
             self.reports.clone(),
+            sections.iter().any(|section| self.settings.holds.contains(&section.name)),
         );
         let task = self.tasks.spawn(async move {
             sleep(delay).await;

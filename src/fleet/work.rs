@@ -81,6 +81,16 @@ impl Work {
         std::mem::take(&mut self.drifted)
     }
 
+    /// Forgets what waits: nothing is going to be sent.
+    pub(super) fn forget(&mut self) {
+        self.queue = Queue::default();
+        self.faults = Faults::default();
+        self.unsynced.clear();
+        self.waiting.clear();
+        self.drifted.clear();
+        self.conflicts.clear();
+    }
+
     pub(super) fn wait(&mut self, key: Key) {
         self.waiting.push(key);
     }

@@ -24,7 +24,7 @@ use crate::{
     intent::SwitchIntent,
     model::{
         NetworkId, Revision,
-        event::FleetEvent,
+        event::{FleetEvent, Preview},
         status::{SessionState, SwitchStatus},
     },
     ovsdb::{Connection, Limits, dial, session::Backoff, transport::Connected},
@@ -42,6 +42,21 @@ pub(super) enum Query {
     Status(oneshot::Sender<Vec<SwitchStatus>>),
     /// Let held deletions through.
     Release,
+    /// Hold all deletions, or don't any more.
+    Hold(bool),
+    /// Compare everything, and put it right.
+    Repair,
+    /// What would be done? Why not is told in words.
+    Plan(PlanQuery, oneshot::Sender<Result<Preview, String>>),
+}
+
+/// How much of a plan is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlanQuery {
+    /// Operations of the first transaction.
+    pub(super) operations: usize,
+    /// Rows in words.
+    pub(super) rows: usize,
 }
 
 /// What a worker is given.
@@ -71,6 +86,10 @@ pub(super) struct Worker {
     pub(super) released: bool,
     /// When somebody was told of a certificate that expires.
     pub(super) warned: Option<SystemTime>,
+    /// An operator holds all deletions.
+    pub(super) hold: bool,
+    /// An operator asked for a repair that isn't done yet.
+    pub(super) repairing: bool,
 }
 
 /// State of the session, for the status.
@@ -109,6 +128,7 @@ impl Worker {
         queries: mpsc::Receiver<Query>,
         confirm: mpsc::Sender<(Database, Revision)>,
         reports: mpsc::Sender<Report>,
+        hold: bool,
     ) -> Self {
         let section = |config: &SwitchConfig| {
             let physical_switch = config.physical_switch.clone();
@@ -133,6 +153,8 @@ impl Worker {
             },
             released: false,
             warned: None,
+            hold,
+            repairing: false,
         }
     }
 
@@ -207,6 +229,12 @@ impl Worker {
                 query = self.queries.recv() => match query {
                     Some(Query::Status(answer)) => { let _ = answer.send(status::without_session(self)); }
                     Some(Query::Release) => self.released = true,
+                    Some(Query::Hold(hold)) => self.hold = hold,
+                    Some(Query::Repair) => self.repairing = true,
+                    Some(Query::Plan(_, answer)) => {
+                        let reason = status::without_session(self).pop().map(|status| status.reason);
+                        let _ = answer.send(Err(reason.unwrap_or_default()));
+                    }
                     None => return Err(Stopped),
                 },
             }

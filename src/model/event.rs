@@ -59,6 +59,31 @@ pub struct Drift {
     pub row: PlannedRow,
 }
 
+/// What would be done at a database, and isn't.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// `mode = observe`: only an operator has it done.
+    pub observe: bool,
+    /// Revision of the desired state that it was compared with.
+    pub revision: Revision,
+    /// Rows that would be inserted,
+    pub inserts: u64,
+    /// updated
+    pub updates: u64,
+    /// and deleted.
+    pub deletes: u64,
+    /// The first of these rows.
+    pub rows: Vec<PlannedRow>,
+    /// The parameters of `transact` (RFC 7047 section 4.1.3) that would be sent first, as JSON.
+    pub transaction: Vec<u8>,
+    /// Whether more would follow.
+    pub more: bool,
+    /// Logical_Switches that go once their bindings have gone, and how many rows go with each.
+    pub later: Vec<(String, usize)>,
+    /// Deletions that nothing explains and that are held.
+    pub held: usize,
+}
+
 /// What a plan does with a row, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedRow {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ConnectionId, NetworkId, VlanId};
+use super::{ConnectionId, NetworkId, Revision, VlanId};
 
 /// How far a binding, or a whole switch or connection, is from what is desired. Ordered from best to worst, so that
 /// the status of a whole is the maximum of its parts.
@@ -117,6 +117,12 @@ pub struct SwitchStatus {
     /// `Physical_Switch.name`: what gateways call it.
     #[serde(skip)]
     pub physical_switch: String,
+    /// Revision of the desired state that its worker has heard of; `None`: none yet.
+    #[serde(skip)]
+    pub known: Option<Revision>,
+    /// Revision that its database holds completely; `None`: none yet.
+    #[serde(skip)]
+    pub confirmed: Option<Revision>,
     /// The session.
     pub session: SessionStatus,
     /// The worst of session, guard, faults and bindings.

@@ -59,6 +59,9 @@ impl GuardCount {
     #[must_use]
     pub fn verdict(&self, policy: &Policy) -> Guard {
         let total = self.total();
+        if policy.hold && total > 0 {
+            return Guard::Hold;
+        }
         let many = total >= policy.guard_min_rows as usize;
         if many && total * 100 > self.own * usize::from(policy.guard_percent) { Guard::Hold } else { Guard::Pass }
     }

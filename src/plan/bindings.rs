@@ -88,7 +88,7 @@ impl Planner<'_> {
 
     /// Whether an API call explains that the network leaves this VLAN.
     pub(super) fn explains_unbinding(&self, network: NetworkId, port: Uuid, vlan: u16) -> bool {
-        let Some((section, name)) = self.desired.section_of(self.actual, port) else {
+        let Some((section, name)) = self.desired.section_of(self.actual, port).filter(|_| !self.policy.hold) else {
             return self.is_buried(network);
         };
         let buried = |vlan| section.intent.buried_bindings.contains(&(network, name.to_owned(), vlan));

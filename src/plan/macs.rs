@@ -100,6 +100,7 @@ impl<'a> Planner<'a> {
     /// Whether the going of a MAC is explained: by a tombstone, or because it is known and must not have a row.
     pub(super) fn explains_mac(&self, intent: Option<&NetworkIntent>, network: NetworkId, mac: MacAddr) -> bool {
         match intent {
+            _ if self.policy.hold => false,
             Some(intent) => {
                 let known = intent.macs.get(mac).is_some() || intent.contested.get(mac).is_some();
                 known || intent.behind.macs.get(mac).is_some() || intent.buried.get(mac).is_some()

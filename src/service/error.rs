@@ -308,6 +308,14 @@ pub enum ServiceError {
         /// What is committed.
         revision: Revision,
     },
+    /// There is nothing to compare a switch with.
+    #[error("switch '{switch}' can't be compared: {reason}")]
+    SwitchUnready {
+        /// The section's name.
+        switch: String,
+        /// Why.
+        reason: String,
+    },
 
     // ===== the store =====
     /// The store failed; [`StoreError::is_unavailable`] tells whether trying again later may help.

@@ -2,9 +2,10 @@
 
 use super::{ConnectionStatus, Result, Service, ServiceError, connections};
 use crate::{
-    fleet::UnknownSwitch,
+    fleet::{PlanError, UnknownSwitch},
     model::{
         Binding, Connection, bindings,
+        event::Preview,
         status::{BindingStatus, SessionState, Status, SwitchStatus},
     },
 };
@@ -38,9 +39,53 @@ impl Service {
         self.fleet.switch(name).await.ok_or_else(|| ServiceError::from(UnknownSwitch(name.to_owned())))
     }
 
-    /// Lets deletions through that the guard holds on this switch.
+    /// Lets deletions through that the guard, or an operator, holds on this switch.
     pub async fn release(&self, name: &str) -> Result<()> {
+        self.set_hold(name, None).await?;
         Ok(self.fleet.release(name).await?)
+    }
+
+    /// Holds all deletions on this switch until they are released, over restarts, too. `who` is kept with it.
+    pub async fn hold(&self, name: &str, who: &str) -> Result<()> {
+        // Only a switch that is there: a typing error must not be kept.
+        self.switch(name).await?;
+        self.set_hold(name, Some(who.to_owned())).await
+    }
+
+    async fn set_hold(&self, name: &str, who: Option<String>) -> Result<()> {
+        let (switch, hold) = (name.to_owned(), who.is_some());
+        let before = self.store.snapshot().await?.switch_holds().await?.contains(&switch);
+        if hold != before {
+            self.store
+                .write(move |write| {
+                    Box::pin(
+                        async move { write.hold_switch(&switch, who.as_deref()).await.map_err(ServiceError::from) },
+                    )
+                })
+                .await?;
+        }
+        if hold || before {
+            self.fleet.hold(name, hold).await?;
+        }
+        Ok(())
+    }
+
+    /// Switches whose deletions an operator holds.
+    pub async fn holds(&self) -> Result<Vec<String>> {
+        Ok(self.store.snapshot().await?.switch_holds().await?)
+    }
+
+    /// Has everything on this switch compared and put right; what the guard holds stays.
+    pub async fn repair(&self, name: &str) -> Result<()> {
+        Ok(self.fleet.repair(name).await?)
+    }
+
+    /// What would be done at this switch now, with at most so many rows in words. Nothing is sent.
+    pub async fn preview(&self, name: &str, rows: usize) -> Result<Preview> {
+        self.fleet.preview(name, rows).await.map_err(|error| match error {
+            PlanError::Unknown(unknown) => unknown.into(),
+            PlanError::Unready { switch, reason } => ServiceError::SwitchUnready { switch, reason },
+        })
     }
 }
 

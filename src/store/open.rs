@@ -46,6 +46,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "init", include_str!("../../schemas/sql/sqlite/0001_init.sql")),
     (2, "subnets", include_str!("../../schemas/sql/sqlite/0002_subnets.sql")),
     (3, "relay", include_str!("../../schemas/sql/sqlite/0003_relay.sql")),
+    (4, "journal", include_str!("../../schemas/sql/sqlite/0004_journal.sql")),
     (5, "source", include_str!("../../schemas/sql/sqlite/0005_source.sql")),
 ];
 

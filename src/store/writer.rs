@@ -20,7 +20,7 @@ use super::{
     open::Database,
     sql::{Result, query},
 };
-use crate::model::ChangeSet;
+use crate::model::{ChangeSet, Revision};
 
 /// Writes that share one commit: bounds what the first of them waits for.
 const BATCH: usize = 256;
@@ -40,6 +40,8 @@ pub type Writing<'a, T, E> = Pin<Box<dyn Future<Output = std::result::Result<T, 
 pub(super) trait Job: Send {
     /// Does the work; `true`: it shall be kept.
     fn run<'a>(&'a mut self, write: &'a mut Write) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
+    /// It will be kept, with this revision.
+    fn made(&mut self, revision: Revision);
     /// Tells the caller, after the commit.
     fn answer(self: Box<Self>, committed: Result<()>);
 }
@@ -48,13 +50,17 @@ pub(super) trait Job: Send {
 pub(super) struct Task<F, T, E> {
     work: Option<F>,
     outcome: Option<std::result::Result<T, E>>,
-    answer: oneshot::Sender<std::result::Result<T, E>>,
+    revision: Option<Revision>,
+    answer: oneshot::Sender<Outcome<T, E>>,
 }
 
+/// What came of a write, and the revision that it made, if it changed anything.
+pub(super) type Outcome<T, E> = (std::result::Result<T, E>, Option<Revision>);
+
 impl<F, T, E> Task<F, T, E> {
-    pub(super) fn new(work: F) -> (Self, oneshot::Receiver<std::result::Result<T, E>>) {
+    pub(super) fn new(work: F) -> (Self, oneshot::Receiver<Outcome<T, E>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { work: Some(work), outcome: None, answer }, answered)
+        (Self { work: Some(work), outcome: None, revision: None, answer }, answered)
     }
 }
 
@@ -74,11 +80,15 @@ where
         })
     }
 
+    fn made(&mut self, revision: Revision) {
+        self.revision = Some(revision);
+    }
+
     fn answer(self: Box<Self>, committed: Result<()>) {
         let outcome = match committed {
             // A refusal may rest on what an earlier write of the batch did, so it is told after the commit, too.
-            Ok(()) => self.outcome.unwrap_or_else(|| Err(StoreError::Closed.into())),
-            Err(error) => Err(error.into()),
+            Ok(()) => (self.outcome.unwrap_or_else(|| Err(StoreError::Closed.into())), self.revision),
+            Err(error) => (Err(error.into()), None),
         };
         // A caller that went away has its write all the same.
         let _ = self.answer.send(outcome);
@@ -151,7 +161,10 @@ impl Writer {
                 return Err(error);
             }
             if keep {
-                sets.extend(write.log_noted().await?);
+                if let Some(set) = write.log_noted().await? {
+                    job.made(set.revision);
+                    sets.push(set);
+                }
             } else {
                 write.take_noted();
                 write.run(query("ROLLBACK TO job")).await?;

@@ -79,7 +79,7 @@ impl Live<'_> {
         self.worker.settings.events.send(FleetEvent::Applied(plan));
     }
 
-    fn drift(&self, seen: SystemTime, put_back: Option<SystemTime>, note: &str, rows: Vec<PlannedRow>) {
+    pub(super) fn drift(&self, seen: SystemTime, put_back: Option<SystemTime>, note: &str, rows: Vec<PlannedRow>) {
         for row in rows {
             let switches = self.worker.section_names();
             let drift = Drift { switches, seen, put_back, note: note.to_owned(), row };

@@ -25,10 +25,15 @@ impl Live<'_> {
             && self.worker.revision.is_some()
             && self.lock != Lock::Waiting
             && self.work.paused.is_none()
+            && !self.observes()
     }
 
     /// Sends as much as may be under way.
     pub(super) fn pump(&mut self) -> Step {
+        if self.observes() && self.phase == Phase::Following {
+            self.observe();
+            return Ok(());
+        }
         while self.may_write() && self.work.unanswered() < Pace::WINDOW {
             self.compare_unsynced();
             self.judge_drift();
@@ -42,8 +47,7 @@ impl Live<'_> {
             let rows = self.words(&transaction);
             self.work.sent(id, Sent { transaction, rows, asserted, at: Instant::now() });
         }
-        self.rest();
-        Ok(())
+        self.rest()
     }
 
     /// Compares the networks that are to be compared, and queues what differs.
@@ -218,9 +222,9 @@ impl Live<'_> {
     }
 
     /// When all is done: what was applied, what is still draining, and how far the switch confirms.
-    fn rest(&mut self) {
+    fn rest(&mut self) -> Step {
         if self.phase != Phase::Following || !self.work.is_quiet() || self.worker.revision.is_none() {
-            return;
+            return Ok(());
         }
         if self.tally != Tally::default() {
             let Tally { inserts, updates, deletes } = self.tally;
@@ -250,5 +254,7 @@ impl Live<'_> {
         {
             self.confirmed = Some(revision);
         }
+        // What waits for another controller's lock isn't done.
+        if self.lock == Lock::Waiting { Ok(()) } else { self.repaired() }
     }
 }

@@ -16,6 +16,7 @@ fn supervisor() -> (Supervisor, mpsc::Receiver<(String, Revision)>) {
         deployment: config.deployment,
         previous_prefixes: config.previous_prefixes,
         switches: config.switches.into_values().collect(),
+        holds: std::collections::BTreeSet::new(),
         events: events(8).0,
         relay: Arc::new(config.relay),
     };

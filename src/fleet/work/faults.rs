@@ -98,6 +98,16 @@ impl Faults {
         false
     }
 
+    /// Everything that was left alone is tried again now, and fights begin anew.
+    pub(in crate::fleet) fn retry_all(&mut self) -> Vec<Key> {
+        self.fights.clear();
+        self.retries.clear();
+        for quarantine in self.quarantine.values_mut() {
+            quarantine.until = None;
+        }
+        self.quarantine.keys().copied().collect()
+    }
+
     /// The rows that are to be tried again now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Key> {
         let mut due = Vec::new();

@@ -61,7 +61,7 @@ pub(super) fn columns() -> Columns {
 }
 
 pub(super) fn policy() -> Policy {
-    Policy { columns: columns(), guard_percent: 20, guard_min_rows: 10 }
+    Policy { columns: columns(), guard_percent: 20, guard_min_rows: 10, hold: false }
 }
 
 pub(super) fn planner<'a>(

@@ -1,0 +1,179 @@
+//! The other end of the socket: what `l2gw` speaks. WebSocket, so that one connection serves calls and events.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jsonrpsee::{
+    client_transport::ws::{Url, WsTransportClientBuilder},
+    core::{
+        client::{Client as JsonRpc, ClientBuilder, ClientT, Error, Subscription, SubscriptionClientT},
+        params::ObjectParams,
+        traits::ToRpcParams,
+    },
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, value::RawValue};
+use tokio::{net::UnixStream, time::timeout};
+
+use super::MAX_MESSAGE;
+
+/// How long the daemon may take to take the connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a call may take: a commit of a million ports takes a while.
+const CALL: Duration = Duration::from_mins(10);
+/// Events that wait for a watcher.
+const EVENTS: usize = 1024;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is no socket.
+    #[error(
+        "there is no admin socket {}: is vtepd running (systemctl status vtepd)? Another path is given with --socket",
+        _0.display()
+    )]
+    Absent(PathBuf),
+    /// Nobody listens.
+    #[error("nobody listens on {}: vtepd has ended without removing it; systemctl restart vtepd", _0.display())]
+    Deserted(PathBuf),
+    /// The socket is not ours to open.
+    #[error("{} may not be opened by this user: become a member of its group ({group}), or use sudo", path.display())]
+    Forbidden {
+        /// The socket.
+        path: PathBuf,
+        /// Whose members may.
+        group: String,
+    },
+    /// Something else.
+    #[error("the admin socket {}: {why}", path.display())]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// What.
+        why: String,
+    },
+    /// The daemon answered that it refuses.
+    #[error("{message}")]
+    Refused {
+        /// JSON-RPC's code: see [`super::fault`].
+        code: i32,
+        /// The type of the error.
+        kind: String,
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The daemon did not answer.
+    #[error("vtepd did not answer within {} s", CALL.as_secs())]
+    Silent,
+    /// The connection broke.
+    #[error("the connection with vtepd broke ({0}): look at its log (journalctl -u vtepd)")]
+    Lost(String),
+}
+
+/// A connection with the daemon.
+#[derive(Debug)]
+pub struct Client {
+    rpc: JsonRpc,
+    path: PathBuf,
+}
+
+/// Parameters that are an object already.
+struct Given(Option<Box<RawValue>>);
+
+impl ToRpcParams for Given {
+    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+        Ok(self.0)
+    }
+}
+
+// ===== impl Client =====
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn connect(path: &Path) -> Result<Self, ClientError> {
+        let broken = |why: String| ClientError::Broken { path: path.to_owned(), why };
+        let stream = UnixStream::connect(path).await.map_err(|error| unreachable(path, &error))?;
+        // The host is only a formality of the handshake.
+        let url = Url::parse("ws://localhost/").map_err(|error| broken(error.to_string()))?;
+        let transport = WsTransportClientBuilder::default()
+            .max_request_size(MAX_MESSAGE)
+            .max_response_size(MAX_MESSAGE)
+            .build_with_stream(url, stream);
+        let (sender, receiver) = timeout(CONNECT, transport)
+            .await
+            .map_err(|_| broken(format!("no answer within {} s: vtepd serves too many", CONNECT.as_secs())))?
+            .map_err(|error| broken(error.to_string()))?;
+        let rpc = ClientBuilder::default()
+            .request_timeout(CALL)
+            .max_buffer_capacity_per_subscription(EVENTS)
+            .build_with_tokio(sender, receiver);
+        Ok(Self { rpc, path: path.to_owned() })
+    }
+
+    /// The path of the socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Calls a method with parameters by name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn call<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, ClientError> {
+        self.rpc.request(method, given(params)?).await.map_err(failed)
+    }
+
+    /// What happens from now on, of these kinds (none: of all).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn watch(&self, kinds: &[String]) -> Result<Subscription<Value>, ClientError> {
+        let mut params = ObjectParams::new();
+        params.insert("kinds", kinds).map_err(|error| ClientError::Lost(error.to_string()))?;
+        self.rpc.subscribe("watch", params, "unwatch").await.map_err(failed)
+    }
+}
+
+fn given(params: &Value) -> Result<Given, ClientError> {
+    let raw = serde_json::value::to_raw_value(params).map_err(|error| ClientError::Lost(error.to_string()))?;
+    Ok(Given(Some(raw)))
+}
+
+fn failed(error: Error) -> ClientError {
+    match error {
+        Error::Call(refusal) => {
+            let data = refusal.data().and_then(|data| serde_json::from_str::<Value>(data.get()).ok());
+            let kind = data.as_ref().and_then(|data| data["type"].as_str()).unwrap_or_default().to_owned();
+            ClientError::Refused { code: refusal.code(), kind, message: refusal.message().to_owned() }
+        }
+        Error::RequestTimeout => ClientError::Silent,
+        other => ClientError::Lost(other.to_string()),
+    }
+}
+
+fn unreachable(path: &Path, error: &io::Error) -> ClientError {
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::NotFound => ClientError::Absent(path),
+        io::ErrorKind::ConnectionRefused => ClientError::Deserted(path),
+        io::ErrorKind::PermissionDenied => {
+            let group = group_of(&path);
+            ClientError::Forbidden { path, group }
+        }
+        _ => ClientError::Broken { why: error.to_string(), path },
+    }
+}
+
+fn group_of(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(metadata) = std::fs::metadata(path) else { return "see plumgrid.ini, [admin] group".to_owned() };
+    let found = nix::unistd::Group::from_gid(nix::unistd::Gid::from_raw(metadata.gid())).ok().flatten();
+    found.map_or_else(|| metadata.gid().to_string(), |group| group.name)
+}

@@ -1,0 +1,108 @@
+//! The daemon itself: how the whole is, its log levels, its configuration, and what happened.
+
+use std::time::SystemTime;
+
+use jsonrpsee::core::RegisterMethodError;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    super::registry::{
+        Answer, Call, Doc,
+        Need::{Optional, Required},
+        Param, Registry,
+        Type::{Integer, List, Text},
+        raw,
+    },
+    NoParams,
+};
+use crate::{
+    admin::fault::Fault,
+    model::status::SwitchStatus,
+    service::{
+        journal::{JournalFilter, Kind},
+        view::BadBody,
+    },
+};
+
+/// Entries of the journal, unless another number is asked for.
+const ENTRIES: u32 = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Levels {
+    levels: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    kinds: Option<Vec<String>>,
+    subject: Option<String>,
+    contains: Option<String>,
+    since: Option<String>,
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
+    let doc = |name, about, params| Doc { name, about, params };
+    r.read(doc("status", "The whole: version, store, switches, and what is wrong.", &[]), status)?;
+    let levels = &[Param("levels", Text, Required, "as tracing's filter reads them: info,vtepd::fleet=debug")];
+    r.change(doc("log_level", "Changes the levels of the running log, until the next reload.", levels), log_level)?;
+    r.change(doc("reload", "Reads plumgrid.ini again, as SIGHUP does, and tells what came of it.", &[]), reload)?;
+    let params = &[
+        Param("kinds", List, Optional, "call, plan, drift, session, loss; all where it is not given"),
+        Param("subject", Text, Optional, "about this method or switch"),
+        Param("contains", Text, Optional, "whose details hold this text: a MAC, a UUID"),
+        Param("since", Text, Optional, "not before this time (RFC 3339)"),
+        Param("before", Integer, Optional, "with a lower id: the page before"),
+        Param("limit", Integer, Optional, "the last so many; 100 where it is not given"),
+    ];
+    r.read(doc("audit", "The journal: calls, plans, drift, sessions; the last entries, oldest first.", params), audit)
+}
+
+/// The whole in a few lines.
+async fn status(call: Call, _: NoParams) -> Answer {
+    let service = call.service();
+    let store = service.health().err().map(|error| error.to_string());
+    let switches = service.switches().await;
+    let switch = |switch: &SwitchStatus| json!({"name": switch.name, "session": switch.session.state, "status": switch.status, "reason": switch.reason});
+    raw(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "ready": store.is_none(),
+        "reasons": store.into_iter().collect::<Vec<_>>(),
+        "revision": service.revision().await?,
+        "holds": service.holds().await?,
+        "switches": switches.iter().map(switch).collect::<Vec<_>>(),
+    }))
+}
+
+async fn log_level(call: Call, params: Levels) -> Answer {
+    let changed = call.context.controls.log.reload(&params.levels);
+    raw(&changed.map_err(|error| Fault::from(BadBody::field("levels", error.to_string())))?)
+}
+
+async fn reload(call: Call, _: NoParams) -> Answer {
+    raw(&call.context.controls.reload().await?)
+}
+
+async fn audit(call: Call, params: Which) -> Answer {
+    let kinds = params.kinds.unwrap_or_default();
+    let kinds = kinds.iter().map(|kind| kind.parse::<Kind>().map_err(|why| BadBody::field("kinds", why)));
+    let since = params.since.as_deref().map(time).transpose()?;
+    let filter = JournalFilter {
+        kinds: kinds.collect::<Result<_, _>>()?,
+        subject: params.subject,
+        contains: params.contains,
+        since,
+        before: params.before,
+        limit: params.limit.unwrap_or(ENTRIES),
+    };
+    raw(&json!({"entries": call.service().audit(&filter).await?}))
+}
+
+fn time(text: &str) -> Result<SystemTime, BadBody> {
+    let wrong = |_| BadBody::field("since", format!("'{text}' is not a time as 2026-11-24T10:00:00Z"));
+    humantime::parse_rfc3339_weak(text).map_err(wrong)
+}

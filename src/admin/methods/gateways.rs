@@ -1,0 +1,149 @@
+//! Gateways and connections, exactly as `/v2` has them.
+
+use jsonrpsee::core::RegisterMethodError;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::registry::{
+        Answer, Call, Doc,
+        Need::{Optional, Required},
+        Param, Registry,
+        Type::{Integer, Object as AnObject, Text},
+        raw,
+    },
+    DIALECT, NoParams,
+};
+use crate::{
+    model::{Connection, Gateway},
+    service::{
+        Caller,
+        view::{ConnectionBody, ConnectionView, GatewayBody, GatewayView, Object},
+    },
+};
+
+const GATEWAY: Param = Param("gateway", Text, Required, "name or UUID of the gateway");
+const BODY: Param = Param("l2_gateway", AnObject, Required, "as in /v2/l2-gateways");
+const CONNECTION: Param = Param("connection", Text, Required, "UUID of the connection");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewGateway {
+    l2_gateway: Object<GatewayBody>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangedGateway {
+    gateway: String,
+    l2_gateway: Object<GatewayBody>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneGateway {
+    gateway: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneConnection {
+    connection: String,
+}
+
+pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
+    let doc = |name, about, params| Doc { name, about, params };
+    r.change(doc("gateway_create", "A new gateway.", &[BODY]), gateway_create)?;
+    r.read(doc("gateway_list", "All gateways.", &[]), gateway_list)?;
+    r.read(doc("gateway_show", "One gateway.", &[GATEWAY]), gateway_show)?;
+    let about = "Changes a gateway: new_interfaces and deleted_interfaces of its devices, its name.";
+    r.change(doc("gateway_update", about, &[GATEWAY, BODY]), gateway_update)?;
+    r.change(doc("gateway_delete", "Deletes a gateway that has no connections.", &[GATEWAY]), gateway_delete)?;
+    let params = &[
+        Param("gateway_id", Text, Optional, "name or UUID of the gateway"),
+        Param("network_id", Text, Optional, "name or UUID of the network"),
+        Param("default_segmentation_id", Integer, Optional, "VLAN of interfaces that name none"),
+        Param("port_id", Text, Optional, "generated where it is not given"),
+        Param("tenant_id", Text, Optional, "the project"),
+        Param("l2_gateway_connection", AnObject, Optional, "all of these in an object, instead"),
+    ];
+    r.change(doc("connection_create", "Connects a gateway with a network.", params), connection_create)?;
+    r.read(doc("connection_list", "All connections.", &[]), connection_list)?;
+    r.read(doc("connection_show", "One connection.", &[CONNECTION]), connection_show)?;
+    r.read(doc("connection_status", "Each binding of a connection on each switch.", &[CONNECTION]), connection_status)?;
+    r.change(doc("connection_delete", "Deletes a connection.", &[CONNECTION]), connection_delete)?;
+    Ok(())
+}
+
+// ===== gateways =====
+
+async fn gateway_create(call: Call, params: NewGateway) -> Answer {
+    let draft = params.l2_gateway.0.into_draft("l2_gateway")?;
+    one_gateway(&call.service().create_gateway(&Caller::default(), DIALECT, draft).await?)
+}
+
+async fn gateway_list(call: Call, _: NoParams) -> Answer {
+    let gateways = call.service().gateways().await?;
+    raw(&Gateways { l2_gateways: gateways.iter().map(GatewayView).collect() })
+}
+
+async fn gateway_show(call: Call, params: OneGateway) -> Answer {
+    one_gateway(&call.service().gateway(DIALECT, &params.gateway).await?)
+}
+
+async fn gateway_update(call: Call, params: ChangedGateway) -> Answer {
+    let update = params.l2_gateway.0.into_update("l2_gateway")?;
+    one_gateway(&call.service().update_gateway(DIALECT, &params.gateway, update).await?)
+}
+
+async fn gateway_delete(call: Call, params: OneGateway) -> Answer {
+    raw(&call.service().delete_gateway(DIALECT, &params.gateway).await?)
+}
+
+// ===== connections =====
+
+async fn connection_create(call: Call, params: ConnectionBody) -> Answer {
+    let draft = params.into_draft()?;
+    one_connection(&call.service().create_connection(&Caller::default(), DIALECT, draft).await?)
+}
+
+async fn connection_list(call: Call, _: NoParams) -> Answer {
+    let connections = call.service().connections().await?;
+    raw(&Connections { l2_gateway_connections: connections.iter().map(ConnectionView::from).collect() })
+}
+
+async fn connection_show(call: Call, params: OneConnection) -> Answer {
+    one_connection(&call.service().connection(&params.connection).await?)
+}
+
+async fn connection_status(call: Call, params: OneConnection) -> Answer {
+    raw(&call.service().connection_status(&params.connection).await?)
+}
+
+async fn connection_delete(call: Call, params: OneConnection) -> Answer {
+    raw(&call.service().delete_connection(&params.connection).await?)
+}
+
+// ===== answers =====
+
+#[derive(Serialize)]
+struct Gateways<'a> {
+    l2_gateways: Vec<GatewayView<'a>>,
+}
+
+#[derive(Serialize)]
+struct OneGatewayView<'a> {
+    l2_gateway: GatewayView<'a>,
+}
+
+#[derive(Serialize)]
+struct Connections<'a> {
+    l2_gateway_connections: Vec<ConnectionView<'a>>,
+}
+
+fn one_gateway(gateway: &Gateway) -> Answer {
+    raw(&OneGatewayView { l2_gateway: GatewayView(gateway) })
+}
+
+fn one_connection(connection: &Connection) -> Answer {
+    raw(&ConnectionView::from(connection))
+}

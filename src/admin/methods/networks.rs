@@ -1,0 +1,123 @@
+//! Networks: `{id, name, tenant_id, vni}`.
+
+use jsonrpsee::core::RegisterMethodError;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{
+        fault::Fault,
+        registry::{
+            Answer, Call, Doc,
+            Need::{Optional, Required},
+            Param, Registry,
+            Type::{Boolean, Integer, Text},
+            raw,
+        },
+    },
+    DIALECT, NoParams,
+};
+use crate::{
+    model::{Network, NetworkId, Vni},
+    service::{Caller, NetworkDraft, NetworkUpdate, Segment, Selection, view::BadBody},
+};
+
+const NETWORK: Param = Param("network", Text, Required, "name or UUID of the network");
+const NAME: Param = Param("name", Text, Optional, "its name");
+const TENANT: Param = Param("tenant_id", Text, Optional, "the project");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewNetwork {
+    name: Option<String>,
+    tenant_id: Option<String>,
+    vni: Option<i64>,
+    vxlan: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangedNetwork {
+    network: String,
+    name: Option<String>,
+    tenant_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneNetwork {
+    network: String,
+}
+
+pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
+    let doc = |name, about, params| Doc { name, about, params };
+    let params = &[
+        NAME,
+        TENANT,
+        Param("vni", Integer, Optional, "its VNI; allocated from vni_ranges where it is not given"),
+        Param("vxlan", Boolean, Optional, "false: without a VXLAN segment, so that it can't be connected"),
+    ];
+    r.change(doc("network_create", "A new network.", params), create)?;
+    r.read(doc("network_list", "All networks.", &[]), list)?;
+    r.read(doc("network_show", "One network.", &[NETWORK]), show)?;
+    r.change(doc("network_update", "Changes a network.", &[NETWORK, NAME, TENANT]), update)?;
+    let about = "Deletes a network that has neither ports nor connections.";
+    r.change(doc("network_delete", about, &[NETWORK]), delete)
+}
+
+async fn create(call: Call, params: NewNetwork) -> Answer {
+    let segment = match (params.vni, params.vxlan) {
+        (None, None | Some(true)) => Segment::Allocate,
+        (None, Some(false)) => Segment::None,
+        (Some(_), Some(false)) => {
+            return Err(
+                BadBody::field("vni", "a network without a VXLAN segment has none: leave one of the two out").into()
+            );
+        }
+        (Some(number), _) => {
+            Segment::Vni(Vni::try_from(number).map_err(|error| BadBody::field("vni", error.to_string()))?)
+        }
+    };
+    let draft = NetworkDraft { name: params.name.unwrap_or_default(), tenant_id: params.tenant_id, segment };
+    raw(&NetworkView::from(&call.service().create_network(&Caller::default(), draft).await?))
+}
+
+async fn list(call: Call, _: NoParams) -> Answer {
+    #[derive(Serialize)]
+    struct Networks<'a> {
+        networks: Vec<NetworkView<'a>>,
+    }
+    let networks = call.service().networks(&Selection::default()).await?;
+    raw(&Networks { networks: networks.iter().map(|one| NetworkView::from(&one.network)).collect() })
+}
+
+async fn show(call: Call, params: OneNetwork) -> Answer {
+    raw(&NetworkView::from(&named(&call, &params.network).await?))
+}
+
+async fn update(call: Call, params: ChangedNetwork) -> Answer {
+    let update = NetworkUpdate { name: params.name, tenant_id: params.tenant_id };
+    raw(&NetworkView::from(&call.service().update_network(DIALECT, &params.network, update).await?.network))
+}
+
+async fn delete(call: Call, params: OneNetwork) -> Answer {
+    raw(&call.service().delete_network(DIALECT, &params.network).await?)
+}
+
+/// The network that an operator names.
+pub(super) async fn named(call: &Call, network: &str) -> Result<Network, Fault> {
+    Ok(call.service().network(DIALECT, network).await?.network)
+}
+
+#[derive(Serialize)]
+struct NetworkView<'a> {
+    id: NetworkId,
+    name: &'a str,
+    tenant_id: &'a str,
+    vni: Option<Vni>,
+}
+
+impl<'a> From<&'a Network> for NetworkView<'a> {
+    fn from(network: &'a Network) -> Self {
+        Self { id: network.id, name: &network.name, tenant_id: &network.tenant_id, vni: network.vni }
+    }
+}

@@ -1,0 +1,239 @@
+//! Ports: `{id, name, tenant_id, network_id, mac_address, fixed_ips: [{ip_address, subnet_id}], host,
+//! allowed_address_pairs: [{mac_address, ip_address}]}`.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use jsonrpsee::core::RegisterMethodError;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{
+        fault::Fault,
+        registry::{
+            Answer, Call, Doc,
+            Need::{Optional, Required},
+            Param, Registry,
+            Type::{Integer, List, Text},
+            raw,
+        },
+    },
+    networks,
+};
+use crate::{
+    model::{MacAddr, NetworkId, Port, PortId},
+    service::{
+        AddressPairDraft, Caller, Cell, Condition, FixedIpDraft, PortColumn, PortDraft, PortUpdate, Selection,
+        view::Object,
+    },
+};
+
+/// Ports of one answer, unless fewer are asked for.
+const PAGE: u32 = 5000;
+
+const PORT: Param = Param("port", Text, Required, "UUID of the port");
+const NAME: Param = Param("name", Text, Optional, "its name");
+const TENANT: Param = Param("tenant_id", Text, Optional, "the project");
+const MAC: Param = Param("mac_address", Text, Optional, "its MAC");
+const IPS: Param = Param("fixed_ips", List, Optional, "objects with ip_address, subnet_id or both");
+const HOST: Param = Param("host", Text, Optional, "compute node; empty: unbound");
+const PAIRS: Param =
+    Param("allowed_address_pairs", List, Optional, "objects with ip_address, and mac_address where it is another one");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPort {
+    network: String,
+    name: Option<String>,
+    tenant_id: Option<String>,
+    mac_address: Option<MacAddr>,
+    fixed_ips: Option<Vec<Object<Address>>>,
+    host: Option<String>,
+    allowed_address_pairs: Option<Vec<Object<Pair>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangedPort {
+    port: String,
+    name: Option<String>,
+    tenant_id: Option<String>,
+    mac_address: Option<MacAddr>,
+    fixed_ips: Option<Vec<Object<Address>>>,
+    host: Option<String>,
+    allowed_address_pairs: Option<Vec<Object<Pair>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Address {
+    ip_address: Option<IpAddr>,
+    subnet_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pair {
+    ip_address: IpNetwork,
+    mac_address: Option<MacAddr>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    network: Option<String>,
+    host: Option<String>,
+    mac_address: Option<MacAddr>,
+    after: Option<PortId>,
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnePort {
+    port: String,
+}
+
+pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
+    let doc = |name, about, params| Doc { name, about, params };
+    let params =
+        &[Param("network", Text, Required, "name or UUID of the network"), NAME, TENANT, MAC, IPS, HOST, PAIRS];
+    r.change(doc("port_create", "A new port; its MAC is drawn where none is given.", params), create)?;
+    let params = &[
+        Param("network", Text, Optional, "of this network"),
+        Param("host", Text, Optional, "at this compute node; empty: unbound ones"),
+        Param("mac_address", Text, Optional, "with this MAC"),
+        Param("after", Text, Optional, "the page after the port with this UUID"),
+        Param("limit", Integer, Optional, "at most so many; 5000 where it is not given"),
+    ];
+    r.read(doc("port_list", "The ports that match, in the order of their UUIDs.", params), list)?;
+    r.read(doc("port_show", "One port.", &[PORT]), show)?;
+    r.change(doc("port_update", "Changes a port.", &[PORT, NAME, TENANT, MAC, IPS, HOST, PAIRS]), update)?;
+    r.change(doc("port_delete", "Deletes a port.", &[PORT]), delete)
+}
+
+async fn create(call: Call, mut params: NewPort) -> Answer {
+    params.network = networks::named(&call, &params.network).await?.id.to_string();
+    raw(&PortView(&call.service().create_port(&Caller::default(), params.into()).await?))
+}
+
+async fn list(call: Call, params: Which) -> Answer {
+    #[derive(Serialize)]
+    struct Ports<'a> {
+        ports: Vec<PortView<'a>>,
+    }
+    let selection = params.selection(&call).await?;
+    let ports = call.service().ports(&selection).await?;
+    raw(&Ports { ports: ports.iter().map(PortView).collect() })
+}
+
+async fn show(call: Call, params: OnePort) -> Answer {
+    raw(&PortView(&call.service().port(&Caller::default(), &params.port).await?))
+}
+
+async fn update(call: Call, params: ChangedPort) -> Answer {
+    let update = PortUpdate {
+        name: params.name,
+        tenant_id: params.tenant_id,
+        mac: params.mac_address,
+        fixed_ips: params.fixed_ips.map(addresses),
+        host: params.host.map(Some),
+        allowed_address_pairs: params.allowed_address_pairs.map(pairs),
+    };
+    raw(&PortView(&call.service().update_port(&Caller::default(), &params.port, update).await?))
+}
+
+async fn delete(call: Call, params: OnePort) -> Answer {
+    raw(&call.service().delete_port(&Caller::default(), &params.port).await?)
+}
+
+// ===== shapes =====
+
+impl Which {
+    async fn selection(self, call: &Call) -> Result<Selection<PortColumn>, Fault> {
+        let mut conditions = Vec::new();
+        let mut among = |column, cell| conditions.push(Condition::Among(column, vec![cell]));
+        if let Some(network) = &self.network {
+            among(PortColumn::Network, Cell::Text(networks::named(call, network).await?.id.to_string()));
+        }
+        if let Some(mac) = self.mac_address {
+            among(PortColumn::Mac, PortColumn::mac(mac));
+        }
+        if let Some(host) = self.host {
+            among(PortColumn::Host, Cell::Text(host));
+        }
+        let after = self.after.map(|id| vec![Cell::Text(id.to_string())]);
+        let limit = Some(self.limit.unwrap_or(PAGE).min(PAGE));
+        Ok(Selection { conditions, after, limit, ..Selection::default() })
+    }
+}
+
+impl From<NewPort> for PortDraft {
+    fn from(new: NewPort) -> Self {
+        Self {
+            name: new.name.unwrap_or_default(),
+            tenant_id: new.tenant_id,
+            network: new.network,
+            mac: new.mac_address,
+            fixed_ips: new.fixed_ips.map(addresses),
+            host: new.host,
+            allowed_address_pairs: pairs(new.allowed_address_pairs.unwrap_or_default()),
+        }
+    }
+}
+
+fn addresses(list: Vec<Object<Address>>) -> Vec<FixedIpDraft> {
+    list.into_iter().map(|Object(fixed)| FixedIpDraft { ip: fixed.ip_address, subnet_id: fixed.subnet_id }).collect()
+}
+
+fn pairs(list: Vec<Object<Pair>>) -> Vec<AddressPairDraft> {
+    list.into_iter().map(|Object(pair)| AddressPairDraft { mac: pair.mac_address, ip: pair.ip_address }).collect()
+}
+
+struct PortView<'a>(&'a Port);
+
+impl Serialize for PortView<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            id: PortId,
+            name: &'a str,
+            tenant_id: &'a str,
+            network_id: NetworkId,
+            mac_address: MacAddr,
+            fixed_ips: Vec<AddressView<'a>>,
+            host: &'a str,
+            allowed_address_pairs: Vec<PairView>,
+        }
+        #[derive(Serialize)]
+        struct AddressView<'a> {
+            ip_address: IpAddr,
+            subnet_id: Option<&'a str>,
+        }
+        #[derive(Serialize)]
+        struct PairView {
+            mac_address: MacAddr,
+            ip_address: IpNetwork,
+        }
+        let port = self.0;
+        View {
+            id: port.id,
+            name: &port.name,
+            tenant_id: &port.tenant_id,
+            network_id: port.network_id,
+            mac_address: port.mac,
+            fixed_ips: port
+                .fixed_ips
+                .iter()
+                .map(|fixed| AddressView { ip_address: fixed.ip, subnet_id: fixed.subnet_id.as_deref() })
+                .collect(),
+            host: port.host.as_deref().unwrap_or_default(),
+            allowed_address_pairs: port
+                .allowed_address_pairs
+                .iter()
+                .map(|pair| PairView { mac_address: pair.mac, ip_address: pair.ip })
+                .collect(),
+        }
+        .serialize(serializer)
+    }
+}

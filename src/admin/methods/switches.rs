@@ -1,0 +1,150 @@
+//! Switches: how they are, what would be done, repair, hold and release.
+
+use std::collections::BTreeSet;
+
+use jsonrpsee::core::RegisterMethodError;
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
+
+use super::{
+    super::{
+        fault::Fault,
+        registry::{
+            Answer, Call, Doc,
+            Need::{Optional, Required},
+            Param, Registry,
+            Type::{Integer, Text},
+            raw,
+        },
+    },
+    NoParams,
+};
+use crate::model::{
+    Revision,
+    event::{PlannedRow, Preview},
+    status::{BindingStatus, Status},
+};
+
+/// Rows in words, unless another number is asked for, and at most.
+const ROWS: usize = 1000;
+const MAX_ROWS: usize = 100_000;
+
+const WORDS: Param = Param("rows", Integer, Optional, "rows in words; 1000 where it is not given");
+const SWITCH: Param = Param("switch", Text, Required, "name of its section in plumgrid.ini");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneSwitch {
+    switch: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhichPlan {
+    switch: String,
+    rows: Option<usize>,
+}
+
+pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
+    let doc = |name, about, params| Doc { name, about, params };
+    r.read(doc("switch_list", "All switches of plumgrid.ini.", &[]), list)?;
+    r.read(doc("switch_show", "One switch.", &[SWITCH]), show)?;
+    r.read(doc("switch_diff", "What would be done at a switch now. Nothing is sent.", &[SWITCH, WORDS]), diff)?;
+    let about = "Compares everything on a switch and puts it right; with mode = observe the only way to write to it.";
+    r.change(doc("switch_repair", about, &[SWITCH]), repair)?;
+    r.change(doc("switch_hold", "Holds all deletions on a switch until they are released.", &[SWITCH]), hold)?;
+    let about = "Lets deletions go that the guard, or an operator, holds.";
+    r.change(doc("switch_release", about, &[SWITCH]), release)?;
+    r.read(doc("progress", "How far each switch is with the desired state: what --wait follows.", &[]), progress)
+}
+
+async fn list(call: Call, _: NoParams) -> Answer {
+    raw(&json!({"switches": call.service().switches().await}))
+}
+
+async fn show(call: Call, params: OneSwitch) -> Answer {
+    raw(&call.service().switch(&params.switch).await?)
+}
+
+async fn diff(call: Call, params: WhichPlan) -> Answer {
+    #[derive(Serialize)]
+    struct View {
+        switch: String,
+        observe: bool,
+        revision: Revision,
+        inserts: u64,
+        updates: u64,
+        deletes: u64,
+        rows: Vec<PlannedRow>,
+        transaction: Box<RawValue>,
+        more: bool,
+        later: Vec<Later>,
+        held: usize,
+    }
+    #[derive(Serialize)]
+    struct Later {
+        logical_switch: String,
+        rows: usize,
+    }
+    let limit = params.rows.unwrap_or(ROWS).min(MAX_ROWS);
+    let Preview { observe, revision, inserts, updates, deletes, rows, transaction, more, later, held } =
+        call.service().preview(&params.switch, limit).await?;
+    let text = String::from_utf8(transaction).map_err(|error| Fault::bug(error.to_string()))?;
+    let transaction = RawValue::from_string(text).map_err(|error| Fault::bug(error.to_string()))?;
+    let later = later.into_iter().map(|(logical_switch, rows)| Later { logical_switch, rows }).collect();
+    let switch = params.switch;
+    raw(&View { switch, observe, revision, inserts, updates, deletes, rows, transaction, more, later, held })
+}
+
+async fn repair(call: Call, params: OneSwitch) -> Answer {
+    raw(&call.service().repair(&params.switch).await?)
+}
+
+async fn hold(call: Call, params: OneSwitch) -> Answer {
+    raw(&call.service().hold(&params.switch, &call.who).await?)
+}
+
+async fn release(call: Call, params: OneSwitch) -> Answer {
+    raw(&call.service().release(&params.switch).await?)
+}
+
+async fn progress(call: Call, _: NoParams) -> Answer {
+    #[derive(Serialize)]
+    struct View {
+        revision: Revision,
+        switches: Vec<Progress>,
+    }
+    #[derive(Serialize)]
+    struct Progress {
+        switch: String,
+        physical_switch: String,
+        known: Option<Revision>,
+        confirmed: Option<Revision>,
+        status: Status,
+        reason: String,
+        rows_desired: u64,
+        rows_actual: u64,
+        networks: BTreeSet<String>,
+        bindings: Vec<BindingStatus>,
+    }
+    let revision = call.service().revision().await?;
+    let switch = |status: crate::model::status::SwitchStatus| Progress {
+        known: status.known,
+        confirmed: status.confirmed,
+        status: status.status,
+        reason: status.reason,
+        rows_desired: status.rows_desired,
+        rows_actual: status.rows_actual,
+        networks: status
+            .draining
+            .iter()
+            .chain(status.bindings.iter().map(|binding| &binding.network_id))
+            .map(ToString::to_string)
+            .collect(),
+        switch: status.name,
+        physical_switch: status.physical_switch,
+        bindings: status.bindings,
+    };
+    let switches = call.service().switches().await.into_iter().map(switch).collect();
+    raw(&View { revision, switches })
+}

@@ -1,0 +1,76 @@
+//! What happens, as it happens: a subscription, over WebSocket.
+
+use jsonrpsee::{
+    PendingSubscriptionSink, SubscriptionMessage,
+    core::{RegisterMethodError, SubscriptionResult, to_json_raw_value},
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::super::registry::{Doc, Kind as MethodKind, Need::Optional, Param, Registry, Type::List, read};
+use crate::{
+    admin::fault::Fault,
+    service::{
+        journal::{Entry, Kind},
+        view::BadBody,
+    },
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    kinds: Option<Vec<String>>,
+}
+
+pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
+    let doc = Doc {
+        name: "watch",
+        about: "Entries of the journal as they happen, in notifications 'event'; 'unwatch' ends it. WebSocket only.",
+        params: &[Param("kinds", List, Optional, "call, plan, drift, session, loss; all where it is not given")],
+    };
+    r.docs.push((doc, MethodKind::Subscription));
+    r.module.register_subscription("watch", "event", "unwatch", |params, pending, context, _| async move {
+        let kinds = match read::<Which>(&params).and_then(kinds) {
+            Ok(kinds) => kinds,
+            Err(fault) => {
+                pending.reject(fault).await;
+                return Ok(());
+            }
+        };
+        let events = context.service.journal().watch();
+        deliver(pending, events, &kinds).await
+    })?;
+    Ok(())
+}
+
+fn kinds(which: Which) -> Result<Vec<Kind>, Fault> {
+    let kinds = which.kinds.unwrap_or_default();
+    let kinds = kinds.iter().map(|kind| kind.parse().map_err(|why: String| BadBody::field("kinds", why)));
+    Ok(kinds.collect::<Result<_, _>>()?)
+}
+
+/// Until the watcher goes, or the journal ends. A watcher that is too slow is told what it missed.
+async fn deliver(
+    pending: PendingSubscriptionSink,
+    mut events: Receiver<std::sync::Arc<Entry>>,
+    kinds: &[Kind],
+) -> SubscriptionResult {
+    let sink = pending.accept().await?;
+    loop {
+        let message = tokio::select! {
+            () = sink.closed() => return Ok(()),
+            event = events.recv() => match event {
+                Ok(entry) if kinds.is_empty() || kinds.contains(&entry.kind) => to_json_raw_value(&*entry)?,
+                Ok(_) => continue,
+                Err(RecvError::Lagged(missed)) => {
+                    to_json_raw_value(&json!({"kind": "loss", "result": format!("{missed} events were missed")}))?
+                }
+                Err(RecvError::Closed) => return Ok(()),
+            },
+        };
+        if sink.send(SubscriptionMessage::from(message)).await.is_err() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The journal: what happened, bounded by age and size. Nothing that works depends on it.
+
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use sqlx::any::AnyRow;
+
+use super::{
+    Read, Store, StoreError, Write, bulk,
+    sql::{Columns, Result, assembled, query},
+};
+use crate::model::Revision;
+
+/// Most entries of one answer.
+const MAX_PAGE: u32 = 10_000;
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Somebody called; `subject` is the method.
+    Call,
+    /// A plan was carried out; `subject` names the switches, here and below.
+    Plan,
+    /// Somebody else changed a row of ours.
+    Drift,
+    /// A session came or went.
+    Session,
+    /// Entries were lost: more happened than could be written.
+    Loss,
+}
+
+/// An entry.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// Counts up; 0 while it isn't written yet.
+    pub id: u64,
+    /// When: RFC 3339, UTC.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: SystemTime,
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Who called; empty where nobody did.
+    pub who: String,
+    /// The call's method, or the switches.
+    pub subject: String,
+    /// Revision of the desired state that a call made, or that a plan reached.
+    pub revision: Option<Revision>,
+    /// What came of it.
+    pub result: String,
+    /// More, by kind.
+    pub details: Box<RawValue>,
+}
+
+/// Which entries are asked for: the last ones that match, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct JournalFilter {
+    /// Of these kinds; empty: of all.
+    pub kinds: Vec<Kind>,
+    /// About this switch or method.
+    pub subject: Option<String>,
+    /// Whose details hold this text: a MAC, a network's id.
+    pub contains: Option<String>,
+    /// Not before.
+    pub since: Option<SystemTime>,
+    /// With a lower id: the page before.
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// What the journal may grow to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalLimits {
+    /// Older entries go.
+    pub age: Duration,
+    /// Bytes of all entries; the oldest go first.
+    pub bytes: u64,
+}
+
+// ===== impl Kind =====
+
+impl Kind {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Call, "call"),
+        (Self::Plan, "plan"),
+        (Self::Drift, "drift"),
+        (Self::Session, "session"),
+        (Self::Loss, "loss"),
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(kind, _)| *kind == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let found = Self::ALL.iter().find(|(_, name)| *name == text);
+        found.map(|(kind, _)| *kind).ok_or_else(|| format!("'{text}' is none of call, plan, drift, session, loss"))
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+// ===== impl Store =====
+
+impl Store {
+    /// Adds entries. Makes no revision.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn append_journal(&self, entries: Vec<Entry>) -> Result<()> {
+        self.write(move |write| Box::pin(async move { write.append_journal(&entries).await })).await
+    }
+
+    /// Removes what is too old, or too much. Looks for it beside the writer.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn prune_journal(&self, limits: JournalLimits) -> Result<()> {
+        let cut = self.snapshot().await?.journal_cut(limits).await?;
+        let Some(cut) = cut else { return Ok(()) };
+        self.write(move |write| {
+            Box::pin(async move {
+                write.run(query("DELETE FROM journal WHERE id <= $1").bind(cut)).await?;
+                Ok::<_, StoreError>(())
+            })
+        })
+        .await
+    }
+}
+
+impl Write {
+    async fn append_journal(&mut self, entries: &[Entry]) -> Result<()> {
+        let last = self.one(query("SELECT COALESCE(MAX(id), 0) FROM journal")).await?;
+        let last = Columns::of("journal", &last).integer()?;
+        let row = |(id, entry): (i64, &Entry)| {
+            let revision = entry.revision.map(|revision| i64::try_from(revision).unwrap_or(i64::MAX));
+            let kind = entry.kind.as_str();
+            let details = entry.details.get().to_owned();
+            let (who, subject, result) = (entry.who.clone(), entry.subject.clone(), entry.result.clone());
+            (id, millis(entry.at), kind, who, subject, revision, result, details)
+        };
+        let rows: Vec<_> = (last + 1..).zip(entries).map(row).collect();
+        self.run(query(bulk::INSERT_JOURNAL).bind(bulk::json(&rows)?)).await?;
+        Ok(())
+    }
+}
+
+// ===== impl Read =====
+
+impl Read {
+    /// The last entries that match, oldest first.
+    pub async fn journal(&mut self, filter: &JournalFilter) -> Result<Vec<Entry>> {
+        let kinds: Vec<String> = filter.kinds.iter().map(|kind| format!("'{kind}'")).collect();
+        let of_kinds = if kinds.is_empty() { String::new() } else { format!(" AND kind IN ({})", kinds.join(", ")) };
+        let (before, since) = (filter.before.unwrap_or(u64::MAX), filter.since.map_or(0, millis));
+        // An empty text is in every other. The switches of a plan are joined by commas.
+        let subject = filter.subject.as_ref().map_or_else(|| "%".to_owned(), |text| format!("%,{},%", escaped(text)));
+        let contains = filter.contains.as_ref().map_or_else(|| "%".to_owned(), |text| format!("%{}%", escaped(text)));
+        let statement = assembled(format!(
+            "SELECT id, at_ms, kind, who, subject, revision, result, details FROM journal \
+             WHERE id < $1 AND at_ms >= $2 AND ',' || subject || ',' LIKE $3 ESCAPE '!' AND details LIKE $4 ESCAPE '!'\
+             {of_kinds} ORDER BY id DESC LIMIT {}",
+            filter.limit.clamp(1, MAX_PAGE)
+        ))
+        .bind(i64::try_from(before).unwrap_or(i64::MAX))
+        .bind(since)
+        .bind(subject)
+        .bind(contains);
+        let mut entries = self.all(statement).await?.iter().map(entry).collect::<Result<Vec<_>>>()?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The last entry that is too old, or too much; `None`: all may stay.
+    async fn journal_cut(&mut self, limits: JournalLimits) -> Result<Option<i64>> {
+        let oldest = millis(SystemTime::now() - limits.age);
+        let old = self.one(query("SELECT MAX(id) FROM journal WHERE at_ms < $1").bind(oldest)).await?;
+        let mut cut: Option<i64> = Columns::of("journal", &old).optional()?;
+        let sizes = query(
+            "SELECT id, LENGTH(who) + LENGTH(subject) + LENGTH(result) + LENGTH(details) + 64 FROM journal ORDER BY id DESC",
+        );
+        let mut bytes = 0;
+        for row in &self.all(sizes).await? {
+            let mut columns = Columns::of("journal", row);
+            let (id, size) = (columns.integer()?, columns.count()?);
+            bytes += size;
+            if bytes > limits.bytes {
+                cut = cut.max(Some(id));
+                break;
+            }
+        }
+        Ok(cut)
+    }
+}
+
+fn entry(row: &AnyRow) -> Result<Entry> {
+    let mut columns = Columns::of("journal", row);
+    let (id, at) = (columns.count()?, columns.count()?);
+    let kind = columns.parsed()?;
+    let (who, subject) = (columns.string()?, columns.string()?);
+    let revision = columns.optional::<i64>()?.and_then(|revision| u64::try_from(revision).ok());
+    let result = columns.string()?;
+    let details = columns.text()?;
+    let details = RawValue::from_string(details.to_owned()).map_err(|error| columns.corrupt(error))?;
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(at);
+    Ok(Entry { id, at, kind, who, subject, revision, result, details })
+}
+
+/// A text for LIKE, with `!` as the escape.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            escaped.push('!');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+fn millis(at: SystemTime) -> i64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn rfc3339<S: Serializer>(at: &SystemTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_millis(*at))
+}
+
+// ===== switches whose deletions an operator holds =====
+
+impl Read {
+    /// Switches whose deletions an operator holds.
+    pub async fn switch_holds(&mut self) -> Result<Vec<String>> {
+        let rows = self.all(query("SELECT name FROM switch_holds ORDER BY name")).await?;
+        rows.iter().map(|row| Columns::of("switch_holds", row).string()).collect()
+    }
+}
+
+impl Write {
+    /// Holds a switch's deletions, or doesn't any more.
+    pub async fn hold_switch(&mut self, name: &str, who: Option<&str>) -> Result<()> {
+        self.run(query("DELETE FROM switch_holds WHERE name = $1").bind(name.to_owned())).await?;
+        if let Some(who) = who {
+            let insert = query("INSERT INTO switch_holds (name, at_ms, who) VALUES ($1, $2, $3)")
+                .bind(name.to_owned())
+                .bind(millis(SystemTime::now()))
+                .bind(who.to_owned());
+            self.run(insert).await?;
+        }
+        Ok(())
+    }
+}

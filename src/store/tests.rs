@@ -42,7 +42,7 @@ async fn insert(store: &Store, network: Network) -> Result<(), StoreError> {
 }
 
 async fn next(feed: &mut mpsc::Receiver<FeedEvent>) -> FeedEvent {
-    timeout(Duration::from_secs(60), feed.recv()).await.expect("an event").expect("the feed goes on")
+    timeout(Duration::from_mins(1), feed.recv()).await.expect("an event").expect("the feed goes on")
 }
 
 /// VNIs of the networks that an event sets.
@@ -70,7 +70,7 @@ async fn a_feed_tells_what_is_there_and_then_each_commit_once() {
         assert!(matches!(event, FeedEvent::Changes(set) if set.revision == u64::from(n)));
     }
     store.close().await;
-    assert_eq!(timeout(Duration::from_secs(60), feed.recv()).await.unwrap(), None);
+    assert_eq!(timeout(Duration::from_mins(1), feed.recv()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_write_that_panics_ends_the_store_and_everybody_hears_of_it() {
     assert!(store.health().is_ok());
     let panics = store.write(|_| Box::pin(async { if true { panic!("a bug") } else { Ok::<(), StoreError>(()) } }));
     assert!(matches!(panics.await, Err(StoreError::Closed)));
-    timeout(Duration::from_secs(60), store.ended()).await.expect("it ended");
+    timeout(Duration::from_mins(1), store.ended()).await.expect("it ended");
     assert!(matches!(store.health(), Err(StoreError::Closed)));
     assert!(matches!(insert(&store, network(2)).await, Err(StoreError::Closed)));
     // What was answered before is there.

@@ -5,7 +5,7 @@
 //! - `sort_key=name&sort_dir=desc`, repeated for further keys; the id decides between equals ([`order`]);
 //! - `limit=10&marker=<id>&page_reverse=true`: a window of that order, with links to its neighbours ([`window`]).
 //!
-//! Small tables are read whole and looked through here ([`of`]); large ones are the store's to look through ([`stored`]).
+//! Small tables are read whole and looked through here ([`of`]); large ones are the store's to look through ([`stored()`]).
 
 mod fields;
 mod filter;

@@ -16,6 +16,7 @@ mod list;
 mod listener;
 mod named;
 mod neutron;
+mod openapi;
 mod problem;
 mod root;
 mod tls;

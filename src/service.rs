@@ -61,7 +61,7 @@ pub struct Service {
 }
 
 /// `GET /v2/l2-gateway-connections/{id}/status`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct ConnectionStatus {
     /// The connection.
     pub connection_id: ConnectionId,

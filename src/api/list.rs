@@ -17,6 +17,7 @@ mod window;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 pub(super) use fields::Fields;
 pub(super) use filter::{Filter, truth};
@@ -42,7 +43,7 @@ pub(super) trait Resource: 'static {
     /// What the service answers.
     type Row: Send + 'static;
     /// What the client gets.
-    type View<'a>: Serialize;
+    type View<'a>: Serialize + ToSchema;
 
     /// Identity, as the client knows it: what `marker` names.
     fn id(row: &Self::Row) -> String;

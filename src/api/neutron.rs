@@ -13,15 +13,22 @@ mod segmentation;
 mod subnets;
 
 use axum::{Router, routing::get};
-use serde::de::IgnoredAny;
+use serde::{Deserialize, de::IgnoredAny};
+use utoipa::ToSchema;
 
-use super::App;
+use super::{App, openapi::Description};
 use crate::service::Dialect;
 
 const DIALECT: Dialect = Dialect::Neutron;
 
 /// An attribute that Neutron has and this controller has no use for: taken, and not kept.
-type Ignored = Option<IgnoredAny>;
+type Ignored = Option<Anything>;
+
+/// Any JSON.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Value)]
+struct Anything(IgnoredAny);
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -41,4 +48,48 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2.0/subnets/{id}", get(subnets::show).put(subnets::update).delete(subnets::delete))
         .route("/v2.0/tunnel-endpoints", get(endpoints::list).post(endpoints::create))
         .route("/v2.0/tunnel-endpoints/{id}", get(endpoints::show).put(endpoints::update).delete(endpoints::delete))
+}
+
+/// Tells of the routes above.
+pub(super) fn describe(api: &mut Description) {
+    api.list::<extensions::Extensions>("/v2.0/extensions");
+    api.show::<extensions::Extensions>("/v2.0/extensions/{alias}");
+
+    api.list::<gateways::Gateways>("/v2.0/l2-gateways");
+    api.create::<gateways::Gateways, gateways::Creation>("/v2.0/l2-gateways");
+    api.show::<gateways::Gateways>("/v2.0/l2-gateways/{id}");
+    api.update::<gateways::Gateways, gateways::Change>("/v2.0/l2-gateways/{id}");
+    api.delete("/v2.0/l2-gateways/{id}");
+
+    api.list::<connections::Connections>("/v2.0/l2-gateway-connections");
+    api.create::<connections::Connections, connections::Creation>("/v2.0/l2-gateway-connections");
+    api.show::<connections::Connections>("/v2.0/l2-gateway-connections/{id}");
+    api.delete("/v2.0/l2-gateway-connections/{id}");
+
+    api.list::<networks::Networks>("/v2.0/networks");
+    api.create::<networks::Networks, networks::Creation>("/v2.0/networks");
+    api.show::<networks::Networks>("/v2.0/networks/{id}");
+    api.update::<networks::Networks, networks::Change>("/v2.0/networks/{id}");
+    api.delete("/v2.0/networks/{id}");
+
+    api.list::<ports::Ports>("/v2.0/ports");
+    api.create::<ports::Ports, ports::Creation>("/v2.0/ports");
+    api.show::<ports::Ports>("/v2.0/ports/{id}");
+    api.update::<ports::Ports, ports::Change>("/v2.0/ports/{id}");
+    api.delete("/v2.0/ports/{id}");
+
+    api.list::<security_groups::SecurityGroups>("/v2.0/security-groups");
+    api.show::<security_groups::SecurityGroups>("/v2.0/security-groups/{id}");
+
+    api.list::<subnets::Subnets>("/v2.0/subnets");
+    api.create::<subnets::Subnets, subnets::Creation>("/v2.0/subnets");
+    api.show::<subnets::Subnets>("/v2.0/subnets/{id}");
+    api.update::<subnets::Subnets, subnets::Change>("/v2.0/subnets/{id}");
+    api.delete("/v2.0/subnets/{id}");
+
+    api.list::<endpoints::Endpoints>("/v2.0/tunnel-endpoints");
+    api.create::<endpoints::Endpoints, endpoints::Creation>("/v2.0/tunnel-endpoints");
+    api.show::<endpoints::Endpoints>("/v2.0/tunnel-endpoints/{id}");
+    api.update::<endpoints::Endpoints, endpoints::Change>("/v2.0/tunnel-endpoints/{id}");
+    api.delete("/v2.0/tunnel-endpoints/{id}");
 }

@@ -1,4 +1,4 @@
-//! `GET /`: which versions of the API there are, without a token.
+//! `GET /`: which versions of the API there are, and its description, without a token.
 
 use axum::{
     Router,
@@ -8,10 +8,10 @@ use axum::{
 };
 use serde_json::json;
 
-use super::listener::Encrypted;
+use super::{listener::Encrypted, openapi};
 
 pub(super) fn router() -> Router {
-    Router::new().route("/", get(versions))
+    Router::new().route("/", get(versions)).route("/openapi.json", get(openapi::serve))
 }
 
 async fn versions(parts: Parts) -> impl IntoResponse {

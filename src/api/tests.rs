@@ -5,6 +5,9 @@ mod l2gw;
 mod lists;
 mod malformed;
 mod neutron;
+mod openapi;
+#[path = "../../tests/support/schema.rs"]
+mod schema;
 mod socket;
 mod specification;
 mod subnets;

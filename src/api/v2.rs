@@ -10,7 +10,20 @@ use axum::{
     routing::{get, post},
 };
 
-use super::App;
+use serde_json::json;
+
+use super::{
+    App,
+    list::Resource,
+    openapi::{Description, list_of, wrapped},
+};
+use crate::{
+    model::status::SwitchStatus,
+    service::{
+        ConnectionStatus,
+        view::{ConnectionBody, ConnectionView, GatewayView},
+    },
+};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -25,4 +38,37 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2/switches", get(switches::list))
         .route("/v2/switches/{switch}", get(switches::show))
         .route("/v2/switches/{switch}/release", post(switches::release))
+}
+
+/// Tells of the routes above.
+pub(super) fn describe(api: &mut Description) {
+    let none = || json!([]);
+    let (gateways, gateway) = ("/v2/l2-gateways", "/v2/l2-gateways/{gateway}");
+    let body = api.schema::<gateways::Body>();
+    let shown = wrapped(gateways::Gateways::ONE, &api.schema::<GatewayView<'static>>());
+    api.list::<gateways::Gateways>(gateways);
+    // 200: `new_interfaces` or `deleted_interfaces` make it an update.
+    api.call("post", gateways, none(), Some(body.clone()), json!({"201": shown, "200": shown}));
+    api.call("get", gateway, none(), None, json!({"200": shown}));
+    api.call("put", gateway, none(), Some(body), json!({"200": shown}));
+    api.delete(gateway);
+
+    let (connections, connection) = ("/v2/l2-gateway-connections", "/v2/l2-gateway-connections/{connection}");
+    let (body, shown) = (api.schema::<ConnectionBody>(), api.schema::<ConnectionView<'static>>());
+    api.list::<connections::Connections>(connections);
+    api.call("post", connections, none(), Some(body), json!({"201": shown}));
+    api.call("get", connection, none(), None, json!({"200": shown}));
+    api.delete(connection);
+    let status = api.schema::<ConnectionStatus>();
+    api.call("get", "/v2/l2-gateway-connections/{connection}/status", none(), None, json!({"200": status}));
+
+    let switch = api.schema::<SwitchStatus>();
+    api.call("get", "/v2/switches", none(), None, json!({"200": list_of("switches", &switch)}));
+    api.call("get", "/v2/switches/{switch}", none(), None, json!({"200": switch}));
+    api.call("post", "/v2/switches/{switch}/release", none(), None, json!({"204": null}));
+
+    let scope = || json!([{"name": "scope", "in": "query", "schema": {"enum": ["gateway", "all"]}}]);
+    let open = json!({"type": "object"});
+    api.call("get", "/v2/fdb", scope(), None, json!({"200": open}));
+    api.call("get", "/v2/fdb/{network}", scope(), None, json!({"200": open}));
 }

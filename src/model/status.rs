@@ -1,12 +1,13 @@
 //! What is shown of switches and bindings: `GET /v2/switches`, connection status, admin socket.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{ConnectionId, NetworkId, Revision, VlanId};
 
 /// How far a binding, or a whole switch or connection, is from what is desired. Ordered from best to worst, so that
 /// the status of a whole is the maximum of its parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// The switch has all that is desired.
@@ -28,7 +29,7 @@ pub enum Status {
 }
 
 /// State of the OVSDB session with a switch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionState {
     /// Dialling.
@@ -46,7 +47,7 @@ pub enum SessionState {
 }
 
 /// `session` of a switch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SessionStatus {
     /// State.
     pub state: SessionState,
@@ -68,7 +69,7 @@ pub struct SessionStatus {
 }
 
 /// A certificate of a session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CertificateStatus {
     /// `ours` or `switch`.
     pub of: &'static str,
@@ -84,7 +85,7 @@ pub struct CertificateStatus {
 }
 
 /// One binding of a connection, or one of a switch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct BindingStatus {
     /// `Physical_Switch.name`.
     pub switch: String,
@@ -110,7 +111,7 @@ pub struct BindingStatus {
 }
 
 /// `GET /v2/switches/{name}`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct SwitchStatus {
     /// Name of its section in plumgrid.ini.
     pub name: String,
@@ -148,7 +149,7 @@ pub struct SwitchStatus {
 }
 
 /// A plan in numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlanSummary {
     /// When its last transaction was answered: RFC 3339, UTC.
     pub at: String,

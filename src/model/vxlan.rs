@@ -3,6 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 /// A VLAN on a physical port: 1 to 4094, or 0 for untagged frames (`Physical_Port.vlan_bindings`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -35,6 +39,27 @@ impl TryFrom<i64> for VlanId {
         }
     }
 }
+
+/// As it is written in JSON.
+fn number(least: u32, most: u32) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least)).maximum(Some(most)).into()
+}
+
+impl PartialSchema for VlanId {
+    fn schema() -> RefOr<Schema> {
+        number(0, 4094)
+    }
+}
+
+impl ToSchema for VlanId {}
+
+impl PartialSchema for Vni {
+    fn schema() -> RefOr<Schema> {
+        number(1, 0xff_ffff)
+    }
+}
+
+impl ToSchema for Vni {}
 
 impl From<VlanId> for u16 {
     fn from(vlan: VlanId) -> u16 {

@@ -83,7 +83,7 @@ async fn gateway_create(call: Call, params: NewGateway) -> Answer {
 
 async fn gateway_list(call: Call, _: NoParams) -> Answer {
     let gateways = call.service().gateways().await?;
-    raw(&Gateways { l2_gateways: gateways.iter().map(GatewayView).collect() })
+    raw(&Gateways { l2_gateways: gateways.iter().map(GatewayView::from).collect() })
 }
 
 async fn gateway_show(call: Call, params: OneGateway) -> Answer {
@@ -141,7 +141,7 @@ struct Connections<'a> {
 }
 
 fn one_gateway(gateway: &Gateway) -> Answer {
-    raw(&OneGatewayView { l2_gateway: GatewayView(gateway) })
+    raw(&OneGatewayView { l2_gateway: GatewayView::from(gateway) })
 }
 
 fn one_connection(connection: &Connection) -> Answer {

@@ -2,11 +2,12 @@
 
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{
     DIALECT,
     bulk::{Bulk, element, project},
-    segmentation::DefaultSegmentationId,
+    segmentation::{DefaultSegmentationId, ShownSegmentationId},
 };
 use crate::{
     api::{
@@ -26,8 +27,9 @@ use crate::{
 
 // ===== requests =====
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = L2GatewayConnectionCreation)]
 pub(super) struct Creation {
     l2_gateway_connection: Option<Object<NewConnection>>,
     l2_gateway_connections: Option<Vec<Object<NewConnection>>>,
@@ -35,8 +37,9 @@ pub(super) struct Creation {
 
 // The names are networking-l2gw's.
 #[allow(clippy::struct_field_names)]
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewL2GatewayConnection)]
 struct NewConnection {
     l2_gateway_id: String,
     network_id: String,
@@ -62,7 +65,8 @@ impl NewConnection {
 
 // The names are networking-l2gw's.
 #[allow(clippy::struct_field_names)]
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = L2GatewayConnection)]
 pub(super) struct ConnectionView<'a> {
     id: ConnectionId,
     tenant_id: &'a str,
@@ -70,6 +74,7 @@ pub(super) struct ConnectionView<'a> {
     l2_gateway_id: GatewayId,
     network_id: NetworkId,
     #[serde(serialize_with = "number_or_nothing")]
+    #[schema(value_type = ShownSegmentationId)]
     segmentation_id: Option<VlanId>,
 }
 

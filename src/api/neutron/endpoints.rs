@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{DIALECT, bulk::Bulk};
 use crate::{
@@ -19,29 +20,35 @@ use crate::{
     service::{EndpointDraft, ServiceError, view::Object},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TunnelEndpointCreation)]
 pub(super) struct Creation {
     tunnel_endpoint: Option<Object<NewEndpoint>>,
     tunnel_endpoints: Option<Vec<Object<NewEndpoint>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTunnelEndpoint)]
 struct NewEndpoint {
     host: String,
+    #[schema(value_type = String)]
     ip_address: IpAddr,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TunnelEndpointChange)]
 pub(super) struct Change {
     tunnel_endpoint: Object<ChangedEndpoint>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChangedTunnelEndpoint)]
 struct ChangedEndpoint {
+    #[schema(value_type = String)]
     ip_address: IpAddr,
 }
 
@@ -51,10 +58,12 @@ impl From<NewEndpoint> for EndpointDraft {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TunnelEndpoint)]
 pub(super) struct EndpointView<'a> {
     id: EndpointId,
     host: &'a str,
+    #[schema(value_type = String)]
     ip_address: Ipv4Addr,
 }
 

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::{
     App,
@@ -25,7 +26,7 @@ const SPOKEN: [Extension; 9] = [
 ];
 
 /// An extension, row and shape at once.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(super) struct Extension {
     alias: &'static str,
     name: &'static str,

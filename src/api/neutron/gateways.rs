@@ -2,6 +2,7 @@
 
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     DIALECT, Ignored,
@@ -26,15 +27,17 @@ use crate::{
 
 // ===== requests =====
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = L2GatewayCreation)]
 pub(super) struct Creation {
     l2_gateway: Option<Object<NewGateway>>,
     l2_gateways: Option<Vec<Object<NewGateway>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewL2Gateway)]
 struct NewGateway {
     name: Option<String>,
     tenant_id: Option<String>,
@@ -42,21 +45,23 @@ struct NewGateway {
     devices: Option<Vec<Object<GivenDevice>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = L2GatewayChange)]
 pub(super) struct Change {
     l2_gateway: Object<ChangedGateway>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChangedL2Gateway)]
 struct ChangedGateway {
     name: Option<String>,
     devices: Option<Vec<Object<GivenDevice>>>,
 }
 
 /// A device of a request. Its id is taken so that what was read can be sent back; the name says which device it is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct GivenDevice {
     #[serde(rename = "id")]
@@ -65,7 +70,7 @@ struct GivenDevice {
     interfaces: Option<Vec<Object<GivenInterface>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct GivenInterface {
     name: Option<String>,
@@ -120,7 +125,8 @@ fn required<T>(at: &str, member: &str, value: Option<T>) -> Result<T, BadBody> {
 
 // ===== answers =====
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = L2Gateway)]
 pub(super) struct GatewayView<'a> {
     id: GatewayId,
     name: &'a str,
@@ -129,14 +135,16 @@ pub(super) struct GatewayView<'a> {
     devices: Vec<DeviceView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Device)]
 struct DeviceView<'a> {
     id: DeviceId,
     device_name: &'a str,
     interfaces: Vec<InterfaceView<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Interface)]
 struct InterfaceView<'a> {
     name: &'a str,
     segmentation_id: Vec<String>,

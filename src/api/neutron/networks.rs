@@ -3,6 +3,7 @@
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -31,14 +32,15 @@ const MTU: u16 = 1450;
 
 // ===== requests =====
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NetworkCreation)]
 pub(super) struct Creation {
     network: Option<Object<NewNetwork>>,
     networks: Option<Vec<Object<NewNetwork>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewNetwork {
     name: Option<String>,
@@ -74,13 +76,14 @@ struct NewNetwork {
     _dns_domain: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NetworkChange)]
 pub(super) struct Change {
     network: Object<ChangedNetwork>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedNetwork {
     name: Option<String>,
@@ -135,7 +138,8 @@ impl NewNetwork {
 
 // ===== answers =====
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Network)]
 pub(super) struct NetworkView<'a> {
     id: NetworkId,
     name: &'a str,
@@ -149,6 +153,7 @@ pub(super) struct NetworkView<'a> {
     #[serde(rename = "provider:network_type")]
     network_type: &'static str,
     #[serde(rename = "provider:physical_network")]
+    #[schema(value_type = Option<String>)]
     physical_network: Value,
     #[serde(rename = "provider:segmentation_id")]
     segmentation_id: Option<Vni>,

@@ -1,14 +1,41 @@
-//! A port as Neutron shows it: written field by field, for there may be 100,000 of them.
+//! A port as Neutron shows it.
 
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::model::{AddressPair, FixedIp, MacAddr, Port};
+use crate::model::{AddressPair, FixedIp, MacAddr, NetworkId, Port, PortId};
 
 /// A port in an answer.
-pub(super) struct PortView<'a>(pub(super) &'a Port);
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Port)]
+pub(super) struct PortView<'a> {
+    id: PortId,
+    name: &'a str,
+    network_id: NetworkId,
+    tenant_id: &'a str,
+    project_id: &'a str,
+    #[schema(value_type = String)]
+    mac_address: MacAddr,
+    fixed_ips: Vec<FixedIpView<'a>>,
+    allowed_address_pairs: Vec<PairView>,
+    #[serde(rename = "binding:host_id")]
+    host: &'a str,
+    #[serde(rename = "binding:vif_type")]
+    vif_type: &'static str,
+    #[serde(rename = "binding:vnic_type")]
+    vnic_type: &'static str,
+    device_id: &'static str,
+    device_owner: &'static str,
+    description: &'static str,
+    admin_state_up: bool,
+    status: &'static str,
+    port_security_enabled: bool,
+    security_groups: [&'static str; 0],
+    tags: [&'static str; 0],
+}
 
 /// What an attribute shows of whether a port has a compute node.
 pub(super) fn shown(attribute: &str, bound: bool) -> &'static str {
@@ -20,69 +47,63 @@ pub(super) fn shown(attribute: &str, bound: bool) -> &'static str {
     }
 }
 
-impl Serialize for PortView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const NONE: [&str; 0] = [];
-        let port = self.0;
-        let mut view = serializer.serialize_struct("port", 19)?;
-        view.serialize_field("id", &port.id)?;
-        view.serialize_field("name", &port.name)?;
-        view.serialize_field("network_id", &port.network_id)?;
-        view.serialize_field("tenant_id", &port.tenant_id)?;
-        view.serialize_field("project_id", &port.tenant_id)?;
-        view.serialize_field("mac_address", &port.mac)?;
-        view.serialize_field("fixed_ips", &List(&port.fixed_ips, fixed_ip))?;
-        view.serialize_field("allowed_address_pairs", &List(&port.allowed_address_pairs, address_pair))?;
-        view.serialize_field("binding:host_id", port.host.as_deref().unwrap_or_default())?;
-        view.serialize_field("binding:vif_type", shown("binding:vif_type", port.host.is_some()))?;
-        view.serialize_field("binding:vnic_type", "normal")?;
-        view.serialize_field("device_id", "")?;
-        view.serialize_field("device_owner", "")?;
-        view.serialize_field("description", "")?;
-        view.serialize_field("admin_state_up", &true)?;
-        view.serialize_field("status", shown("status", port.host.is_some()))?;
-        view.serialize_field("port_security_enabled", &false)?;
-        view.serialize_field("security_groups", &NONE)?;
-        view.serialize_field("tags", &NONE)?;
-        view.end()
+impl<'a> From<&'a Port> for PortView<'a> {
+    fn from(port: &'a Port) -> Self {
+        let bound = port.host.is_some();
+        Self {
+            id: port.id,
+            name: &port.name,
+            network_id: port.network_id,
+            tenant_id: &port.tenant_id,
+            project_id: &port.tenant_id,
+            mac_address: port.mac,
+            fixed_ips: port.fixed_ips.iter().map(FixedIpView::from).collect(),
+            allowed_address_pairs: port.allowed_address_pairs.iter().map(PairView::from).collect(),
+            host: port.host.as_deref().unwrap_or_default(),
+            vif_type: shown("binding:vif_type", bound),
+            vnic_type: "normal",
+            device_id: "",
+            device_owner: "",
+            description: "",
+            admin_state_up: true,
+            status: shown("status", bound),
+            port_security_enabled: false,
+            security_groups: [],
+            tags: [],
+        }
     }
 }
 
-/// A list of what `1` makes of its elements.
-struct List<'a, T, V>(&'a [T], fn(&'a T) -> V);
-
-impl<T, V: Serialize> Serialize for List<'_, T, V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(self.1))
-    }
-}
-
-#[derive(Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FixedIp)]
 struct FixedIpView<'a> {
+    #[schema(value_type = String)]
     ip_address: IpAddr,
     subnet_id: Option<&'a str>,
 }
 
-fn fixed_ip(fixed: &FixedIp) -> FixedIpView<'_> {
-    FixedIpView { ip_address: fixed.ip, subnet_id: fixed.subnet_id.as_deref() }
+impl<'a> From<&'a FixedIp> for FixedIpView<'a> {
+    fn from(fixed: &'a FixedIp) -> Self {
+        Self { ip_address: fixed.ip, subnet_id: fixed.subnet_id.as_deref() }
+    }
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AddressPair)]
 struct PairView {
+    #[schema(value_type = String)]
     mac_address: MacAddr,
-    ip_address: Prefix,
+    ip_address: String,
 }
 
-fn address_pair(pair: &AddressPair) -> PairView {
-    PairView { mac_address: pair.mac, ip_address: Prefix(pair.ip) }
+impl From<&AddressPair> for PairView {
+    fn from(pair: &AddressPair) -> Self {
+        Self { mac_address: pair.mac, ip_address: written(pair.ip) }
+    }
 }
 
 /// A single address without a prefix length, as Neutron writes it.
-struct Prefix(IpNetwork);
-
-impl Serialize for Prefix {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let full = if self.0.is_ipv4() { 32 } else { 128 };
-        if self.0.prefix() == full { serializer.collect_str(&self.0.ip()) } else { serializer.collect_str(&self.0) }
-    }
+fn written(prefix: IpNetwork) -> String {
+    let full = if prefix.is_ipv4() { 32 } else { 128 };
+    if prefix.prefix() == full { prefix.ip().to_string() } else { prefix.to_string() }
 }

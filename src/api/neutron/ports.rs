@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use axum::{Extension, extract::State, http::StatusCode};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -31,20 +32,22 @@ use crate::{
 
 // ===== requests =====
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PortCreation)]
 pub(super) struct Creation {
     port: Option<Object<NewPort>>,
     ports: Option<Vec<Object<NewPort>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPort {
     network_id: String,
     name: Option<String>,
     tenant_id: Option<String>,
     project_id: Option<String>,
+    #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
     fixed_ips: Option<Vec<Object<Address>>>,
     #[serde(rename = "binding:host_id")]
@@ -80,19 +83,22 @@ struct NewPort {
     _tags: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PortChange)]
 pub(super) struct Change {
     port: Object<ChangedPort>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedPort {
     name: Option<String>,
+    #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
     fixed_ips: Option<Vec<Object<Address>>>,
     #[serde(rename = "binding:host_id", default)]
+    #[schema(value_type = Option<String>)]
     host: Host,
     allowed_address_pairs: Option<Vec<Object<Pair>>>,
     #[serde(rename = "admin_state_up")]
@@ -123,17 +129,22 @@ struct ChangedPort {
     _propagate_uplink_status: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = GivenFixedIp)]
 struct Address {
+    #[schema(value_type = Option<String>)]
     ip_address: Option<IpAddr>,
     subnet_id: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = GivenAddressPair)]
 struct Pair {
+    #[schema(value_type = String)]
     ip_address: IpNetwork,
+    #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
 }
 
@@ -217,7 +228,7 @@ impl Resource for Ports {
     }
 
     fn view(port: &Port) -> PortView<'_> {
-        PortView(port)
+        port.into()
     }
 
     fn missing(id: String) -> Problem {

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, http::StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::{
     App,
@@ -12,7 +13,7 @@ use crate::api::{
 };
 
 /// A security group, if there were one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct SecurityGroup {
     id: String,
 }
@@ -26,14 +27,14 @@ impl Resource for SecurityGroups {
     const SORTABLE: &'static [&'static str] = &["id", "name", "tenant_id", "project_id"];
 
     type Row = SecurityGroup;
-    type View<'a> = &'a SecurityGroup;
+    type View<'a> = SecurityGroup;
 
     fn id(group: &SecurityGroup) -> String {
         group.id.clone()
     }
 
-    fn view(group: &SecurityGroup) -> &SecurityGroup {
-        group
+    fn view(group: &SecurityGroup) -> SecurityGroup {
+        group.clone()
     }
 
     fn missing(id: String) -> Problem {

@@ -7,6 +7,11 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
+};
+
 use crate::model::VlanId;
 
 /// A VLAN, 0 to 4094.
@@ -44,6 +49,51 @@ impl<'de> Deserialize<'de> for SegmentationId {
         deserializer.deserialize_any(Number)
     }
 }
+
+/// A VLAN as it is shown, or nothing.
+pub(super) enum ShownSegmentationId {}
+
+/// One of two shapes.
+fn either(a: impl Into<RefOr<Schema>>, b: impl Into<RefOr<Schema>>) -> RefOr<Schema> {
+    OneOfBuilder::new().item(a).item(b).into()
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+impl PartialSchema for ShownSegmentationId {
+    fn schema() -> RefOr<Schema> {
+        either(VlanId::schema(), text().max_length(Some(0)))
+    }
+}
+
+impl ToSchema for ShownSegmentationId {}
+
+impl PartialSchema for SegmentationId {
+    fn schema() -> RefOr<Schema> {
+        either(VlanId::schema(), text())
+    }
+}
+
+impl ToSchema for SegmentationId {}
+
+impl PartialSchema for SegmentationIds {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(SegmentationId::schema()).min_items(Some(1)).into()
+    }
+}
+
+impl ToSchema for SegmentationIds {}
+
+impl PartialSchema for DefaultSegmentationId {
+    fn schema() -> RefOr<Schema> {
+        let none = ObjectBuilder::new().schema_type(Type::Null);
+        OneOfBuilder::new().item(VlanId::schema()).item(text()).item(none).into()
+    }
+}
+
+impl ToSchema for DefaultSegmentationId {}
 
 /// The VLANs of an interface: at least one, or the member is left out.
 #[derive(Debug, Clone, Default)]

@@ -6,6 +6,7 @@ use axum::{Extension, extract::State, http::StatusCode};
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -30,23 +31,26 @@ use crate::{
 
 // ===== requests =====
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SubnetCreation)]
 pub(super) struct Creation {
     subnet: Option<Object<NewSubnet>>,
     subnets: Option<Vec<Object<NewSubnet>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewSubnet {
     network_id: String,
+    #[schema(value_type = String)]
     cidr: IpNetwork,
     ip_version: Option<u8>,
     name: Option<String>,
     tenant_id: Option<String>,
     project_id: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     gateway_ip: Gateway,
     allocation_pools: Option<Vec<Object<Pool>>>,
     subnetpool_id: Option<String>,
@@ -72,17 +76,19 @@ struct NewSubnet {
     _dns_publish_fixed_ip: Ignored,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SubnetChange)]
 pub(super) struct Change {
     subnet: Object<ChangedSubnet>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedSubnet {
     name: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     gateway_ip: Gateway,
     allocation_pools: Option<Vec<Object<Pool>>>,
     #[serde(rename = "enable_dhcp")]
@@ -113,10 +119,13 @@ impl<'de> Deserialize<'de> for Gateway {
 }
 
 /// A part of a subnet that addresses are given away from.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AllocationPool)]
 struct Pool {
+    #[schema(value_type = String)]
     start: IpAddr,
+    #[schema(value_type = String)]
     end: IpAddr,
 }
 
@@ -158,7 +167,8 @@ fn ip_version(cidr: IpNetwork) -> u8 {
 
 // ===== answers =====
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Subnet)]
 pub(super) struct SubnetView<'a> {
     id: SubnetId,
     name: &'a str,
@@ -168,15 +178,20 @@ pub(super) struct SubnetView<'a> {
     description: &'static str,
     ip_version: u8,
     cidr: String,
+    #[schema(value_type = Option<String>)]
     gateway_ip: Option<IpAddr>,
     allocation_pools: Vec<Pool>,
     /// Nothing here answers DHCP.
     enable_dhcp: bool,
     dns_nameservers: [&'static str; 0],
     host_routes: [&'static str; 0],
+    #[schema(value_type = Option<String>)]
     ipv6_ra_mode: Value,
+    #[schema(value_type = Option<String>)]
     ipv6_address_mode: Value,
+    #[schema(value_type = Option<String>)]
     subnetpool_id: Value,
+    #[schema(value_type = Option<String>)]
     segment_id: Value,
     service_types: [&'static str; 0],
     tags: [&'static str; 0],

@@ -2,13 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, Request, StatusCode},
+    http::{HeaderMap, Request, StatusCode, Uri},
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -17,7 +20,9 @@ use crate::{
     api::{
         App, Readiness,
         auth::{Gate, HostTokens},
+        openapi::document,
         router,
+        tests::schema,
     },
     fleet::Fleet,
     service::{Service, Settings},
@@ -95,6 +100,15 @@ fn over(store: Store) -> Service {
     Service::new(store, Fleet::detached(), Settings { vni_ranges: vec![1000..=65535] })
 }
 
+/// Every answer that a test sees is what `/openapi.json` says.
+fn hold_against_the_document(method: &str, uri: &Uri, status: u16, body: &[u8]) {
+    static WHOLE: LazyLock<Value> = LazyLock::new(|| document(true));
+    static REDUCED: LazyLock<Value> = LazyLock::new(|| document(false));
+    let document = if uri.query().unwrap_or_default().contains("fields=") { &*REDUCED } else { &*WHOLE };
+    let complaints = schema::complaints(document, method, uri.path(), status, body);
+    assert!(complaints.is_empty(), "not what /openapi.json says:\n{}", complaints.join("\n"));
+}
+
 impl Api {
     pub(crate) async fn new() -> Self {
         Self::with(Gate::Open, Vec::new()).await
@@ -109,10 +123,12 @@ impl Api {
     }
 
     pub(crate) async fn call(&self, request: Request<Body>) -> Answer {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         assert!(head.headers["x-openstack-request-id"].to_str().unwrap().starts_with("req-"));
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        hold_against_the_document(method.as_str(), &uri, head.status.as_u16(), &body);
         Answer { status: head.status, headers: head.headers, body }
     }
 

@@ -2,6 +2,7 @@
 
 use axum::{Extension, extract::State, http::StatusCode};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     api::{
@@ -21,8 +22,9 @@ use crate::{
 
 const DIALECT: Dialect = Dialect::Specification;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = v2::GatewayBody)]
 pub(super) struct Body {
     l2_gateway: Object<GatewayBody>,
 }
@@ -43,7 +45,7 @@ impl Resource for Gateways {
     }
 
     fn view(gateway: &Gateway) -> GatewayView<'_> {
-        GatewayView(gateway)
+        gateway.into()
     }
 
     fn missing(id: String) -> Problem {

@@ -1,6 +1,7 @@
 //! Connections as the specification prints them.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{BadBody, Object, VlanNumber};
 use crate::{
@@ -9,8 +10,9 @@ use crate::{
 };
 
 /// A connection in a request: bare as the specification prints it, or wrapped in `l2_gateway_connection`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = v2::ConnectionBody)]
 pub struct ConnectionBody {
     l2_gateway_connection: Option<Object<Members>>,
     network_id: Option<String>,
@@ -22,8 +24,9 @@ pub struct ConnectionBody {
 
 // The names are the specification's.
 #[allow(clippy::struct_field_names)]
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = v2::NewConnection)]
 struct Members {
     network_id: Option<String>,
     gateway_id: Option<String>,
@@ -79,7 +82,8 @@ impl Members {
 /// A connection in an answer.
 // The names are the specification's.
 #[allow(clippy::struct_field_names)]
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = v2::Connection)]
 pub struct ConnectionView<'a> {
     connection_id: ConnectionId,
     tenant_id: &'a str,

@@ -3,20 +3,21 @@
 use std::fmt;
 
 use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
+    Deserialize, Deserializer, Serialize,
     de::{self, Visitor},
-    ser::SerializeStruct,
 };
+use utoipa::ToSchema;
 
 use super::{BadBody, Object};
 use crate::{
-    model::{Device, Gateway, Interface, VlanId},
+    model::{Device, Gateway, GatewayId, Interface, VlanId},
     service::{DeviceDraft, GatewayDraft, GatewayUpdate, InterfaceDraft},
 };
 
 /// `l2_gateway` of a request: the form that creates and the one that updates.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = v2::GivenGateway)]
 pub struct GatewayBody {
     name: Option<String>,
     tenant_id: Option<String>,
@@ -25,8 +26,9 @@ pub struct GatewayBody {
     deleted_interfaces: Option<Vec<Object<DeletedInterface>>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = v2::GivenDevice)]
 struct DeviceBody {
     device_name: Option<String>,
     interfaces: Option<Vec<Object<InterfaceBody>>>,
@@ -34,22 +36,25 @@ struct DeviceBody {
     deleted_interfaces: Option<Vec<Object<DeletedInterface>>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = v2::GivenInterface)]
 struct InterfaceBody {
     name: String,
     #[serde(rename = "segmentation-id", alias = "segmentation_id")]
     vlans: Option<Vec<VlanNumber>>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = v2::DeletedInterface)]
 struct DeletedInterface {
     name: String,
 }
 
 /// A VLAN as an integer of JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(value_type = VlanId)]
 pub struct VlanNumber(pub VlanId);
 
 impl<'de> Deserialize<'de> for VlanNumber {
@@ -176,39 +181,41 @@ fn drafts(interfaces: Vec<Object<InterfaceBody>>) -> Vec<InterfaceDraft> {
     interfaces.into_iter().map(draft).collect()
 }
 
-/// A gateway in an answer: `{id, tenant_id, name, devices: [{device_name, interfaces: [{name, "segmentation-id"}]}]}`.
-#[derive(Debug, Clone, Copy)]
-pub struct GatewayView<'a>(pub &'a Gateway);
+/// A gateway in an answer.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = v2::Gateway)]
+pub struct GatewayView<'a> {
+    id: GatewayId,
+    tenant_id: &'a str,
+    name: &'a str,
+    devices: Vec<DeviceView<'a>>,
+}
 
-impl Serialize for GatewayView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut gateway = serializer.serialize_struct("l2_gateway", 4)?;
-        gateway.serialize_field("id", &self.0.id)?;
-        gateway.serialize_field("tenant_id", &self.0.tenant_id)?;
-        gateway.serialize_field("name", &self.0.name)?;
-        gateway.serialize_field("devices", &self.0.devices.iter().map(DeviceView).collect::<Vec<_>>())?;
-        gateway.end()
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = v2::Device)]
+struct DeviceView<'a> {
+    device_name: &'a str,
+    interfaces: Vec<InterfaceView<'a>>,
+}
+
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = v2::Interface)]
+struct InterfaceView<'a> {
+    name: &'a str,
+    #[serde(rename = "segmentation-id")]
+    vlans: &'a [VlanId],
+}
+
+impl<'a> From<&'a Gateway> for GatewayView<'a> {
+    fn from(gateway: &'a Gateway) -> Self {
+        let devices = gateway.devices.iter().map(DeviceView::from).collect();
+        Self { id: gateway.id, tenant_id: &gateway.tenant_id, name: &gateway.name, devices }
     }
 }
 
-struct DeviceView<'a>(&'a Device);
-
-impl Serialize for DeviceView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut device = serializer.serialize_struct("device", 2)?;
-        device.serialize_field("device_name", &self.0.name)?;
-        device.serialize_field("interfaces", &self.0.interfaces.iter().map(InterfaceView).collect::<Vec<_>>())?;
-        device.end()
-    }
-}
-
-struct InterfaceView<'a>(&'a Interface);
-
-impl Serialize for InterfaceView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut interface = serializer.serialize_struct("interface", 2)?;
-        interface.serialize_field("name", &self.0.name)?;
-        interface.serialize_field("segmentation-id", &self.0.vlans)?;
-        interface.end()
+impl<'a> From<&'a Device> for DeviceView<'a> {
+    fn from(device: &'a Device) -> Self {
+        let interface = |interface: &'a Interface| InterfaceView { name: &interface.name, vlans: &interface.vlans };
+        Self { device_name: &device.name, interfaces: device.interfaces.iter().map(interface).collect() }
     }
 }

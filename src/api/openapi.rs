@@ -1,0 +1,211 @@
+//! `GET /openapi.json`: both dialects, described from the types that are read and written.
+//!
+//! Each dialect tells its calls beside its routes; schemas are derived from the types themselves.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+use super::{list::Resource, neutron, v2};
+
+/// The document as it is served.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document(false).to_string().into());
+
+/// `GET /openapi.json`.
+pub(super) async fn serve() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+}
+
+/// The document. `fields` may take any member away from an answer, so no member is required; `whole`: the answers of
+/// calls without `fields`.
+pub(super) fn document(whole: bool) -> Value {
+    let mut description = Description::default();
+    description.root();
+    v2::describe(&mut description);
+    neutron::describe(&mut description);
+    description.finish(whole)
+}
+
+/// What is told so far.
+#[derive(Debug, Default)]
+pub(super) struct Description {
+    paths: BTreeMap<String, Map<String, Value>>,
+    schemas: BTreeMap<String, Value>,
+    /// Schemas of objects that `fields` reduces.
+    reducible: Vec<String>,
+}
+
+impl Description {
+    /// A reference to the type's schema.
+    pub(super) fn schema<T: ToSchema>(&mut self) -> Value {
+        let mut found: Vec<(String, RefOr<Schema>)> = Vec::new();
+        T::schemas(&mut found);
+        let name = T::name().into_owned();
+        found.push((name.clone(), T::schema()));
+        for (name, schema) in found {
+            // A schema is made of strings and numbers, which always have a JSON form.
+            let schema = serde_json::to_value(schema).unwrap_or_default();
+            self.schemas.insert(name, schema);
+        }
+        json!({"$ref": format!("#/components/schemas/{name}")})
+    }
+
+    /// One call; `answer` is its status and the schema of its body.
+    // Calls are told with literals.
+    #[allow(clippy::needless_pass_by_value)]
+    pub(super) fn call(&mut self, method: &str, path: &str, parameters: Value, body: Option<Value>, answers: Value) {
+        let mut all = path_parameters(path);
+        all.extend(parameters.as_array().cloned().unwrap_or_default());
+        let mut operation = json!({
+            "operationId": format!("{method} {path}"),
+            "tags": [path.split('/').nth(1).unwrap_or_default()],
+            "parameters": all,
+            "responses": {"4XX": content(&json!({"$ref": "#/components/schemas/Error"})),
+                          "5XX": content(&json!({"$ref": "#/components/schemas/Error"}))},
+        });
+        for (status, schema) in answers.as_object().into_iter().flatten() {
+            let nothing = json!({"description": "done"});
+            operation["responses"][status] = if schema.is_null() { nothing } else { content(schema) };
+        }
+        if let Some(body) = body {
+            operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": body}}});
+        }
+        self.paths.entry(path.to_owned()).or_default().insert(method.to_owned(), operation);
+    }
+
+    /// The list of a resource.
+    pub(super) fn list<R: Resource>(&mut self, path: &str) {
+        let row = self.view::<R>();
+        let list = list_of(R::MANY, &row);
+        self.call("get", path, list_parameters(R::SORTABLE), None, json!({"200": list}));
+    }
+
+    /// One object of a resource.
+    pub(super) fn show<R: Resource>(&mut self, path: &str) {
+        let one = wrapped(R::ONE, &self.view::<R>());
+        self.call("get", path, json!([fields()]), None, json!({"200": one}));
+    }
+
+    /// A creation of one, or of many at once.
+    pub(super) fn create<R: Resource, B: ToSchema>(&mut self, path: &str) {
+        let (body, row) = (self.schema::<B>(), self.view::<R>());
+        let answer = json!({"oneOf": [wrapped(R::ONE, &row), list_of(R::MANY, &row)]});
+        self.call("post", path, json!([]), Some(body), json!({"201": answer}));
+    }
+
+    /// A change of one.
+    pub(super) fn update<R: Resource, B: ToSchema>(&mut self, path: &str) {
+        let (body, one) = (self.schema::<B>(), wrapped(R::ONE, &self.view::<R>()));
+        self.call("put", path, json!([]), Some(body), json!({"200": one}));
+    }
+
+    /// A deletion.
+    pub(super) fn delete(&mut self, path: &str) {
+        self.call("delete", path, json!([]), None, json!({"204": null}));
+    }
+
+    fn view<R: Resource>(&mut self) -> Value {
+        let name = <R::View<'static> as ToSchema>::name().into_owned();
+        if !self.reducible.contains(&name) {
+            self.reducible.push(name);
+        }
+        self.schema::<R::View<'static>>()
+    }
+
+    /// What needs no token.
+    fn root(&mut self) {
+        let open = json!({"type": "object"});
+        self.call("get", "/", json!([]), None, json!({"200": open}));
+        self.call("get", "/openapi.json", json!([]), None, json!({"200": open}));
+        let reasons = json!({"type": "object", "required": ["status"], "additionalProperties": false, "properties": {
+            "status": {"type": "string"}, "reasons": {"type": "array", "items": {"type": "string"}}}});
+        self.call("get", "/healthz", json!([]), None, json!({"200": reasons}));
+        self.call("get", "/readyz", json!([]), None, json!({"200": reasons, "503": reasons}));
+    }
+
+    fn finish(mut self, whole: bool) -> Value {
+        for (name, schema) in &mut self.schemas {
+            let Some(schema) = schema.as_object_mut() else { continue };
+            if schema.contains_key("properties") {
+                // Nothing is read or written that isn't told.
+                schema.entry("additionalProperties").or_insert(json!(false));
+            }
+            if !whole && self.reducible.contains(name) {
+                schema.remove("required");
+            }
+        }
+        self.schemas.insert("Error".to_owned(), error());
+        json!({
+            "openapi": "3.1.0",
+            "info": {"title": "vtepd", "version": env!("CARGO_PKG_VERSION"), "license": {"name": "Apache-2.0"}},
+            "paths": self.paths,
+            "components": {
+                "schemas": self.schemas,
+                "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"}},
+            },
+            "security": [{"token": []}],
+        })
+    }
+}
+
+fn content(schema: &Value) -> Value {
+    json!({"description": "the answer", "content": {"application/json": {"schema": schema}}})
+}
+
+/// The schema of an object under its name.
+pub(super) fn wrapped(name: &str, schema: &Value) -> Value {
+    json!({"type": "object", "required": [name], "additionalProperties": false, "properties": {name: schema}})
+}
+
+/// The schema of a list under its name, with the links of a page.
+pub(super) fn list_of(name: &str, row: &Value) -> Value {
+    let link = json!({"type": "object", "required": ["rel", "href"], "additionalProperties": false, "properties": {
+        "rel": {"enum": ["next", "previous"]}, "href": {"type": "string"}}});
+    json!({"type": "object", "required": [name], "additionalProperties": false, "properties": {
+        name: {"type": "array", "items": row}, format!("{name}_links"): {"type": "array", "items": link}}})
+}
+
+fn path_parameters(path: &str) -> Vec<Value> {
+    let names = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    names
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}))
+        .collect()
+}
+
+fn fields() -> Value {
+    json!({"name": "fields", "in": "query", "description": "only these members",
+           "schema": {"type": "array", "items": {"type": "string"}}})
+}
+
+fn list_parameters(sortable: &[&str]) -> Value {
+    let parameter = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "query", "description": description, "schema": schema});
+    json!([
+        fields(),
+        parameter("limit", "rows of a page; 0: all", json!({"type": "integer", "minimum": 0})),
+        parameter("marker", "the id of the row beside the page", json!({"type": "string"})),
+        parameter("page_reverse", "the page before the marker", json!({"type": "boolean"})),
+        parameter("sort_key", "sort by these", json!({"type": "array", "items": {"enum": sortable}})),
+        parameter("sort_dir", "one for each sort_key", json!({"type": "array", "items": {"enum": ["asc", "desc"]}})),
+    ])
+}
+
+fn error() -> Value {
+    let text = json!({"type": "string"});
+    let object = |members: Value, required: &[&str]| json!({"type": "object", "required": required, "additionalProperties": false, "properties": members});
+    let neutron = object(json!({"type": text, "message": text, "detail": text}), &["type", "message", "detail"]);
+    let keystone =
+        object(json!({"code": {"enum": [401]}, "title": text, "message": text}), &["code", "title", "message"]);
+    json!({"oneOf": [
+        object(json!({"NeutronError": neutron}), &["NeutronError"]),
+        object(json!({"error": keystone}), &["error"]),
+    ]})
+}

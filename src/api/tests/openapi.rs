@@ -1,0 +1,53 @@
+//! The document itself.
+
+use super::{harness::Api, schema::complaints};
+use crate::api::openapi::document;
+
+#[tokio::test]
+async fn every_call_that_is_described_is_there() {
+    let api = Api::new().await;
+    let document = api.get("/openapi.json").await.expect(200);
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    for path in ["/v2/l2-gateways", "/v2.0/l2-gateways/{id}", "/v2.0/ports", "/readyz"] {
+        assert!(paths.contains_key(path), "{path}");
+    }
+    for (path, item) in paths {
+        let named = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+        let named = named.collect::<Vec<_>>().join("/");
+        let methods: Vec<_> = item.as_object().unwrap().keys().cloned().collect();
+        for method in &methods {
+            let answer = api.send(&method.to_uppercase(), &named, "").await;
+            let body = String::from_utf8_lossy(&answer.body);
+            assert!(answer.status != 405 && !body.contains("HTTPNotFound"), "{method} {path}: {body}");
+        }
+        // And nothing else: Allow names what the router knows.
+        let allowed = api.send("PATCH", &named, "").await.headers["allow"].to_str().unwrap().to_lowercase();
+        let mut allowed: Vec<_> = allowed.split(',').filter(|method| *method != "head").map(str::to_owned).collect();
+        allowed.sort();
+        let mut told = methods;
+        told.sort();
+        assert_eq!(allowed, told, "{path}");
+    }
+}
+
+#[test]
+fn an_answer_that_differs_is_told() {
+    let document = document(true);
+    let complain = |method: &str, path: &str, status: u16, body: &str| {
+        complaints(&document, method, path, status, body.as_bytes()).join("; ")
+    };
+    for (method, path, status, body, complaint) in [
+        ("GET", "/v2.0/networks.json", 200, "{\"networks\": [{\"id\": 5}]}", ".networks[0].id: 5 is not"),
+        ("GET", "/v2.0/networks/", 200, "{\"networks\": [{}]}", "name is missing"),
+        ("GET", "/v2.0/networks", 200, "{\"networks\": [], \"colour\": 1}", "colour is not described"),
+        ("GET", "/v2.0/networks", 404, "{\"error\": {}}", "matches 0"),
+        ("GET", "/v2.0/networks", 302, "", "302 is not described"),
+        ("GET", "/v2.0/routers", 200, "{}", "is not described"),
+        ("DELETE", "/v2.0/networks/x", 204, "{}", "has a body"),
+    ] {
+        let found = complain(method, path, status, body);
+        assert!(found.contains(complaint), "{method} {path} {status} {body}: {found}");
+    }
+    assert_eq!(complain("GET", "/v2.0/networks", 200, "{\"networks\": []}"), "");
+}

@@ -20,7 +20,11 @@ lab: deps ## virtual machines, compute nodes, switches, bare metal, to be pinged
 
 .PHONY: test
 test: deps ## everything that CI runs
-	tests/run.sh fmt deny clippy features tests doctests docs
+	tests/run.sh fmt deny clippy features tests doctests docs $(if $(filter true,$(CI)),openstack)
+
+.PHONY: test-openstack
+test-openstack: deps ## against real Keystone, Neutron schemas and clients; `make test` does it too where CI=true
+	tests/run.sh openstack
 
 .PHONY: lint
 lint: deps ## format, lints, licences

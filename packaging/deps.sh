@@ -13,6 +13,14 @@ packages=(
     sqlite3 jq curl python3 python3-venv ca-certificates   # to test, and for the demo
 )
 
+# `deps.sh openstack`: what tests/openstack needs besides. Servers run as private ones, never as the system's services.
+if [ "${1:-}" = openstack ]; then
+    packages+=(
+        python3-keystone python3-neutron python3-pymysql python3-psycopg2
+        mariadb-server-core mariadb-client postgresql
+    )
+fi
+
 missing=()
 for package in "${packages[@]}"; do
     status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)

@@ -40,7 +40,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
-pub use openstack::KeystoneConfig;
+pub use openstack::{KeystoneConfig, SourceConfig};
 pub use transport::{PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
 
 /// Where the daemon looks without `--config`.
@@ -71,6 +71,8 @@ pub struct Config {
     pub previous_prefixes: Vec<String>,
     /// Where VNIs are allocated from, in this order.
     pub vni_ranges: Vec<RangeInclusive<u32>>,
+    /// `[source]`; `None`: networks and ports come through the API.
+    pub source: Option<SourceConfig>,
     /// `[switch:NAME]`, defaults of `[l2gateway]` filled in.
     pub switches: BTreeMap<String, SwitchConfig>,
     /// What was accepted without effect, one line each, for the log.
@@ -126,6 +128,7 @@ impl Config {
             // With TLS on both sides the files are read again.
             ("[api] tls_certificate", self.api.tls.is_some() != new.api.tls.is_some()),
             ("[api] token_file", self.api.token_file != new.api.token_file),
+            ("[source]", self.source != new.source),
             ("[admin] socket", self.admin.socket != new.admin.socket),
             ("[admin] group", self.admin.group != new.admin.group),
             ("[api] host_token_file", self.api.host_token_file != new.api.host_token_file),

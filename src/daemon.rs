@@ -5,7 +5,7 @@
 //!        │                     │                              ▲         │
 //!   api::Server          admin::Server                    pulse task    │
 //!        └──────┐       ┌──────┘                              │         ▼
-//!              Service ────────── Fleet (handle) ◄────────────┴──── this file
+//!  source ───▶ Service ────────── Fleet (handle) ◄────────────┴──── this file
 //!                 │                 │ commands                          │ reload
 //!              Store                ▼                                   ▼
 //!        feed │   ▲ confirmed   supervisor ── one worker a database   Config
@@ -45,6 +45,7 @@ use crate::{
         Service, Settings,
         journal::{self, Journal, JournalLimits},
     },
+    source::{self, Source},
     store::Store,
     telemetry::{
         LogHandle,
@@ -116,11 +117,16 @@ impl Daemon {
 
         let shutdown = CancellationToken::new();
         let (journal, pending) = Journal::new();
-        let service = Service::new(store.clone(), fleet.clone(), Settings { vni_ranges: config.vni_ranges.clone() })
-            .with_journal(journal);
-        let rest = api::Server::bind(&config.api, service.clone(), readiness(&store, &shutdown))?;
+        let mut service =
+            Service::new(store.clone(), fleet.clone(), Settings { vni_ranges: config.vni_ranges.clone() })
+                .with_journal(journal);
+        let (source, follow) = config.source.clone().map(source::new).unzip();
+        if let Some(source) = &source {
+            service = service.following(source.clone());
+        }
+        let rest = api::Server::bind(&config.api, service.clone(), readiness(&store, source, &shutdown))?;
         let (reload, reloads) = mpsc::channel(1);
-        let operators = admin::Server::bind(&config.admin, service, Controls { log: log.clone(), reload })?;
+        let operators = admin::Server::bind(&config.admin, service.clone(), Controls { log: log.clone(), reload })?;
         tracing::info!(address = %rest.local_addr(), "the API is listening");
         if let Some(address) = rest.monitoring_addr() {
             tracing::info!(%address, "monitoring is served");
@@ -135,6 +141,9 @@ impl Daemon {
         let limits = JournalLimits { age: config.admin.journal_age, bytes: config.admin.journal_size };
         workers.spawn(named("journal", journal::record(store.clone(), pending, happened, limits)));
         workers.spawn(named("pulse", until(shutdown.clone(), pulse::beat(fleet.clone()))));
+        if let Some(follow) = follow {
+            workers.spawn(named("source", until(shutdown.clone(), follow.run(store.clone(), service))));
+        }
         let mut servers = JoinSet::new();
         servers.spawn(named("API", rest.serve(shutdown.clone())));
         servers.spawn(named("admin socket", operators.serve(shutdown.clone())));
@@ -288,12 +297,13 @@ impl Changes {
 }
 
 /// What `/readyz` says.
-fn readiness(store: &Store, shutdown: &CancellationToken) -> Readiness {
+fn readiness(store: &Store, source: Option<Source>, shutdown: &CancellationToken) -> Readiness {
     let (store, shutdown) = (store.clone(), shutdown.clone());
     Readiness::new(move || {
         let ill = store.health().err().map(|error| error.to_string());
+        let behind = source.as_ref().and_then(Source::unready);
         let stopping = shutdown.is_cancelled().then(|| "the daemon is stopping".to_owned());
-        ill.into_iter().chain(stopping).collect()
+        ill.into_iter().chain(behind).chain(stopping).collect()
     })
 }
 

@@ -16,6 +16,7 @@ pub mod ovsdb;
 pub mod plan;
 pub mod relay;
 pub mod service;
+pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod vtep;

@@ -8,6 +8,7 @@ mod drafts;
 mod endpoints;
 mod error;
 mod fdb;
+mod follow;
 mod gateways;
 pub mod journal;
 mod networks;
@@ -36,6 +37,7 @@ use crate::{
         ConnectionId, Revision,
         status::{BindingStatus, Status},
     },
+    source::Source,
     store::{Store, StoreError},
 };
 use journal::{Entry, Journal, JournalFilter};
@@ -58,6 +60,8 @@ pub struct Service {
     fleet: Fleet,
     vnis: Arc<Vnis>,
     journal: Journal,
+    /// What dictates networks and ports, if anything does.
+    source: Option<Source>,
 }
 
 /// `GET /v2/l2-gateway-connections/{id}/status`.
@@ -77,7 +81,7 @@ impl Service {
     pub fn new(store: Store, fleet: Fleet, settings: Settings) -> Self {
         // Nobody reads it: what is noted goes nowhere.
         let (journal, _) = Journal::new();
-        Self { store, fleet, vnis: Arc::new(Vnis::new(settings.vni_ranges)), journal }
+        Self { store, fleet, vnis: Arc::new(Vnis::new(settings.vni_ranges)), journal, source: None }
     }
 
     /// With a journal that somebody writes ([`journal::record`]).

@@ -42,6 +42,13 @@ step_tests() {
     fi
 }
 
+# OpenStack's own programs, databases and clients: what is slow to install, once.
+step_openstack() {
+    packaging/deps.sh openstack
+    tests/openstack/prepare.sh
+    cargo nextest run --locked --profile openstack --test openstack </dev/null
+}
+
 step_doctests() { cargo test --quiet --locked --doc; }
 
 # Private items are documented, so links to them are right.

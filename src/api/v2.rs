@@ -3,6 +3,7 @@
 mod connections;
 mod fdb;
 mod gateways;
+mod source;
 mod switches;
 
 use axum::{
@@ -35,6 +36,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2/fdb", get(fdb::list))
         .route("/v2/fdb/watch", get(fdb::watch))
         .route("/v2/fdb/{network}", get(fdb::show))
+        .route("/v2/source", get(source::show))
+        .route("/v2/source/release", post(source::release))
         .route("/v2/switches", get(switches::list))
         .route("/v2/switches/{switch}", get(switches::show))
         .route("/v2/switches/{switch}/release", post(switches::release))

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::Pat
 
 use super::{
     ActiveActive, AdminConfig, ApiConfig, Auth, Config, GatewayConfig, KeystoneConfig, LogConfig, RelayConfig,
-    SwitchConfig, TlsFiles,
+    SourceConfig, SwitchConfig, TlsFiles,
     error::{ConfigError, Place, Problem},
     ini::SectionName,
     layers::Layers,
@@ -61,6 +61,7 @@ impl<'a> Reader<'a> {
     pub(super) fn config(&mut self) -> Config {
         self.names();
         let (log, deployment, previous_prefixes, vni_ranges) = self.default();
+        let (switches, guard) = self.switches();
         let config = Config {
             database: self.database(),
             api: self.api(),
@@ -70,7 +71,8 @@ impl<'a> Reader<'a> {
             deployment,
             previous_prefixes,
             vni_ranges,
-            switches: self.switches(),
+            source: self.source(guard),
+            switches,
             notices: Vec::new(),
         };
         self.not_built_sections();
@@ -229,7 +231,20 @@ impl<'a> Reader<'a> {
         (log, deployment, previous_prefixes, vni_ranges)
     }
 
-    fn switches(&mut self) -> BTreeMap<String, SwitchConfig> {
+    fn source(&mut self, guard: (u8, u32)) -> Option<SourceConfig> {
+        let mut section = self.open("source");
+        let source = openstack::source(&mut section, guard);
+        let place = section.place_of("connection").cloned();
+        section.close();
+        let (source, has_password) = source?;
+        if has_password {
+            self.note_secret(place.as_ref());
+        }
+        Some(source)
+    }
+
+    /// The switches, and the guard's limits of `[l2gateway]`.
+    fn switches(&mut self) -> (BTreeMap<String, SwitchConfig>, (u8, u32)) {
         let mut section = self.open("l2gateway");
         let defaults = switch::defaults(&mut section, &Defaults::default());
         let mut secrets = vec![section.place_of("sw_password").cloned()];
@@ -262,7 +277,7 @@ impl<'a> Reader<'a> {
             self.notices
                 .push(format!("{unused} switches have a username that is not used: only transport = ssh logs in"));
         }
-        switches
+        (switches, defaults.guard())
     }
 
     /// Sections of which this version builds nothing: their values are checked, and refused where they differ from
@@ -272,12 +287,6 @@ impl<'a> Reader<'a> {
         section.not_built("name", value::text, None);
         section.not_built("heartbeat", value::duration, Some(&Duration::from_secs(1)));
         section.not_built("lease_ttl", value::duration, Some(&Duration::from_secs(3)));
-        section.close();
-
-        let mut section = self.open("source");
-        section.not_built("driver", value::word(&[("native", true), ("neutron-db", false)]), Some(&true));
-        section.not_built("connection", value::text, None);
-        section.not_built("poll_interval", value::duration, None);
         section.close();
 
         let mut section = self.open(LISTEN);

@@ -30,6 +30,13 @@ pub(super) struct Defaults {
     password: Option<SecretString>,
 }
 
+impl Defaults {
+    /// `guard_percent` and `guard_min_rows`.
+    pub(super) fn guard(&self) -> (u8, u32) {
+        (self.guard_percent, self.guard_min_rows)
+    }
+}
+
 impl Default for Defaults {
     fn default() -> Self {
         Self {

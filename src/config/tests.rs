@@ -109,8 +109,6 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
         ("[database]\nconnection = mysql+pymysql://u:geheim@db/vtepd", "connection"),
         ("[cluster]\nname = a", "[cluster] name"),
         ("[cluster]\nlease_ttl = 4s", "[cluster] lease_ttl"),
-        ("[source]\ndriver = neutron-db", "[source] driver"),
-        ("[source]\npoll_interval = 4s", "[source] poll_interval"),
         ("[listen]\nptcp = 0.0.0.0:6640", "[listen] ptcp"),
         ("[l2gateway]\nservice_nodes = 192.0.2.1, 192.0.2.2", "[l2gateway] service_nodes"),
         ("[l2gateway]\nmanager_targets = ssl:192.0.2.1:6640", "[l2gateway] manager_targets"),
@@ -174,6 +172,53 @@ fn keystone_needs_an_account() {
     }
     assert_eq!(parse(KEYSTONE).unwrap().notices.len(), 1, "it says that it has no effect");
     assert!(errors("[api]\nadmin_roles =\n")[0].contains("nobody could call"));
+}
+
+#[test]
+fn neutrons_database_is_written_as_neutron_writes_it() {
+    for (written, url, shown) in [
+        (
+            "mysql+pymysql://neutron:ge%40heim@controller:3307/neutron?charset=utf8",
+            "mysql://neutron:ge%40heim@controller:3307/neutron",
+            "mysql://controller:3307/neutron",
+        ),
+        (
+            "mysql+pymysql://neutron@/n?unix_socket=/run/my.sock&charset=utf8",
+            "mysql://neutron@localhost/n?socket=%2Frun%2Fmy.sock",
+            "mysql://localhost/n",
+        ),
+        (
+            "mariadb://u:p@h/n?ssl_ca=/ca.pem",
+            "mysql://u:p@h/n?ssl-ca=%2Fca.pem&ssl-mode=VERIFY_IDENTITY",
+            "mysql://h/n",
+        ),
+        (
+            "postgresql+psycopg2://u:p@/n?host=/run/pg",
+            "postgresql://u:p@localhost/n?host=%2Frun%2Fpg",
+            "postgresql://localhost/n",
+        ),
+    ] {
+        let text = format!("[l2gateway]\nguard_percent = 7\n[source]\ndriver = neutron-db\nconnection = {written}\n");
+        let source = parse(&text).unwrap().source.unwrap();
+        assert_eq!((source.connection.expose_secret(), source.shown.as_str()), (url, shown));
+        assert_eq!(
+            (source.poll_interval, source.guard_percent, source.guard_min_rows),
+            (Duration::from_secs(2), 7, 10)
+        );
+        assert!(!format!("{source:?}").contains("heim"));
+    }
+    for (text, complaint) in [
+        ("driver = neutron-db\n", "[source] needs 'connection'"),
+        ("driver = neutron-db\nconnection = sqlite:////geheim\n", "expected mysql://"),
+        ("driver = neutron-db\nconnection = mysql://u:geheim@h\n", "expected mysql://"),
+        ("driver = neutron-db\nconnection = mysql://u:geheim@h/\n", "name is missing"),
+        ("driver = neutron-db\nconnection = mysql://u:geheim@h/n?x=1\n", "parameter 'x'"),
+        ("connection = mysql://u:geheim@h/n\n", "needs driver = neutron-db"),
+        ("driver = neutron-db\nconnection = mysql://h/n\npoll_interval = 2h\n", "between 100ms and 1m"),
+    ] {
+        let found = errors(&format!("[source]\n{text}"));
+        assert!(found.len() == 1 && found[0].contains(complaint) && !found[0].contains("geheim"), "{found:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Result, ServiceError};
 use crate::{
     model::{Binding, Connection, Gateway, NetworkId, Tombstone, bindings},
-    store::Write,
+    store::{StoreError, Write},
 };
 
 /// The bindings of some networks before a change. They are counted over connections: one that another connection of
@@ -15,7 +15,7 @@ pub(super) struct Before(BTreeMap<NetworkId, BTreeSet<Binding>>);
 
 impl Before {
     /// Notes what these networks bind now.
-    pub(super) async fn note(write: &mut Write, networks: &[NetworkId]) -> Result<Self> {
+    pub(super) async fn note(write: &mut Write, networks: &[NetworkId]) -> std::result::Result<Self, StoreError> {
         let mut before = BTreeMap::new();
         for &network in networks {
             before.insert(network, write.network_bindings(network).await?);
@@ -24,7 +24,7 @@ impl Before {
     }
 
     /// Compares with what they bind after the change: writes the tombstones of what went, removes those of what came.
-    pub(super) async fn explain(self, write: &mut Write) -> Result<()> {
+    pub(super) async fn explain(self, write: &mut Write) -> std::result::Result<(), StoreError> {
         let (mut gone, mut back) = (Vec::new(), Vec::new());
         for (network, before) in self.0 {
             let after = write.network_bindings(network).await?;

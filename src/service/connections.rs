@@ -67,7 +67,7 @@ impl Service {
                     let before = Before::note(write, &[connection.network_id]).await?;
                     write.remove_connection(connection.id).await?;
                     write.forget_gone_network(connection.network_id).await?;
-                    before.explain(write).await
+                    Ok(before.explain(write).await?)
                 })
             })
             .await

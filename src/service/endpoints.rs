@@ -45,11 +45,12 @@ impl Service {
     /// Gives a compute node another VTEP address.
     pub async fn update_endpoint(&self, dialect: Dialect, key: &str, ip: IpAddr) -> Result<TunnelEndpoint> {
         let ip = vtep("ip_address", ip)?;
-        let key = key.to_owned();
+        let (key, service) = (key.to_owned(), self.clone());
         self.store
             .write(move |write| {
                 Box::pin(async move {
                     let mut endpoint = find(write, dialect, &key).await?;
+                    service.may_write_endpoint(write, &endpoint.host).await?;
                     if endpoint.ip != ip {
                         endpoint.ip = ip;
                         write.update_endpoint(&endpoint).await?;
@@ -62,11 +63,12 @@ impl Service {
 
     /// Deletes a tunnel endpoint: its host's ports leave the switches.
     pub async fn delete_endpoint(&self, dialect: Dialect, key: &str) -> Result<()> {
-        let key = key.to_owned();
+        let (key, service) = (key.to_owned(), self.clone());
         self.store
             .write(move |write| {
                 Box::pin(async move {
                     let endpoint = find(write, dialect, &key).await?;
+                    service.may_write_endpoint(write, &endpoint.host).await?;
                     Ok(write.remove_endpoint(endpoint.id, &endpoint.host).await?)
                 })
             })

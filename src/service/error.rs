@@ -317,6 +317,20 @@ pub enum ServiceError {
         reason: String,
     },
 
+    // ===== a source =====
+    /// Networks and ports are another's.
+    #[error(
+        "networks and ports belong to Neutron here: [source] of plumgrid.ini follows its database {database}; change them \
+         through Neutron's own API, and they change here"
+    )]
+    OwnedByNeutron {
+        /// The database, without its account.
+        database: String,
+    },
+    /// There is nothing to release.
+    #[error("networks and ports come through this API: without driver = neutron-db in [source] nothing is held there")]
+    NoSource,
+
     // ===== the store =====
     /// The store failed; [`StoreError::is_unavailable`] tells whether trying again later may help.
     #[error(transparent)]

@@ -70,6 +70,7 @@ impl From<Network> for NetworkWithSubnets {
 impl Service {
     /// Creates a network.
     pub async fn create_network(&self, caller: &Caller, draft: NetworkDraft) -> Result<Network> {
+        self.may_write()?;
         let (network, segment) = build(caller, draft, "")?;
         let vnis = self.vnis.clone();
         self.store.write(move |write| Box::pin(async move { insert(write, &vnis, network, segment).await })).await
@@ -77,6 +78,7 @@ impl Service {
 
     /// Creates all of these networks, or none.
     pub async fn create_networks(&self, caller: &Caller, drafts: Vec<NetworkDraft>) -> Result<Vec<Network>> {
+        self.may_write()?;
         let build = |(i, draft)| build(caller, draft, &format!("networks[{i}]."));
         let networks = drafts.into_iter().enumerate().map(build).collect::<Result<Vec<_>>>()?;
         let vnis = self.vnis.clone();
@@ -114,6 +116,7 @@ impl Service {
         key: &str,
         update: NetworkUpdate,
     ) -> Result<NetworkWithSubnets> {
+        self.may_write()?;
         if let Some(name) = &update.name {
             rules::text("name", name, rules::NAME)?;
         }
@@ -136,6 +139,7 @@ impl Service {
 
     /// Deletes a network that has no ports and no connections; its subnets go with it.
     pub async fn delete_network(&self, dialect: Dialect, key: &str) -> Result<()> {
+        self.may_write()?;
         let key = key.to_owned();
         self.store
             .write(move |write| {

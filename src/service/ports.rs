@@ -20,6 +20,7 @@ const DRAWS: usize = 32;
 impl Service {
     /// Creates a port.
     pub async fn create_port(&self, caller: &Caller, draft: PortDraft) -> Result<Port> {
+        self.may_write()?;
         let draft = Draft::check(caller, draft, "")?;
         let id = draft.port.id;
         let mut ports = self.store.write(move |write| Box::pin(insert(write, vec![draft]))).await?;
@@ -28,6 +29,7 @@ impl Service {
 
     /// Creates all of these ports, or none.
     pub async fn create_ports(&self, caller: &Caller, drafts: Vec<PortDraft>) -> Result<Vec<Port>> {
+        self.may_write()?;
         let check = |(i, draft)| Draft::check(caller, draft, &format!("ports[{i}]."));
         let drafts = drafts.into_iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
         self.store.write(move |write| Box::pin(insert(write, drafts))).await
@@ -45,6 +47,7 @@ impl Service {
 
     /// Changes a port.
     pub async fn update_port(&self, caller: &Caller, id: &str, mut update: PortUpdate) -> Result<Port> {
+        self.may_write()?;
         check_update(&update)?;
         if let Some(host) = &update.host {
             check_own(caller, host.as_deref().unwrap_or_default())?;
@@ -80,6 +83,7 @@ impl Service {
 
     /// Deletes a port.
     pub async fn delete_port(&self, caller: &Caller, id: &str) -> Result<()> {
+        self.may_write()?;
         let (caller, id) = (caller.clone(), id.to_owned());
         self.store
             .write(move |write| {
@@ -87,7 +91,7 @@ impl Service {
                     let port = find_of(write, &caller, &id).await?;
                     let live = live_macs(write, &[&port]).await?;
                     write.remove_port(port.id).await?;
-                    explain(write, live).await
+                    Ok(explain(write, live).await?)
                 })
             })
             .await
@@ -281,7 +285,7 @@ fn random_mac() -> MacAddr {
 
 /// MACs that switches hold for these ports: the ports' own and those that they may speak for, where their host has a
 /// tunnel endpoint.
-async fn live_macs(
+pub(super) async fn live_macs(
     read: &mut Read,
     ports: &[&Port],
 ) -> std::result::Result<BTreeSet<(NetworkId, MacAddr)>, StoreError> {
@@ -299,7 +303,10 @@ async fn live_macs(
 }
 
 /// Explains that these MACs go, except for those that a port that stays has as its own.
-async fn explain(write: &mut Write, mut gone: BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
+pub(super) async fn explain(
+    write: &mut Write,
+    mut gone: BTreeSet<(NetworkId, MacAddr)>,
+) -> std::result::Result<(), StoreError> {
     if gone.is_empty() {
         return Ok(());
     }
@@ -311,11 +318,14 @@ async fn explain(write: &mut Write, mut gone: BTreeSet<(NetworkId, MacAddr)>) ->
             gone.remove(&alive);
         }
     }
-    Ok(write.explain(tombstones(gone)).await?)
+    write.explain(tombstones(gone)).await
 }
 
-async fn unexplain(write: &mut Write, live: BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
-    Ok(write.unexplain(&tombstones(live)).await?)
+pub(super) async fn unexplain(
+    write: &mut Write,
+    live: BTreeSet<(NetworkId, MacAddr)>,
+) -> std::result::Result<(), StoreError> {
+    write.unexplain(&tombstones(live)).await
 }
 
 fn tombstones(macs: BTreeSet<(NetworkId, MacAddr)>) -> Vec<Tombstone> {

@@ -22,12 +22,14 @@ const PAGE: u32 = 1000;
 impl Service {
     /// Creates a subnet. Addresses of its range that ports of the network have already are theirs.
     pub async fn create_subnet(&self, caller: &Caller, draft: SubnetDraft) -> Result<Subnet> {
+        self.may_write()?;
         let subnet = build(caller, draft, "")?;
         self.store.write(move |write| Box::pin(insert(write, subnet))).await
     }
 
     /// Creates all of these subnets, or none.
     pub async fn create_subnets(&self, caller: &Caller, drafts: Vec<SubnetDraft>) -> Result<Vec<Subnet>> {
+        self.may_write()?;
         let build = |(i, draft)| build(caller, draft, &format!("subnets[{i}]."));
         let subnets = drafts.into_iter().enumerate().map(build).collect::<Result<Vec<_>>>()?;
         self.store
@@ -55,6 +57,7 @@ impl Service {
 
     /// Changes a subnet; addresses that ports have stay theirs.
     pub async fn update_subnet(&self, id: &str, update: SubnetUpdate) -> Result<Subnet> {
+        self.may_write()?;
         if let Some(name) = &update.name {
             rules::text("name", name, NAME)?;
         }
@@ -76,6 +79,7 @@ impl Service {
 
     /// Deletes a subnet of which no port has an address.
     pub async fn delete_subnet(&self, id: &str) -> Result<()> {
+        self.may_write()?;
         let id = id.to_owned();
         self.store
             .write(move |write| {

@@ -90,7 +90,7 @@ impl Read {
 
     /// The network that has this VNI.
     pub async fn network_of_vni(&mut self, vni: Vni) -> Result<Option<Network>> {
-        // One that is gone and still connected keeps its VNI.
+        // One that is gone has none.
         let owner = query("SELECT id, name, tenant_id, vni FROM networks WHERE vni = $1").bind(i64::from(vni.get()));
         self.optional(owner).await?.as_ref().map(network).transpose()
     }

@@ -105,6 +105,12 @@ impl Home {
         self
     }
 
+    /// Tokens are Keystone's: the section is the test's to add.
+    pub(crate) fn with_keystone(mut self) -> Self {
+        self.auth = "keystone";
+        self
+    }
+
     pub(crate) fn ini(&self) -> PathBuf {
         self.scratch.join("plumgrid.ini")
     }

@@ -66,6 +66,9 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         E::NotOwnHost { .. } => (Forbidden, "PolicyNotAuthorized"),
         E::FdbBehind { .. } => (Unavailable, "ServiceUnavailable"),
         E::SwitchUnready { .. } => (Unavailable, "SwitchUnready"),
+        E::OwnedByNeutron { .. } => (Forbidden, "OwnedByNeutron"),
+        E::NoSource => (NotFound, "SourceNotFound"),
+
         E::Store(error) if error.is_unavailable() => (Unavailable, "ServiceUnavailable"),
         E::Store(_) => (Internal, "HTTPInternalServerError"),
     }

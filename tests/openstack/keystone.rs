@@ -1,0 +1,110 @@
+//! `auth = keystone` with a real Keystone.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    identity::{Keystone, PASSWORD},
+    support::{
+        PATIENCE,
+        daemon::{Daemon, Home},
+        eventually,
+        rest::Rest,
+    },
+};
+
+fn daemon(keystone: &Keystone, password: &str) -> Daemon {
+    let section = format!(
+        "[keystone_authtoken]\nauth_url = {}/v3\nusername = vtepd\npassword = {password}\nproject_name = service\n",
+        keystone.url()
+    );
+    Home::new().with_keystone().more(&section).start()
+}
+
+fn with(daemon: &Daemon, token: &str) -> Rest {
+    Rest { token: Some(token.to_owned()), ..daemon.rest() }
+}
+
+#[test]
+fn admins_may_call_and_nobody_else() {
+    let mut keystone = Keystone::start(3600);
+    let daemon = daemon(&keystone, PASSWORD);
+    let (admin, member) =
+        (with(&daemon, &keystone.token("admin", "demo")), with(&daemon, &keystone.token("member", "demo")));
+
+    let network = admin.post("/v2.0/networks", &json!({"network": {"name": "n"}})).expect(201)["network"].clone();
+    assert_eq!(network["project_id"], json!(keystone.demo), "the token's project");
+    let gateway =
+        json!({"l2_gateway": {"name": "g", "devices": [{"device_name": "t", "interfaces": [{"name": "e"}]}]}});
+    assert_eq!(admin.post("/v2/l2-gateways", &gateway).expect(201)["l2_gateway"]["tenant_id"], json!(keystone.demo));
+
+    for path in ["/v2.0/networks", "/v2/l2-gateways/g", "/v2/l2-gateways/none", "/nothing"] {
+        let refused = member.get(path);
+        assert_eq!((refused.status, refused.error_type().as_str()), (403, "PolicyNotAuthorized"), "{path}");
+    }
+    assert_eq!(with(&daemon, &keystone.token("stranger", "")).get("/v2.0/networks").status, 403, "without a project");
+    for anonymous in [daemon.rest(), with(&daemon, "nonsense"), with(&daemon, "gAAAAABnonsense")] {
+        let refused = anonymous.get("/v2.0/networks");
+        let challenge = refused.header("www-authenticate").expect("a challenge").to_owned();
+        assert_eq!(challenge, format!("Keystone uri=\"{}/v3\"", keystone.url()));
+        let body = refused.expect(401);
+        assert_eq!((&body["error"]["code"], &body["error"]["title"]), (&json!(401), &json!("Unauthorized")));
+    }
+
+    // Revoked: known to be valid for ten seconds at most.
+    let token = keystone.token("admin", "demo");
+    let revoked = with(&daemon, &token);
+    revoked.get("/v2.0/networks").expect(200);
+    keystone.revoke(&token);
+    eventually("a revoked token is refused", PATIENCE, || match revoked.get("/v2.0/networks").status {
+        401 => Ok(()),
+        status => Err(status.to_string()),
+    });
+    admin.get("/v2.0/networks").expect(200);
+
+    // Keystone goes away: what can't be validated is refused, and soon that is everything.
+    keystone.stop();
+    let down = with(&daemon, "a-token-not-seen-before").get("/v2.0/networks");
+    assert_eq!((down.status, down.error_type().as_str()), (503, "ServiceUnavailable"));
+    assert!(down.header("retry-after").is_some());
+    eventually("no verdict lasts", PATIENCE, || match admin.get("/v2.0/networks").status {
+        503 => Ok(()),
+        status => Err(status.to_string()),
+    });
+    for path in ["/healthz", "/readyz", "/"] {
+        daemon.rest().get(path).expect(200);
+    }
+    keystone.resume();
+    admin.get("/v2.0/networks").expect(200);
+    assert!(!daemon.home.log().contains(PASSWORD));
+}
+
+/// Tokens that end in a few seconds, the service account's among them.
+#[test]
+fn no_token_is_taken_beyond_its_end() {
+    let keystone = Keystone::start(8);
+    let daemon = daemon(&keystone, PASSWORD);
+    let token = keystone.token("admin", "demo");
+    with(&daemon, &token).get("/v2.0/networks").expect(200);
+    eventually("an expired token is refused", PATIENCE, || match with(&daemon, &token).get("/v2.0/networks").status {
+        401 => Ok(()),
+        status => Err(status.to_string()),
+    });
+    // By now the service account's first token has ended, too, or is about to.
+    std::thread::sleep(Duration::from_secs(3));
+    with(&daemon, &keystone.token("admin", "demo")).get("/v2.0/networks").expect(200);
+}
+
+#[test]
+fn an_account_that_keystone_refuses_opens_no_door() {
+    let keystone = Keystone::start(3600);
+    let daemon = daemon(&keystone, "falsch");
+    let refused = with(&daemon, &keystone.token("admin", "demo")).get("/v2.0/networks");
+    assert_eq!(refused.status, 503);
+    let text = refused.json().to_string();
+    assert!(!text.contains("falsch") && text.contains("log says why"), "{text}");
+    let log = daemon.home.log();
+    assert!(log.contains("refuses the service account 'vtepd'") && !log.contains("falsch"), "{log}");
+    assert_eq!(daemon.rest().post("/v2.0/networks", &Value::Null).status, 401);
+}

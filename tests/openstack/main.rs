@@ -1,0 +1,11 @@
+//! With OpenStack's own programs, databases and clients. What they need comes with `tests/run.sh openstack`
+//! (`make test-openstack`); the other steps leave this binary out.
+
+#[path = "../support/support.rs"]
+mod support;
+
+mod database;
+mod identity;
+mod keystone;
+mod neutron;
+mod source;

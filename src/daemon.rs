@@ -115,6 +115,7 @@ impl Daemon {
         let (reports, told) = mpsc::channel(REPORTS);
         let (fleet, supervisor) = Fleet::start(settings, store.feed(), confirm, reports);
 
+        let keeper = Keeper::new(store.clone(), Arc::new(config.relay.clone()), fleet.fdb().clone(), told);
         let shutdown = CancellationToken::new();
         let (journal, pending) = Journal::new();
         let mut service =
@@ -137,7 +138,7 @@ impl Daemon {
         let mut workers = JoinSet::new();
         workers.spawn(named("supervisor", supervisor));
         workers.spawn(named("record of confirmations", confirm::record(store.clone(), confirmed)));
-        workers.spawn(named("relay", Keeper::new(store.clone(), told).run(shutdown.clone())));
+        workers.spawn(named("relay", keeper.run(shutdown.clone())));
         let limits = JournalLimits { age: config.admin.journal_age, bytes: config.admin.journal_size };
         workers.spawn(named("journal", journal::record(store.clone(), pending, happened, limits)));
         workers.spawn(named("pulse", until(shutdown.clone(), pulse::beat(fleet.clone()))));

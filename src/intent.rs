@@ -16,6 +16,7 @@ use std::{
 pub use behind::{AllIps, Announced, Announcement, Behind, GatewayVteps};
 pub use network::{DesiredMac, NetworkIntent};
 
+use crate::config::{ActiveActive, RelayConfig};
 use crate::model::{
     Binding, Change, ChangeSet, Connection, ConnectionId, Gateway, GatewayId, MacAddr, NetworkId, Revision, Tombstone,
     VlanId, bindings,
@@ -72,6 +73,9 @@ pub enum Update {
 /// The desired state of all switches.
 #[derive(Debug, Default)]
 pub struct Intent {
+    policy: Arc<RelayConfig>,
+    /// Of gateways with one bound switch: who that is.
+    elected: HashMap<(GatewayId, NetworkId), Option<String>>,
     revision: Revision,
     loaded: bool,
     /// Switches that the first load named.
@@ -98,6 +102,12 @@ struct Buried {
 // ===== impl Intent =====
 
 impl Intent {
+    /// Knows nothing yet. Which switches of a gateway are bound is the operator's to say.
+    #[must_use]
+    pub fn new(policy: Arc<RelayConfig>) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
     /// Revision of the last change set.
     #[must_use]
     pub fn revision(&self) -> Revision {
@@ -233,11 +243,17 @@ impl Intent {
             }
             Change::ConnectionRemoved(id) => self.disconnect(id, touched),
             // The relay makes of them what comes as announcements.
+            Change::ElectionSet(election) => {
+                self.elected.insert((election.gateway, election.network), election.forwarder);
+                self.touch_alone(election.gateway, touched);
+            }
+            Change::ElectionRemoved(gateway, network) => {
+                self.elected.remove(&(gateway, network));
+                self.touch_alone(gateway, touched);
+            }
             Change::VtepsSet(_)
             | Change::LearnedSet(_)
             | Change::LearnedRemoved { .. }
-            | Change::ElectionSet(_)
-            | Change::ElectionRemoved(..)
             | Change::IdleSet(_)
             | Change::IdleRemoved(..) => {}
         }
@@ -260,6 +276,23 @@ impl Intent {
         touched.extend(gateway.iter().flat_map(|gateway| &gateway.devices).map(|device| device.name.clone()));
     }
 
+    /// Touches a gateway of which only one switch is bound.
+    fn touch_alone(&self, id: GatewayId, touched: &mut BTreeSet<String>) {
+        if self.gateways.get(&id).is_some_and(|gateway| self.binds_one(gateway)) {
+            self.touch_gateway(id, touched);
+        }
+    }
+
+    fn binds_one(&self, gateway: &Gateway) -> bool {
+        gateway.devices.len() > 1 && self.policy.gateway(&gateway.name).active_active == ActiveActive::SingleActive
+    }
+
+    /// Whether a switch of the gateway is to be bound to the network.
+    fn binds(&self, gateway: &Gateway, network: NetworkId, switch: &str) -> bool {
+        let elected = || self.elected.get(&(gateway.id, network)).and_then(Option::as_deref);
+        !self.binds_one(gateway) || elected() == Some(switch)
+    }
+
     /// Makes the intents of these switches again, from the gateways that name them.
     fn rebuild(&mut self, touched: &BTreeSet<String>) {
         let mut made: BTreeMap<String, SwitchIntent> =
@@ -275,7 +308,9 @@ impl Intent {
                     }
                 }
                 for binding in bindings(gateway, connection) {
-                    if let Some(intent) = made.get_mut(&binding.switch) {
+                    if let Some(intent) = made.get_mut(&binding.switch)
+                        && self.binds(gateway, connection.network_id, &binding.switch)
+                    {
                         intent.bind(binding, connection);
                     }
                 }

@@ -10,12 +10,20 @@
 //! What is announced follows from the store alone, so neither a restart nor a lost session withdraws anything, and every
 //! revision of the store is one state of the FDB.
 
+mod damper;
+mod election;
+mod gateways;
 mod hub;
 mod keeper;
+mod ledger;
+mod notices;
 mod render;
 mod resolver;
 
+pub use gateways::PortState;
 pub use hub::{Change, Hub, Next, Scope, Snapshot};
-pub use keeper::{Keeper, Report, Told};
+pub use keeper::{Heard, Keeper, Report, Told};
+pub use ledger::Place;
+pub use notices::Notices;
 pub use render::View;
 pub use resolver::Resolver;

@@ -12,6 +12,7 @@ mod follow;
 mod gateways;
 pub mod journal;
 mod networks;
+mod notices;
 mod ports;
 mod rules;
 mod status;

@@ -288,7 +288,7 @@ impl<'w> Live<'w> {
         self.connection.set_patience(Duration::from_secs(30 + rows_in_seconds));
         self.worker.enter(SessionState::Up, String::new());
         tracing::info!(switch = %self.worker.names(), rows, schema = %self.schema_version, lock = ?self.lock, "the session is up");
-        self.reporter.begin();
+        self.reporter.begin(&self.replica);
         self.audit();
         Ok(())
     }
@@ -406,7 +406,7 @@ impl Live<'_> {
         if self.phase != Phase::Following {
             return Ok(());
         }
-        self.reporter.touch(&touched);
+        self.reporter.touch(&touched, &self.replica);
         if touched.switches {
             self.audit();
         }

@@ -1,62 +1,240 @@
 //! What a session has still to tell the relay: keys that are looked up in the replica when there is room in the channel.
 //! So it has a bound, and what is told is never older than the replica.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use uuid::Uuid;
 
 use super::worker::Worker;
 use crate::{
-    model::SwitchVteps,
-    relay::{Report, Told},
-    vtep::{Replica, Touched},
+    model::{Ips, MacAddr, NetworkId, SwitchVteps},
+    relay::{Heard, Place, PortState, Report, Told},
+    vtep::{
+        LogicalSwitchIndex, Replica, Touched,
+        rows::{PhysicalSwitch, RowIp, Unicast},
+    },
 };
+
+/// MACs or ports of one report.
+const BATCH: usize = 1024;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Reporter {
     database: Arc<str>,
+    /// The session hasn't said yet that it begins.
+    beginning: bool,
+    /// It hasn't said yet that it has told all.
+    completing: bool,
     /// The VTEPs of the switches.
     switches: bool,
+    floods: BTreeSet<NetworkId>,
+    macs: HashSet<(NetworkId, MacAddr)>,
+    ports: BTreeSet<Uuid>,
+    /// Names of ports as they were told, for those that go.
+    told: HashMap<Uuid, (Arc<str>, String)>,
+    /// Whose Logical_Switches are, and were: their rows may go together with them.
+    owners: HashMap<LogicalSwitchIndex, NetworkId>,
 }
 
 // ===== impl Reporter =====
 
 impl Reporter {
     pub(super) fn new(worker: &Worker) -> Self {
-        Self { database: worker.settings.database.to_string().into(), switches: false }
+        Self {
+            database: worker.settings.database.to_string().into(),
+            beginning: false,
+            completing: false,
+            switches: false,
+            floods: BTreeSet::new(),
+            macs: HashSet::new(),
+            ports: BTreeSet::new(),
+            told: HashMap::new(),
+            owners: HashMap::new(),
+        }
     }
 
     /// The replica is complete: all of it is news.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, replica: &Replica) {
+        (self.beginning, self.completing) = (true, true);
+        self.touch_all(replica);
+    }
+
+    /// Switches or their VTEPs changed, and with them perhaps what is whose.
+    fn touch_all(&mut self, replica: &Replica) {
         self.switches = true;
+        for row in replica.local_macs() {
+            if let Some(network) = self.owner(replica, row.logical_switch) {
+                self.macs.insert((network, row.mac));
+            }
+        }
+        for row in replica.local_multicasts() {
+            let network = self.owner(replica, row.logical_switch);
+            self.floods.extend(network);
+        }
+        self.ports.extend(replica.switches().flat_map(|switch| &switch.ports));
     }
 
     /// Rows changed on the switch.
-    pub(super) fn touch(&mut self, touched: &Touched) {
-        self.switches |= touched.switches;
+    pub(super) fn touch(&mut self, touched: &Touched, replica: &Replica) {
+        for (index, macs) in &touched.local_macs {
+            if let Some(network) = self.owner(replica, *index) {
+                self.macs.extend(macs.iter().map(|mac| (network, *mac)));
+            }
+        }
+        for index in &touched.local_floods {
+            let network = self.owner(replica, *index);
+            self.floods.extend(network);
+        }
+        self.ports.extend(&touched.ports);
+        if touched.switches {
+            self.touch_all(replica);
+        }
+        // A Logical_Switch that came or was renamed changes what its rows, and the bindings to it, are about.
+        for index in &touched.rows {
+            let before = self.owners.get(index).copied();
+            if self.owner(replica, *index) != before {
+                let rows = replica.local_macs().filter(|row| row.logical_switch == *index).map(|row| row.mac);
+                let macs: Vec<_> = rows.collect();
+                let networks = before.into_iter().chain(self.owners.get(index).copied());
+                self.macs.extend(networks.flat_map(|network| macs.iter().map(move |mac| (network, *mac))));
+                self.ports.extend(replica.bindings_to(*index).map(|(port, _)| port));
+            }
+        }
+    }
+
+    /// The network of a Logical_Switch that is ours, or was.
+    fn owner(&mut self, replica: &Replica, index: LogicalSwitchIndex) -> Option<NetworkId> {
+        match replica.owner(index).network() {
+            Some(network) => {
+                self.owners.insert(index, network);
+                Some(network)
+            }
+            None => self.owners.get(&index).copied(),
+        }
     }
 
     pub(super) fn has_news(&self) -> bool {
-        self.switches
+        self.beginning
+            || self.completing
+            || self.switches
+            || !(self.floods.is_empty() && self.macs.is_empty() && self.ports.is_empty())
     }
 
     /// The next report.
     pub(super) fn next(&mut self, worker: &Worker, replica: &Replica) -> Option<Report> {
-        let told = if std::mem::take(&mut self.switches) { Told::Vteps(vteps(worker, replica)) } else { return None };
+        let names = || worker.desired.sections.keys();
+        let told = if std::mem::take(&mut self.beginning) {
+            Told::Begun(names().map(|name| name.as_str().into()).collect())
+        } else if std::mem::take(&mut self.switches) {
+            Told::Vteps(names().filter_map(|name| vteps(name, replica.switch(name)?)).collect())
+        } else if !self.floods.is_empty() {
+            Told::Vteps(floods(&std::mem::take(&mut self.floods), worker, replica))
+        } else if !self.ports.is_empty() {
+            let ports: Vec<_> = self.ports.iter().copied().take(BATCH).collect();
+            let state = |port: &Uuid| self.port(*port, worker, replica);
+            let states = ports.iter().filter_map(state).collect();
+            for port in ports {
+                self.ports.remove(&port);
+            }
+            Told::Ports(states)
+        } else if !self.macs.is_empty() {
+            let keys: Vec<_> = self.macs.iter().copied().take(BATCH).collect();
+            let heard = |(network, mac): &(NetworkId, MacAddr)| heard(*network, *mac, worker, replica);
+            let told = keys.iter().map(heard).collect();
+            for key in keys {
+                self.macs.remove(&key);
+            }
+            // A big table that was emptied keeps its slots, which are looked through each time.
+            if self.macs.is_empty() {
+                self.macs = HashSet::new();
+            }
+            Told::Macs(told)
+        } else if std::mem::take(&mut self.completing) {
+            Told::Complete
+        } else {
+            return None;
+        };
         Some(Report { database: self.database.clone(), told })
+    }
+
+    fn port(&mut self, uuid: Uuid, worker: &Worker, replica: &Replica) -> Option<PortState> {
+        let Some((section, name)) = worker.desired.section_of(replica, uuid) else {
+            let (switch, port) = self.told.remove(&uuid)?;
+            return Some(PortState { switch, port, fit: false, networks: Vec::new() });
+        };
+        let (switch, name): (Arc<str>, _) = (section.physical_switch.as_str().into(), name.to_owned());
+        self.told.insert(uuid, (switch.clone(), name.clone()));
+        let row = replica.port(uuid)?;
+        let bound = row.bindings.values().filter_map(|ls| replica.owner(replica.logical_switch_index(*ls)?).network());
+        let mut networks: Vec<_> = bound.collect();
+        networks.sort_unstable();
+        networks.dedup();
+        Some(PortState { switch, port: name, fit: row.faults.is_empty(), networks })
     }
 }
 
-/// Where the configured switches are reached. One that says nothing of it (yet) is passed over: what was known holds.
-fn vteps(worker: &Worker, replica: &Replica) -> Vec<SwitchVteps> {
+/// Where a switch is reached. One that says nothing of it (yet) is passed over: what was known holds.
+fn vteps(name: &str, switch: &PhysicalSwitch) -> Option<SwitchVteps> {
+    let ipv4 = |ip: &IpAddr| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None };
+    let mut vteps: Vec<Ipv4Addr> = switch.tunnel_ips.iter().filter_map(ipv4).collect();
+    vteps.sort_unstable();
+    (!vteps.is_empty()).then(|| SwitchVteps { switch: name.to_owned(), network: None, vteps })
+}
+
+/// Where the switches want the broadcasts of these networks, as far as they say it.
+fn floods(networks: &BTreeSet<NetworkId>, worker: &Worker, replica: &Replica) -> Vec<SwitchVteps> {
+    let mut members: HashMap<NetworkId, BTreeSet<Ipv4Addr>> = HashMap::new();
+    for row in replica.local_multicasts().filter(|row| row.unknown_dst) {
+        if let Some(network) = replica.owner(row.logical_switch).network()
+            && networks.contains(&network)
+        {
+            members.entry(network).or_default().extend(replica.members(row.set));
+        }
+    }
     let mut found = Vec::new();
-    for name in worker.desired.sections.keys() {
-        let ips = replica.switch(name).map(|switch| switch.tunnel_ips.as_slice()).unwrap_or_default();
-        let mut vteps: Vec<_> =
-            ips.iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }).collect();
-        vteps.sort_unstable();
-        if !vteps.is_empty() {
-            found.push(SwitchVteps { switch: name.clone(), network: None, vteps });
+    for network in networks {
+        for name in worker.desired.sections.keys() {
+            let all = members.get(network).into_iter().flatten();
+            let own = all.filter(|vtep| attributed(**vtep, worker, replica) == Some(name.as_str()));
+            found.push(SwitchVteps { switch: name.clone(), network: Some(*network), vteps: own.copied().collect() });
         }
     }
     found
+}
+
+/// Where a MAC is in this database.
+fn heard(network: NetworkId, mac: MacAddr, worker: &Worker, replica: &Replica) -> Heard {
+    let mut places: Vec<Place> = Vec::new();
+    let rows = replica.owned(network).iter().flat_map(|index| replica.local_macs_with(*index, mac));
+    let mut rows: Vec<&Unicast> = rows.filter(|row| !row.mac.is_multicast()).collect();
+    // The same answer whatever the order in which the rows came.
+    rows.sort_by_key(|row| row.uuid);
+    for row in rows {
+        let Some(vtep) = replica.vtep(row.locator).filter(|vtep| !vtep.is_unspecified()) else { continue };
+        let Some(switch) = attributed(vtep, worker, replica) else { continue };
+        let ip = match row.ip {
+            RowIp::V4(ip) => Some(IpAddr::V4(ip)),
+            RowIp::V6(ip) => Some(IpAddr::V6(ip)),
+            RowIp::None | RowIp::Other => None,
+        };
+        match places.iter_mut().find(|place| &*place.switch == switch) {
+            Some(place) => place.ips = place.ips.as_slice().iter().copied().chain(ip).collect(),
+            None => places.push(Place { switch: switch.into(), vtep, ips: ip.map_or(Ips::None, Ips::One) }),
+        }
+    }
+    Heard { network, mac, places }
+}
+
+/// The switch behind a VTEP: the one whose `tunnel_ips` have it, or the only one.
+fn attributed<'a>(vtep: Ipv4Addr, worker: &'a Worker, replica: &Replica) -> Option<&'a str> {
+    let mut names = worker.desired.sections.keys();
+    let has = |name: &&String| replica.switch(name).is_some_and(|switch| switch.tunnel_ips.contains(&IpAddr::V4(vtep)));
+    let own = names.clone().find(has);
+    own.or_else(|| names.next().filter(|_| names.next().is_none() && replica.switches().count() == 1))
+        .map(String::as_str)
 }

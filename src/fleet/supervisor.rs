@@ -72,12 +72,13 @@ impl Supervisor {
         fdb: Arc<Hub>,
     ) -> Self {
         let (confirmed, confirmations) = mpsc::channel(1024);
+        let policy = settings.relay.clone();
         Self {
-            resolver: Resolver::new(settings.relay.clone()),
+            resolver: Resolver::new(policy.clone()),
             fdb,
             reports,
             settings,
-            intent: Intent::default(),
+            intent: Intent::new(policy),
             workers: BTreeMap::new(),
             tasks: JoinSet::new(),
             of_switch: HashMap::new(),

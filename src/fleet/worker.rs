@@ -29,7 +29,7 @@ use crate::{
     },
     ovsdb::{Connection, Limits, dial, session::Backoff, transport::Connected},
     plan::{Desired, Section},
-    relay::Report,
+    relay::{Report, Told},
 };
 
 /// After a log-in that was refused: each further one brings the account nearer to being locked.
@@ -162,7 +162,17 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            let Ok(reason) = self.attempt(&mut backoff).await else { return };
+            let attempt = self.attempt(&mut backoff).await;
+            let lost = Report { database: self.settings.database.to_string().into(), told: Told::Lost };
+            let Ok(reason) = attempt else {
+                // Where there is no room, nobody is left to hear it, or the next session of this database tells more.
+                let _ = self.reports.try_send(lost);
+                return;
+            };
+            let reports = self.reports.clone();
+            if self.attend(async move { reports.send(lost).await }).await.is_err() {
+                return;
+            }
             let wait = backoff.closed(std::time::Instant::now(), random()).max(reason.rest);
             let state = if reason.refused { SessionState::Refused } else { SessionState::Backoff };
             let address = self.settings.database.to_string();

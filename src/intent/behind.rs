@@ -58,7 +58,7 @@ pub struct Behind {
     /// MACs that are relayed: those that no port on a compute node has.
     pub macs: Chunked<Announced>,
     /// MACs that were learned, and that are ports on compute nodes too: a loop is suspected, and they are not relayed.
-    pub loops: Chunked<MacAddr>,
+    pub loops: Chunked<Announced>,
 }
 
 // ===== impl Behind =====

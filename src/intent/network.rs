@@ -73,7 +73,7 @@ struct Rows {
     contested: Chunked<MacAddr>,
     more_ips: Chunked<AllIps>,
     relayed: Chunked<Announced>,
-    loops: Chunked<MacAddr>,
+    loops: Chunked<Announced>,
 }
 
 /// What is known of one MAC of a network.
@@ -82,7 +82,7 @@ struct Entry {
     /// All addresses, where there are several.
     more_ips: Option<AllIps>,
     relayed: Option<Announced>,
-    looped: bool,
+    looped: Option<Announced>,
 }
 
 /// All networks. Rows are kept only of those that a connection uses, unless all are asked for.
@@ -382,7 +382,7 @@ impl Networks {
             }
             more_ips.extend(entry.more_ips);
             relayed.extend(entry.relayed);
-            loops.extend(entry.looped.then_some(mac));
+            loops.extend(entry.looped);
         }
         Rows {
             macs: Chunked::build(rows),
@@ -406,8 +406,8 @@ impl Networks {
             if entry.row.is_contested() != old.contested.get(mac).is_some() {
                 contested.push((mac, entry.row.is_contested().then_some(mac)));
             }
-            if entry.looped != old.behind.loops.get(mac).is_some() {
-                loops.push((mac, entry.looped.then_some(mac)));
+            if entry.looped.as_ref() != old.behind.loops.get(mac) {
+                loops.push((mac, entry.looped));
             }
             let row = entry.row.unicast();
             let same_row = row.as_ref() == old.macs.get(mac);
@@ -447,8 +447,8 @@ impl Networks {
         let (row, port) = self.row(network, mac);
         let more_ips = port.and_then(|port| self.more_ips.get(&port)).map(|ips| AllIps { mac, ips: ips.clone() });
         let announced = self.states[network as usize].announced.get(mac);
-        let looped = announced.is_some() && !matches!(row, Row::None);
-        Entry { more_ips, relayed: announced.filter(|_| !looped).cloned(), looped, row }
+        let (relayed, looped) = if matches!(row, Row::None) { (announced, None) } else { (None, announced) };
+        Entry { more_ips, relayed: relayed.cloned(), looped: looped.cloned(), row }
     }
 
     /// The row of a MAC, and the port that it is from: none while its host has no VTEP, and none where several hosts claim it.

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
-use super::render;
+use super::{notices::Notices, render};
 use crate::{
     intent::{NetworkIntent, Update},
     model::{MacAddr, NetworkId, Revision},
@@ -77,6 +77,7 @@ pub struct Hub {
     wants_all: Notify,
     has_all: AtomicBool,
     all: watch::Sender<bool>,
+    notices: Mutex<Arc<Notices>>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +121,7 @@ impl Default for Hub {
             wants_all: Notify::new(),
             has_all: AtomicBool::new(false),
             all: watch::Sender::new(false),
+            notices: Mutex::default(),
         }
     }
 }
@@ -234,6 +236,16 @@ impl Hub {
             found.push((change.clone(), is_last));
         }
         Next::Changes(found)
+    }
+
+    pub(super) fn notice(&self, notices: Notices) {
+        *self.notices.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(notices);
+    }
+
+    /// What operators should know.
+    #[must_use]
+    pub fn notices(&self) -> Arc<Notices> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Wakes whoever waits for changes.

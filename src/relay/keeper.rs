@@ -1,19 +1,27 @@
-//! Writes down what switches tell. What it wants in the store and what is there are compared, so that nothing is lost
-//! while the store takes no writes, and nothing is written twice.
+//! Writes down what switches tell, and what follows from it: one task, with one write under way at a time.
+//!
+//! What it wants in the store is held beside what is there, so that nothing is lost while the store takes no writes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::Ipv4Addr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    gateways::{Gateways, PortState, Verdict},
+    hub::Hub,
+    ledger::{Ledger, Place},
+    notices,
+};
 use crate::{
-    model::{Change, ChangeSet, FeedEvent, SwitchVteps},
-    store::{Store, StoreError},
+    config::RelayConfig,
+    model::{Change, ChangeSet, FeedEvent, MacAddr, NetworkId, SwitchVteps},
+    store::{Learned, Store, StoreError, Write},
 };
 
 /// A write that failed is tried again.
@@ -31,39 +39,90 @@ pub struct Report {
 /// What is new in a database.
 #[derive(Debug, Clone)]
 pub enum Told {
+    /// A session with these switches has read everything, and will tell it.
+    Begun(Arc<[Arc<str>]>),
     /// Where its switches are reached now.
     Vteps(Vec<SwitchVteps>),
+    /// Ports, as they are now.
+    Ports(Vec<PortState>),
+    /// MACs, as its switches have them now.
+    Macs(Vec<Heard>),
+    /// All was told: what wasn't spoken of isn't there.
+    Complete,
+    /// The session is lost.
+    Lost,
+}
+
+/// Where the switches of a database have a MAC.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// The network.
+    pub network: NetworkId,
+    /// The MAC.
+    pub mac: MacAddr,
+    /// At which switches; none: at none any more.
+    pub places: Vec<Place>,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Keeper {
     store: Store,
+    hub: Arc<Hub>,
     reports: mpsc::Receiver<Report>,
     feed: mpsc::Receiver<FeedEvent>,
     loaded: bool,
-    /// Where switches are reached, as the store has it.
+    /// The switches of each database with a session.
+    databases: HashMap<Arc<str>, Arc<[Arc<str>]>>,
+    ledger: Ledger,
+    gateways: Gateways,
+    /// Where switches are reached, as the store has it, and what differs from that.
     stored: HashMap<VtepsKey, Vec<Ipv4Addr>>,
-    /// What differs from that.
     vteps: BTreeMap<VtepsKey, Vec<Ipv4Addr>>,
+    writing: Option<JoinHandle<()>>,
 }
 
 /// Switch, and network where it is about one.
-type VtepsKey = (String, Option<crate::model::NetworkId>);
+type VtepsKey = (String, Option<NetworkId>);
+
+/// One write.
+#[derive(Debug, Clone, Default)]
+struct Batch {
+    vteps: Vec<SwitchVteps>,
+    learned: Vec<Learned>,
+    verdicts: Vec<Verdict>,
+}
 
 // ===== impl Keeper =====
 
 impl Keeper {
     /// A keeper of what comes as `reports`.
     #[must_use]
-    pub fn new(store: Store, reports: mpsc::Receiver<Report>) -> Self {
+    pub fn new(store: Store, policy: Arc<RelayConfig>, hub: Arc<Hub>, reports: mpsc::Receiver<Report>) -> Self {
         let feed = store.feed_without_ports();
-        Self { store, reports, feed, loaded: false, stored: HashMap::new(), vteps: BTreeMap::new() }
+        Self {
+            store,
+            hub,
+            reports,
+            feed,
+            loaded: false,
+            databases: HashMap::new(),
+            ledger: Ledger::new(policy.max_learned_macs),
+            gateways: Gateways::new(policy, now_ms()),
+            stored: HashMap::new(),
+            vteps: BTreeMap::new(),
+            writing: None,
+        }
     }
 
     /// Works until `shutdown`, or until the store is closed.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
+            let idle = self.writing.is_none();
+            if self.loaded && idle {
+                self.write();
+            }
+            let wait = self.wait();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 event = self.feed.recv() => match event {
@@ -72,48 +131,183 @@ impl Keeper {
                     None => return,
                 },
                 Some(report) = self.reports.recv(), if self.loaded => self.hear(report),
-            }
-            if let Err(error) = self.write().await {
-                tracing::warn!(%error, "what switches told can't be written down; trying again");
-                tokio::time::sleep(RETRY).await;
+                () = written(&mut self.writing), if self.writing.is_some() => self.writing = None,
+                () = sleep(wait), if self.loaded && self.writing.is_none() => {}
             }
         }
     }
 
+    /// How long nothing happens by itself.
+    fn wait(&self) -> Duration {
+        if self.ledger.has_news() {
+            return Duration::ZERO;
+        }
+        let next = self.ledger.next_ms().into_iter().chain(self.gateways.next_ms()).min();
+        let wait = next.map_or(u64::MAX, |next| next.saturating_sub(now_ms()));
+        // The clock may be set: an hour is soon enough to notice.
+        Duration::from_millis(wait.clamp(1, 3_600_000))
+    }
+
     fn follow(&mut self, set: ChangeSet) {
         for change in set.changes {
-            if let Change::VtepsSet(row) = change {
-                self.stored.insert((row.switch, row.network), row.vteps);
+            match change {
+                Change::VtepsSet(row) => {
+                    self.stored.insert((row.switch, row.network), row.vteps);
+                }
+                // After the load these are echoes of what was written here.
+                Change::LearnedSet(learned) if !self.loaded => {
+                    self.gateways.remember(&learned.switch);
+                    self.ledger.stored(learned);
+                }
+                other => self.gateways.follow(other),
             }
         }
     }
 
     fn hear(&mut self, report: Report) {
+        let now = now_ms();
+        if let Told::Begun(switches) = &report.told {
+            self.databases.insert(report.database.clone(), switches.clone());
+        }
+        let Some(switches) = self.databases.get(&report.database).cloned() else { return };
         match report.told {
-            Told::Vteps(rows) => {
-                for row in rows {
-                    self.vteps.insert((row.switch, row.network), row.vteps);
+            Told::Begun(_) => {
+                self.ledger.begin(&switches);
+                self.gateways.begin(&switches);
+            }
+            Told::Vteps(rows) => self.vteps.extend(rows.into_iter().map(|row| ((row.switch, row.network), row.vteps))),
+            Told::Ports(states) => states.into_iter().for_each(|state| self.gateways.port(state)),
+            Told::Macs(heard) => {
+                for Heard { network, mac, places } in heard {
+                    self.ledger.hear(&switches, (network, mac), places, now);
+                }
+            }
+            Told::Complete => {
+                self.ledger.complete(&switches, now);
+                self.gateways.complete(&switches);
+            }
+            Told::Lost => {
+                self.databases.remove(&report.database);
+                self.gateways.lost(&switches, now);
+            }
+        }
+    }
+
+    /// Begins the next write, if there is something to write.
+    fn write(&mut self) {
+        let now = now_ms();
+        for switch in self.gateways.expired(now) {
+            tracing::warn!(switch = %switch, "learned MACs are given up: the switch was away for learned_hold");
+            self.ledger.expire(&switch, now);
+        }
+        let had_news = self.ledger.has_news();
+        let learned = self.ledger.take(now);
+        let ledger = &self.ledger;
+        let count = |switch: &str, network| ledger.count(switch, network);
+        let mut verdicts = Vec::new();
+        let (mut touched, mut withdrawn) = (BTreeSet::new(), BTreeSet::new());
+        for entry in &learned {
+            match entry {
+                Learned::Set(row) => touched.insert((row.switch.as_str(), row.network)),
+                Learned::Removed { switch, network, .. } => withdrawn.insert((switch.as_str(), *network)),
+            };
+        }
+        for (switch, network) in touched {
+            self.gateways.touch_learned(switch, network);
+        }
+        for (switch, network) in withdrawn {
+            verdicts.extend(self.gateways.withdrew(switch, network, now, count));
+        }
+        verdicts.extend(self.gateways.decide(now, count));
+        let stored = &self.stored;
+        self.vteps.retain(|key, vteps| stored.get(key).map_or(!vteps.is_empty(), |stored| stored != vteps));
+        let vteps = std::mem::take(&mut self.vteps);
+        let row = |((switch, network), vteps)| SwitchVteps { switch, network, vteps };
+        let batch = Batch { vteps: vteps.into_iter().map(row).collect(), learned, verdicts };
+        if had_news || !batch.verdicts.is_empty() {
+            self.hub.notice(notices::of(&self.ledger, &self.gateways));
+        }
+        if !(batch.vteps.is_empty() && batch.learned.is_empty() && batch.verdicts.is_empty()) {
+            for row in &batch.vteps {
+                self.stored.insert((row.switch.clone(), row.network), row.vteps.clone());
+            }
+            tell(&batch.verdicts);
+            self.writing = Some(tokio::spawn(batch.write(self.store.clone())));
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(writing) = &self.writing {
+            writing.abort();
+        }
+    }
+}
+
+impl Batch {
+    /// Writes until it is written: what was decided after it rests on it.
+    async fn write(self, store: Store) {
+        loop {
+            let batch = self.clone();
+            let written = store.write(move |write| Box::pin(batch.into_store(write))).await;
+            match written {
+                Ok(()) | Err(StoreError::Closed) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "what switches told can't be written down; trying again");
+                    sleep(RETRY).await;
                 }
             }
         }
     }
 
-    async fn write(&mut self) -> Result<(), StoreError> {
-        let stored = &self.stored;
-        self.vteps.retain(|key, vteps| stored.get(key).map_or(!vteps.is_empty(), |stored| stored != vteps));
-        if self.vteps.is_empty() {
-            return Ok(());
+    async fn into_store(self, write: &mut Write) -> Result<(), StoreError> {
+        write.set_vteps(self.vteps).await?;
+        if !self.learned.is_empty() {
+            write.set_learned(self.learned).await?;
         }
-        let row = |((switch, network), vteps): (&VtepsKey, &Vec<Ipv4Addr>)| SwitchVteps {
-            switch: switch.clone(),
-            network: *network,
-            vteps: vteps.clone(),
-        };
-        let rows: Vec<_> = self.vteps.iter().map(row).collect();
-        self.store.write(move |write| Box::pin(async move { write.set_vteps(rows).await })).await?;
-        for (key, vteps) in std::mem::take(&mut self.vteps) {
-            self.stored.insert(key, vteps);
+        for verdict in self.verdicts {
+            match verdict {
+                Verdict::Elected(election, gone, back) => {
+                    write.explain(gone).await?;
+                    write.unexplain(&back).await?;
+                    write.set_election(election).await?;
+                }
+                Verdict::NoElection((gateway, network)) => write.remove_election(gateway, network).await?,
+                Verdict::Idle(idle) => write.set_idle(idle).await?,
+                Verdict::Busy((gateway, network)) => write.remove_idle(gateway, network).await?,
+            }
         }
         Ok(())
     }
+}
+
+/// One line for each change of who stands for whom.
+fn tell(verdicts: &[Verdict]) {
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Elected(election, ..) => {
+                let forwarder = election.forwarder.as_deref().unwrap_or("none");
+                let eligible = election.eligible.join(",");
+                tracing::info!(gateway = %election.gateway, network = %election.network, forwarder, eligible, "elected");
+            }
+            Verdict::Idle(idle) if idle.left => {
+                tracing::info!(gateway = %idle.gateway, network = %idle.network, "no learned MAC for idle_flood_hold: the gateway leaves the flood list");
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn written(writing: &mut Option<JoinHandle<()>>) {
+    if let Some(writing) = writing
+        && let Err(error) = writing.await
+    {
+        tracing::error!(%error, "a write of what switches told failed");
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

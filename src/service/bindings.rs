@@ -31,6 +31,11 @@ impl Before {
             gone.extend(tombstones(network, &before, &after));
             back.extend(tombstones(network, &after, &before));
         }
+        for tombstone in &gone {
+            if let Tombstone::Network { network, switch } = tombstone {
+                write.explain_learned(*network, switch).await?;
+            }
+        }
         write.explain(gone).await?;
         write.unexplain(&back).await?;
         Ok(())

@@ -20,23 +20,31 @@ impl Service {
         drop(view);
         let fleet = self.fleet.switches().await;
         let wanted = gateway.map(|gateway| bindings(&gateway, &connection)).unwrap_or_default();
-        let switches: Vec<_> = if gone {
+        let mut switches: Vec<_> = if gone {
             wanted.iter().map(|binding| unbound(&fleet, &connection, binding)).collect()
         } else {
             wanted.iter().map(|binding| status(&fleet, &connection, binding)).collect()
         };
+        self.notice_bindings(&connection, &mut switches);
         let worst = switches.iter().map(|binding| binding.status).max().unwrap_or(Status::Pending);
         Ok(ConnectionStatus { connection_id: connection.id, status: worst, switches })
     }
 
     /// All configured switches, by name.
     pub async fn switches(&self) -> Vec<SwitchStatus> {
-        self.fleet.switches().await
+        let mut switches = self.fleet.switches().await;
+        for switch in &mut switches {
+            self.notice_switch(switch);
+        }
+        switches
     }
 
     /// One switch by its section's name.
     pub async fn switch(&self, name: &str) -> Result<SwitchStatus> {
-        self.fleet.switch(name).await.ok_or_else(|| ServiceError::from(UnknownSwitch(name.to_owned())))
+        let switch = self.fleet.switch(name).await;
+        let mut switch = switch.ok_or_else(|| ServiceError::from(UnknownSwitch(name.to_owned())))?;
+        self.notice_switch(&mut switch);
+        Ok(switch)
     }
 
     /// Lets deletions through that the guard, or an operator, holds on this switch.

@@ -149,19 +149,16 @@ impl Write {
         Ok(())
     }
 
-    /// Explains that the MACs that were learned on these networks leave switches: a gateway that announced them goes.
-    pub async fn explain_learned(&mut self, networks: &[NetworkId]) -> Result<()> {
-        for network in networks {
-            let rows = query("SELECT DISTINCT mac FROM learned_macs WHERE network_id = $1").bind(network.to_string());
-            let rows = self.all(rows).await?;
-            let tombstone = |row: &AnyRow| {
-                let mac = read_mac(Columns::of("learned_macs", row).integer()?)?;
-                Ok(Tombstone::Mac { network: *network, mac })
-            };
-            let tombstones = rows.iter().map(tombstone).collect::<Result<Vec<_>>>()?;
-            self.explain(tombstones).await?;
-        }
-        Ok(())
+    /// Explains that the MACs that a switch has learned on a network leave the switches of other gateways.
+    pub async fn explain_learned(&mut self, network: NetworkId, switch: &str) -> Result<()> {
+        let rows = query("SELECT mac FROM learned_macs WHERE network_id = $1 AND switch = $2");
+        let rows = self.all(rows.bind(network.to_string()).bind(switch.to_owned())).await?;
+        let tombstone = |row: &AnyRow| {
+            let mac = read_mac(Columns::of("learned_macs", row).integer()?)?;
+            Ok(Tombstone::Mac { network, mac })
+        };
+        let tombstones = rows.iter().map(tombstone).collect::<Result<Vec<_>>>()?;
+        self.explain(tombstones).await
     }
 
     /// Writes an election.

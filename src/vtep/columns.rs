@@ -45,8 +45,8 @@ const TABLES: &[Table] = &[
     Table { name: "Physical_Locator_Set", required: &["locators"], optional: &[] },
     Table { name: "Ucast_Macs_Remote", required: &["MAC", "logical_switch", "locator", "ipaddr"], optional: &[] },
     Table { name: "Mcast_Macs_Remote", required: &["MAC", "logical_switch", "locator_set"], optional: &[] },
-    Table { name: "Ucast_Macs_Local", required: &["logical_switch"], optional: &[] },
-    Table { name: "Mcast_Macs_Local", required: &["logical_switch"], optional: &[] },
+    Table { name: "Ucast_Macs_Local", required: &["MAC", "logical_switch", "locator", "ipaddr"], optional: &[] },
+    Table { name: "Mcast_Macs_Local", required: &["MAC", "logical_switch", "locator_set"], optional: &[] },
 ];
 
 /// The switch's database can't be used.

@@ -7,7 +7,10 @@ use uuid::Uuid;
 
 use super::{
     replica::{Replica, Touched},
-    rows::{Locator, LogicalSwitch, Multicast, PhysicalPort, PhysicalSwitch, ReplicationMode, RowIp, Unicast},
+    rows::{
+        Locator, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, ReplicationMode, RowIp,
+        Unicast,
+    },
 };
 use crate::{
     model::MacAddr,
@@ -48,18 +51,39 @@ impl Replica {
             }),
             "Physical_Locator_Set" => each_row(rows, |uuid, row| self.locator_set(uuid, row)),
             "Mcast_Macs_Remote" => each_row(rows, |uuid, row| self.multicast(uuid, row, touched)),
-            "Ucast_Macs_Local" | "Mcast_Macs_Local" => each_row(rows, |uuid, row| self.local(uuid, row, touched)),
+            "Ucast_Macs_Local" => each_row(rows, |uuid, row| self.local(uuid, row, touched)),
+            "Mcast_Macs_Local" => each_row(rows, |uuid, row| self.local_multicast(uuid, row, touched)),
             _ => rows.skip(),
         })?;
         cursor.end()
     }
 
     fn unicast(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
-        let Some(row) = row else {
-            self.set_mac(uuid, None, touched);
-            self.set_odd_mac(uuid, None, touched);
-            return Ok(());
+        let row = row.map(|row| self.decode_mac(uuid, row)).transpose()?;
+        let (odd, row) = match row {
+            Some((logical_switch, row)) => (row.is_none().then_some(logical_switch).flatten(), row),
+            None => (None, None),
         };
+        self.set_odd_mac(uuid, odd, touched);
+        self.set_mac(uuid, row, touched);
+        Ok(())
+    }
+
+    fn local(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
+        let row = row.map(|row| self.decode_mac(uuid, row)).transpose()?;
+        let (logical_switch, row) = row.unwrap_or_default();
+        self.set_local_mac(uuid, row, touched);
+        self.set_other_local(uuid, logical_switch.filter(|_| row.is_none()), touched);
+        Ok(())
+    }
+
+    /// A row of Ucast_Macs_Remote or Ucast_Macs_Local, if its MAC is one; and its Logical_Switch in any case. The schema
+    /// makes both references obligatory.
+    fn decode_mac(
+        &mut self,
+        uuid: Uuid,
+        row: &mut Cursor<'_>,
+    ) -> Result<(Option<LogicalSwitchIndex>, Option<Unicast>)> {
         let (mut mac, mut ip, mut logical_switch, mut locator) = (None, RowIp::None, None, None);
         row.object(|column, value| {
             match column {
@@ -71,45 +95,36 @@ impl Replica {
             }
             Ok(())
         })?;
-        // The schema makes both references obligatory.
-        let (Some(logical_switch), Some(locator)) = (logical_switch, locator) else { return Ok(()) };
-        let row = mac.map(|mac| Unicast { uuid, mac, ip, logical_switch, locator });
-        self.set_odd_mac(uuid, row.is_none().then_some(logical_switch), touched);
-        self.set_mac(uuid, row, touched);
-        Ok(())
+        let row = mac.zip(logical_switch.zip(locator));
+        let row = row.map(|(mac, (logical_switch, locator))| Unicast { uuid, mac, ip, logical_switch, locator });
+        Ok((logical_switch, row))
     }
 
     fn multicast(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
-        let (mut unknown_dst, mut logical_switch, mut set) = (false, None, None);
-        if let Some(row) = row {
-            row.object(|column, value| {
-                match column {
-                    "MAC" => unknown_dst = value.string()? == "unknown-dst",
-                    "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
-                    "locator_set" => set = Some(value.uuid()?),
-                    _ => value.skip()?,
-                }
-                Ok(())
-            })?;
-        }
-        let row = logical_switch.zip(set).map(|(logical_switch, set)| Multicast { logical_switch, unknown_dst, set });
+        let row = row.map(|row| self.decode_multicast(row)).transpose()?.flatten();
         self.set_multicast(uuid, row, touched);
         Ok(())
     }
 
-    fn local(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
-        let mut logical_switch = None;
-        if let Some(row) = row {
-            row.object(|column, value| {
-                match column {
-                    "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
-                    _ => value.skip()?,
-                }
-                Ok(())
-            })?;
-        }
-        self.set_local(uuid, logical_switch, touched);
+    fn local_multicast(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
+        let row = row.map(|row| self.decode_multicast(row)).transpose()?.flatten();
+        self.set_local_multicast(uuid, row, touched);
+        self.set_other_local(uuid, row.map(|row| row.logical_switch), touched);
         Ok(())
+    }
+
+    fn decode_multicast(&mut self, row: &mut Cursor<'_>) -> Result<Option<Multicast>> {
+        let (mut unknown_dst, mut logical_switch, mut set) = (false, None, None);
+        row.object(|column, value| {
+            match column {
+                "MAC" => unknown_dst = value.string()? == "unknown-dst",
+                "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
+                "locator_set" => set = Some(value.uuid()?),
+                _ => value.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(logical_switch.zip(set).map(|(logical_switch, set)| Multicast { logical_switch, unknown_dst, set }))
     }
 
     fn locator_set(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>) -> Result {

@@ -38,8 +38,12 @@ pub struct Replica {
     /// Rows of Ucast_Macs_Remote whose MAC is none.
     odd_macs: HashMap<Uuid, LogicalSwitchIndex>,
     multicasts: HashMap<Uuid, Multicast>,
-    /// Rows of Ucast_Macs_Local and Mcast_Macs_Local.
-    locals: HashMap<Uuid, LogicalSwitchIndex>,
+    /// Rows of Ucast_Macs_Local with a proper MAC.
+    local_macs: Indexed<Unicast>,
+    /// Rows of Mcast_Macs_Local.
+    local_multicasts: HashMap<Uuid, Multicast>,
+    /// Those, and rows of Ucast_Macs_Local whose MAC is none.
+    other_locals: HashMap<Uuid, LogicalSwitchIndex>,
 }
 
 /// What refers to a Logical_Switch.
@@ -64,6 +68,10 @@ pub struct Touched {
     pub rows: BTreeSet<LogicalSwitchIndex>,
     /// Logical_Switches whose own row, flood row, bindings, local MACs or odd rows changed.
     pub logical_switches: BTreeSet<LogicalSwitchIndex>,
+    /// Rows of Ucast_Macs_Local, by what they say something about.
+    pub local_macs: HashMap<LogicalSwitchIndex, Vec<MacAddr>>,
+    /// Logical_Switches whose rows of Mcast_Macs_Local changed.
+    pub local_floods: BTreeSet<LogicalSwitchIndex>,
     /// Ports whose row or bindings changed.
     pub ports: BTreeSet<Uuid>,
     /// Physical_Switch rows came, went or changed their ports or VTEPs.
@@ -222,6 +230,21 @@ impl Replica {
     #[must_use]
     pub fn local_count(&self, index: LogicalSwitchIndex) -> usize {
         self.refs(index).map_or(0, |refs| refs.locals)
+    }
+
+    /// The rows of Ucast_Macs_Local of a MAC on a Logical_Switch.
+    pub fn local_macs_with(&self, index: LogicalSwitchIndex, mac: MacAddr) -> impl Iterator<Item = &Unicast> {
+        self.local_macs.with_key((index, mac))
+    }
+
+    /// All rows of Ucast_Macs_Local with a proper MAC.
+    pub fn local_macs(&self) -> impl Iterator<Item = &Unicast> {
+        self.local_macs.iter()
+    }
+
+    /// Rows of Mcast_Macs_Local: where the switch wants what it can't send elsewhere.
+    pub fn local_multicasts(&self) -> impl Iterator<Item = &Multicast> {
+        self.local_multicasts.values()
     }
 
     /// All rows of Ucast_Macs_Remote with a proper MAC.
@@ -426,13 +449,34 @@ impl Replica {
         }
     }
 
-    pub(super) fn set_local(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
-        if let Some(old) = self.locals.remove(&uuid) {
+    pub(super) fn set_local_mac(&mut self, uuid: Uuid, row: Option<Unicast>, touched: &mut Touched) {
+        if let Some(old) = self.local_macs.remove(uuid) {
+            self.refs[old.logical_switch as usize].locals -= 1;
+            touched.logical_switches.insert(old.logical_switch);
+            touched.local_macs.entry(old.logical_switch).or_default().push(old.mac);
+        }
+        if let Some(new) = row {
+            self.refs[new.logical_switch as usize].locals += 1;
+            touched.local_macs.entry(new.logical_switch).or_default().push(new.mac);
+            self.local_macs.insert(new);
+        }
+    }
+
+    pub(super) fn set_local_multicast(&mut self, uuid: Uuid, row: Option<Multicast>, touched: &mut Touched) {
+        let old = match row {
+            Some(row) => self.local_multicasts.insert(uuid, row),
+            None => self.local_multicasts.remove(&uuid),
+        };
+        touched.local_floods.extend(old.into_iter().chain(row).map(|row| row.logical_switch));
+    }
+
+    pub(super) fn set_other_local(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
+        if let Some(old) = self.other_locals.remove(&uuid) {
             self.refs[old as usize].locals -= 1;
             touched.logical_switches.insert(old);
         }
         if let Some(new) = row {
-            self.locals.insert(uuid, new);
+            self.other_locals.insert(uuid, new);
             self.refs[new as usize].locals += 1;
         }
     }

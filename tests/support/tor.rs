@@ -290,6 +290,21 @@ impl Tor {
         }
     }
 
+    /// The switch has learned a MAC on its ports (`Ucast_Macs_Local`), behind its own VTEP.
+    pub(crate) fn learn(&self, logical_switch: &str, mac: &str, ip: &str) {
+        let vtep = self.identities[0].tunnel_ip.clone();
+        self.vtep_ctl(&["add-ucast-local", logical_switch, mac, &vtep]);
+        if !ip.is_empty() {
+            self.transact(&[json!({"op": "update", "table": "Ucast_Macs_Local", "where": [["MAC", "==", mac]],
+                                   "row": {"ipaddr": ip}})]);
+        }
+    }
+
+    /// It has forgotten it.
+    pub(crate) fn unlearn(&self, logical_switch: &str, mac: &str) {
+        self.vtep_ctl(&["del-ucast-local", logical_switch, mac]);
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.scratch.path()
     }

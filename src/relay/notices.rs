@@ -1,0 +1,38 @@
+//! What operators should know of learned MACs and elections: shown with the status of connections and switches.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::{gateways::Gateways, ledger::Ledger};
+use crate::model::{GatewayId, MacAddr, NetworkId};
+
+/// Flapping MACs that are told of one network.
+const SHOWN: usize = 10;
+
+/// See the module.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Notices {
+    /// MACs that move too often, and the switches that have them; the first few of each network.
+    pub flapping: HashMap<NetworkId, BTreeMap<MacAddr, Vec<Arc<str>>>>,
+    /// Switches with more learned MACs than `max_learned_macs`, and how many are left out at least.
+    pub overflowing: HashMap<Arc<str>, usize>,
+    /// In `single-active`: the switch that is bound; `None`: none, because the last one hasn't let go.
+    pub bound: HashMap<(GatewayId, NetworkId), Option<String>>,
+}
+
+pub(super) fn of(ledger: &Ledger, gateways: &Gateways) -> Notices {
+    let mut notices = Notices {
+        overflowing: ledger.overflowing().map(|(switch, count)| (switch.clone(), count)).collect(),
+        bound: gateways.bound_alone().map(|(pair, switch)| (pair, switch.map(str::to_owned))).collect(),
+        ..Notices::default()
+    };
+    for ((network, mac), switches) in ledger.flapping() {
+        let shown = notices.flapping.entry(network).or_default();
+        if shown.len() < SHOWN {
+            shown.insert(mac, switches);
+        }
+    }
+    notices
+}

@@ -1,0 +1,237 @@
+//! Learned MACs: from a switch's database to the compute nodes, and to the switches of other gateways.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::scene::{COMPUTE_1, COMPUTE_2, Scene, logical_switch, macs, set};
+use crate::support::{
+    daemon::{Daemon, Home},
+    eventually,
+    rest::Rest,
+    tor::Tor,
+    watch::{Watch, fdb},
+};
+
+const BARE: &str = "02:00:00:00:00:0b";
+const OTHER: &str = "02:00:00:00:00:0c";
+
+/// Two gateways of one switch each on one network.
+struct Pair {
+    tors: [Tor; 2],
+    daemon: Daemon,
+    rest: Rest,
+    network: String,
+    connections: [String; 2],
+}
+
+impl Pair {
+    fn begin(more: &str) -> Self {
+        let tors = [Tor::start("left", "192.0.2.1"), Tor::start("right", "192.0.2.2")];
+        let daemon = Home::new().tor(&tors[0]).tor(&tors[1]).more(more).start();
+        let rest = daemon.rest();
+        let network = rest.network("n");
+        let connections = ["left", "right"].map(|name| {
+            rest.gateway(name, &[(name, &["Ethernet40"])]);
+            rest.connect(name, &network, 50)
+        });
+        for connection in &connections {
+            rest.wait_status(connection, "active");
+        }
+        let pair = Self { tors, daemon, rest, network, connections };
+        pair.wait_flood(&["192.0.2.1", "192.0.2.2"]);
+        pair
+    }
+
+    fn name(&self) -> String {
+        logical_switch(&self.network)
+    }
+
+    fn wait_flood(&self, vteps: &[&str]) {
+        Watch::open(&self.rest, "", None).until(&self.network, "flood list", |known| known.flood == vteps);
+    }
+
+    fn wait_vtep(&self, mac: &str, vtep: Option<&str>) {
+        let wanted = vtep.map(|vtep| (vtep.to_owned(), "learned".to_owned()));
+        Watch::open(&self.rest, "", None).until(&self.network, mac, |known| known.entries.get(mac) == wanted.as_ref());
+    }
+
+    fn status(&self, which: usize) -> Value {
+        self.rest.status(&self.connections[which])
+    }
+}
+
+#[test]
+fn a_learned_mac_reaches_compute_nodes_and_the_other_gateway() {
+    let pair = Pair::begin("");
+    let [left, right] = &pair.tors;
+    let name = pair.name();
+    // Each gateway's switch floods to the other gateway.
+    right.wait("left's VTEP", |dump| dump.floods() == [(name.clone(), set(&["192.0.2.1"]))]);
+    left.wait("right's VTEP", |dump| dump.floods() == [(name.clone(), set(&["192.0.2.2"]))]);
+
+    let mut watch = Watch::open(&pair.rest, "", None);
+    watch.event();
+    left.learn(&name, BARE, "10.0.0.77");
+    watch.until(&pair.network, "the MAC", |known| known.entries.get(BARE).is_some_and(|(vtep, _)| vtep == "192.0.2.1"));
+    let answer = eventually("its address", Duration::from_secs(10), || {
+        let answer = pair.rest.get(&format!("/v2/fdb/{}", pair.network)).expect(200);
+        if answer["entries"][0]["ips"] == json!(["10.0.0.77"]) { Ok(answer) } else { Err(answer.to_string()) }
+    });
+    let entry = json!({"mac": BARE, "ips": ["10.0.0.77"], "vtep": "192.0.2.1", "kind": "learned"});
+    assert_eq!(answer["entries"], json!([entry]));
+    assert_eq!(answer["flood"], json!(["192.0.2.1", "192.0.2.2"]));
+    right.wait("the MAC", |dump| dump.macs() == macs(&name, &[(BARE, "10.0.0.77", "192.0.2.1")]));
+    assert_eq!(left.dump().macs(), [], "it never comes back to where it was learned");
+    pair.rest.wait_status(&pair.connections[1], "active");
+
+    // It moves behind the other gateway, and the first switch forgets it.
+    right.learn(&name, BARE, "10.0.0.77");
+    pair.wait_vtep(BARE, Some("192.0.2.2"));
+    left.wait("the MAC", |dump| dump.macs() == macs(&name, &[(BARE, "10.0.0.77", "192.0.2.2")]));
+    left.unlearn(&name, BARE);
+    right.wait("the MAC is its own", |dump| dump.macs().is_empty());
+
+    right.unlearn(&name, BARE);
+    pair.wait_vtep(BARE, None);
+    left.wait("nothing is left", |dump| dump.macs().is_empty());
+
+    // A gateway that is disconnected takes its MACs and its VTEP along.
+    for i in 0..15 {
+        left.learn(&name, &format!("02:00:00:00:01:{i:02x}"), "");
+    }
+    right.wait("all of them", |dump| dump.macs().len() == 15);
+    pair.rest.disconnect(&pair.connections[0]);
+    right.wait("none of them, and no guard that holds them", |dump| dump.macs().is_empty() && dump.floods().is_empty());
+    pair.wait_flood(&["192.0.2.2"]);
+}
+
+#[test]
+fn neither_a_lost_session_nor_a_restart_withdraws_a_mac() {
+    let mut pair = Pair::begin("");
+    let name = pair.name();
+    for i in 0..20 {
+        pair.tors[0].learn(&name, &format!("02:00:00:00:01:{i:02x}"), "");
+    }
+    let all = |dump: &crate::support::dump::Dump| dump.macs().len() == 20;
+    pair.tors[1].wait("all of them", all);
+    pair.tors[0].kill();
+    pair.rest.wait_switch("left", "it is away", |now| now["session"]["state"] == "backoff");
+    assert_eq!(fdb(&pair.rest, &pair.network, "").entries.len(), 20);
+    // The daemon restarts while the switch is away: nothing leaves the other switch.
+    pair.daemon.kill();
+    pair.daemon.start();
+    pair.rest = pair.daemon.rest();
+    pair.rest.wait_status(&pair.connections[1], "active");
+    assert_eq!(fdb(&pair.rest, &pair.network, "").entries.len(), 20);
+    assert!(all(&pair.tors[1].dump()));
+    // It comes back, and has forgotten one meanwhile: only what it says itself counts.
+    pair.tors[0].restart(crate::support::tor::Contents::Kept);
+    pair.tors[0].unlearn(&name, "02:00:00:00:01:00");
+    pair.wait_vtep("02:00:00:00:01:00", None);
+    pair.tors[1].wait("one less", |dump| dump.macs().len() == 19);
+    // Fresh from the factory it has none.
+    pair.tors[0].restart(crate::support::tor::Contents::Factory);
+    pair.tors[1].wait("none", |dump| dump.macs().is_empty());
+    pair.rest.wait_status(&pair.connections[1], "active");
+}
+
+#[test]
+fn a_mac_that_is_a_port_on_a_compute_node_is_a_loop() {
+    let pair = Pair::begin("");
+    let (left, right) = (&pair.tors[0], &pair.tors[1]);
+    let name = pair.name();
+    pair.rest.endpoint(COMPUTE_1.0, COMPUTE_1.1);
+    // A port on a host without an endpoint is bare metal, and no loop.
+    let bare = pair.rest.port(&pair.network, BARE, "10.0.0.77", "ironic");
+    left.learn(&name, BARE, "");
+    pair.wait_vtep(BARE, Some("192.0.2.1"));
+    right.wait("the MAC", |dump| dump.macs() == macs(&name, &[(BARE, "", "192.0.2.1")]));
+    assert_eq!(pair.status(0)["status"], "active");
+    // On a compute node it is one.
+    pair.rest.put(&format!("/v2.0/ports/{bare}"), &json!({"port": {"binding:host_id": COMPUTE_1.0}})).expect(200);
+    pair.wait_vtep(BARE, None);
+    let vm = macs(&name, &[(BARE, "10.0.0.77", COMPUTE_1.1)]);
+    right.wait("the port's row", |dump| dump.macs() == vm);
+    left.wait("the port's row", |dump| dump.macs() == vm);
+    let status = pair.rest.wait_status(&pair.connections[0], "conflict");
+    assert!(status.to_string().contains("loop suspected") && status.to_string().contains(BARE), "{status}");
+    pair.rest.wait_status(&pair.connections[1], "active");
+    let all = fdb(&pair.rest, &pair.network, "?scope=all");
+    assert_eq!(all.entries[BARE], (COMPUTE_1.1.to_owned(), "port".to_owned()));
+    // The machine ends: the MAC is behind the switch, and relayed again.
+    pair.rest.delete(&format!("/v2.0/ports/{bare}")).expect(204);
+    pair.wait_vtep(BARE, Some("192.0.2.1"));
+    pair.rest.wait_status(&pair.connections[0], "active");
+}
+
+#[test]
+fn a_switch_that_floods_is_cut_off_at_its_limit() {
+    let pair = Pair::begin("[relay]\nmax_learned_macs = 3\n");
+    let name = pair.name();
+    for i in 0..5 {
+        pair.tors[0].learn(&name, &format!("02:00:00:00:01:{i:02x}"), "");
+    }
+    pair.tors[1].wait("three of five", |dump| dump.macs().len() == 3);
+    let status = pair.rest.wait_switch("left", "it says so", |now| now["status"] == "degraded");
+    assert!(status["reason"].as_str().unwrap().contains("max_learned_macs"), "{status}");
+    pair.rest.wait_status(&pair.connections[0], "degraded");
+    // One that goes makes room.
+    let taken = fdb(&pair.rest, &pair.network, "").entries;
+    pair.tors[0].unlearn(&name, taken.keys().next().unwrap());
+    eventually("another one in its place", Duration::from_secs(10), || {
+        let now = fdb(&pair.rest, &pair.network, "").entries;
+        if now.len() == 3 && now != taken { Ok(()) } else { Err(format!("{now:?}")) }
+    });
+}
+
+#[test]
+fn a_mac_that_flaps_is_held_and_reported() {
+    let pair = Pair::begin("");
+    let name = pair.name();
+    pair.tors[0].learn(&name, OTHER, "");
+    let status = eventually("it is reported", Duration::from_secs(30), || {
+        pair.tors[0].learn(&name, BARE, "");
+        pair.tors[0].unlearn(&name, BARE);
+        let status = pair.status(0);
+        if status["status"] == "degraded" { Ok(status) } else { Err(status.to_string()) }
+    });
+    assert!(status.to_string().contains(BARE) && status.to_string().contains("too often"), "{status}");
+    // Others go on.
+    pair.tors[0].unlearn(&name, OTHER);
+    pair.wait_vtep(OTHER, None);
+}
+
+/// Step 9: after its last MAC was withdrawn, a gateway leaves the flood list; it returns with the first.
+#[test]
+fn a_gateway_without_macs_leaves_the_flood_list_after_a_while() {
+    let pair = Pair::begin("[relay]\nidle_flood_hold = 1s\n");
+    let name = pair.name();
+    // One that never learned a MAC stays: silent hosts must be reachable.
+    pair.tors[0].learn(&name, BARE, "");
+    pair.wait_vtep(BARE, Some("192.0.2.1"));
+    pair.tors[0].unlearn(&name, BARE);
+    pair.wait_flood(&["192.0.2.2"]);
+    pair.tors[1].wait("no flood list", |dump| dump.floods().is_empty());
+    pair.tors[0].learn(&name, BARE, "");
+    pair.wait_flood(&["192.0.2.1", "192.0.2.2"]);
+}
+
+#[test]
+fn a_switch_may_say_where_it_wants_broadcasts() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let scene = Scene::on(&tor);
+    let wait = |vtep: &str| {
+        Watch::open(&scene.rest, "", None).until(&scene.network, vtep, |known| known.flood == [vtep]);
+    };
+    wait("192.0.2.1");
+    tor.vtep_ctl(&["add-mcast-local", &scene.logical_switch(), "unknown-dst", "192.0.2.99"]);
+    wait("192.0.2.99");
+    tor.vtep_ctl(&["del-mcast-local", &scene.logical_switch(), "unknown-dst", "192.0.2.99"]);
+    wait("192.0.2.1");
+    // Another VTEP, and compute nodes beside it.
+    tor.vtep_ctl(&["set", "Physical_Switch", "t", r#"tunnel_ips="192.0.2.7""#]);
+    wait("192.0.2.7");
+    let all = fdb(&scene.rest, &scene.network, "?scope=all");
+    assert_eq!(all.flood, ["192.0.2.7", COMPUTE_1.1, COMPUTE_2.1]);
+}

@@ -76,6 +76,20 @@ struct Rows {
     loops: Chunked<Announced>,
 }
 
+/// What became different of a network's rows.
+struct Edited {
+    /// MACs whose rows changed.
+    macs: Arc<[MacAddr]>,
+    /// Others are contested, or suspected of a loop, than before.
+    others: bool,
+}
+
+impl Edited {
+    fn is_nothing(&self) -> bool {
+        self.macs.is_empty() && !self.others
+    }
+}
+
 /// What is known of one MAC of a network.
 struct Entry {
     row: Row,
@@ -315,7 +329,7 @@ impl Networks {
             let (name, vni) = state.known.clone().unwrap_or_else(|| (Arc::from(""), None));
             let old = state.intent.as_ref().filter(|_| !dirty.all);
             let flood = old.filter(|_| !dirty.flood).map_or_else(|| self.flood(state), |old| old.flood.clone());
-            let (rows, changed) = match old {
+            let (rows, edited) = match old {
                 Some(old) => self.edit_rows(index, old, dirty.macs),
                 None => (self.build_rows(index, of_network.remove(&index).unwrap_or_default()), None),
             };
@@ -324,10 +338,8 @@ impl Networks {
             let behind = Behind { gateways: state.gateways.clone(), macs: relayed, loops };
             let new = NetworkIntent { id: state.id, name, vni, macs, flood, contested, buried, more_ips, behind };
             let same = old.is_some_and(|old| {
-                let rows = changed.as_ref().is_some_and(|macs| macs.is_empty())
-                    && old.contested.len() == new.contested.len()
-                    && old.behind.loops.len() == new.behind.loops.len();
-                rows && !reburied
+                edited.as_ref().is_some_and(Edited::is_nothing)
+                    && !reburied
                     && old.name == new.name
                     && old.vni == new.vni
                     && old.flood == new.flood
@@ -336,7 +348,7 @@ impl Networks {
             if !same {
                 let intent = Arc::new(new);
                 self.states[index as usize].intent = Some(intent.clone());
-                published.push((intent, changed));
+                published.push((intent, edited.map(|edited| edited.macs)));
             }
         }
         published
@@ -393,12 +405,7 @@ impl Networks {
         }
     }
 
-    fn edit_rows(
-        &self,
-        index: NetworkIndex,
-        old: &NetworkIntent,
-        dirty: BTreeSet<MacAddr>,
-    ) -> (Rows, Option<Arc<[MacAddr]>>) {
+    fn edit_rows(&self, index: NetworkIndex, old: &NetworkIntent, dirty: BTreeSet<MacAddr>) -> (Rows, Option<Edited>) {
         let (mut rows, mut contested, mut more_ips) = (Vec::new(), Vec::new(), Vec::new());
         let (mut relayed, mut loops, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for mac in dirty {
@@ -426,6 +433,7 @@ impl Networks {
                 changed.push(mac);
             }
         }
+        let edited = Edited { macs: changed.into(), others: !(contested.is_empty() && loops.is_empty()) };
         let behind = &old.behind;
         let mut new = Rows {
             macs: old.macs.clone(),
@@ -439,7 +447,7 @@ impl Networks {
         new.more_ips.edit(more_ips);
         new.relayed.edit(relayed);
         new.loops.edit(loops);
-        (new, Some(changed.into()))
+        (new, Some(edited))
     }
 
     /// What is known of a MAC. One that a port on a compute node has is never relayed.

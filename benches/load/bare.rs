@@ -49,6 +49,11 @@ pub(crate) fn single(tor: &Tor, rows: u32, times: u32) -> Sample {
     run(tor, &["single", &rows.to_string(), &times.to_string()])
 }
 
+/// Reads all rows that the daemon would read, once.
+pub(crate) fn synchronise(tor: &Tor) -> Sample {
+    run(tor, &["synchronise"])
+}
+
 fn run(tor: &Tor, what: &[&str]) -> Sample {
     let before = usage::cpu(tor.pid());
     let this = std::env::current_exe().expect("this program has a path");
@@ -63,7 +68,14 @@ fn run(tor: &Tor, what: &[&str]) -> Sample {
 /// The bare client: prints a [`Sample`] as JSON.
 pub(crate) fn main(args: &[String]) {
     let number = |i: usize| args.get(i).and_then(|arg| arg.parse::<u32>().ok()).expect("a number");
-    let mut client = Client::connect(u16::try_from(number(0)).expect("a port"));
+    let port = u16::try_from(number(0)).expect("a port");
+    if args[1] == "synchronise" {
+        let cpu = usage::cpu(std::process::id());
+        let begun = Instant::now();
+        Client::connect(port).monitor();
+        return report(begun.elapsed(), cpu);
+    }
+    let mut client = Client::connect(port);
     let rows = number(2);
     let prepared = prepare(&mut client, rows);
     let cpu = usage::cpu(std::process::id());
@@ -82,6 +94,10 @@ pub(crate) fn main(args: &[String]) {
         times.sort_unstable();
         wall = times[times.len() / 2];
     }
+    report(wall, cpu);
+}
+
+fn report(wall: Duration, cpu: Duration) {
     let sample = Sample {
         wall,
         client_cpu: usage::cpu(std::process::id()).saturating_sub(cpu),
@@ -111,9 +127,7 @@ fn prepare(client: &mut Client, rows: u32) -> Vec<Vec<u8>> {
     let reply = client.request(&json!({"id": "prepare", "method": "transact", "params": params}));
     client.references = (0..3).map(|i| reply["result"][i]["uuid"].clone()).collect();
 
-    let tables: BTreeMap<&str, Value> =
-        MONITORED.iter().map(|(table, columns)| (*table, json!([{"columns": columns}]))).collect();
-    client.request(&json!({"id": "monitor", "method": "monitor_cond", "params": [DB, "bare", tables]}));
+    client.monitor();
     (0..rows.div_ceil(BATCH)).map(|i| client.batch(i * BATCH, BATCH.min(rows - i * BATCH))).collect()
 }
 
@@ -122,7 +136,8 @@ struct Client {
     writer: TcpStream,
     /// Replies to `transact`: the reader throws everything else away.
     replies: mpsc::Receiver<Result<(), String>>,
-    answers: mpsc::Receiver<Value>,
+    /// Replies to everything else, as they came.
+    answers: mpsc::Receiver<Vec<u8>>,
     /// Logical_Switch and two locators: `["uuid", …]`.
     references: Vec<Value>,
 }
@@ -146,8 +161,20 @@ impl Client {
     }
 
     fn request(&mut self, message: &Value) -> Value {
+        self.send(message);
+        serde_json::from_slice(&self.answers.recv().expect("the server answers")).expect("JSON")
+    }
+
+    /// Follows the tables; returns when their first dump was read, without looking into it.
+    fn monitor(&mut self) {
+        let tables: BTreeMap<&str, Value> =
+            MONITORED.iter().map(|(table, columns)| (*table, json!([{"columns": columns}]))).collect();
+        self.send(&json!({"id": "monitor", "method": "monitor_cond", "params": [DB, "bare", tables]}));
+        self.answers.recv().expect("the server answers");
+    }
+
+    fn send(&mut self, message: &Value) {
         self.writer.write_all(message.to_string().as_bytes()).expect("the server reads");
-        self.answers.recv().expect("the server answers")
     }
 
     /// A transaction that inserts the MACs from `first` on.
@@ -182,7 +209,7 @@ impl Client {
     }
 }
 
-fn read(mut reader: TcpStream, done: &mpsc::Sender<Result<(), String>>, answered: &mpsc::Sender<Value>) {
+fn read(mut reader: TcpStream, done: &mpsc::Sender<Result<(), String>>, answered: &mpsc::Sender<Vec<u8>>) {
     let mut framer = Framer::default();
     let mut chunk = vec![0; 256 * 1024];
     while let Ok(n @ 1..) = reader.read(&mut chunk) {
@@ -197,9 +224,7 @@ fn read(mut reader: TcpStream, done: &mpsc::Sender<Result<(), String>>, answered
                     let text = || Err(String::from_utf8_lossy(&frame).into_owned());
                     done.send(if failed { text() } else { Ok(()) }).is_ok()
                 }
-                br#""prepare""# | br#""monitor""# => {
-                    answered.send(serde_json::from_slice(&frame).expect("JSON")).is_ok()
-                }
+                br#""prepare""# | br#""monitor""# => answered.send(frame).is_ok(),
                 // Updates (and an echo, which the few seconds of a run don't need) are thrown away.
                 _ => true,
             };

@@ -1,6 +1,7 @@
 //! The cases: what is measured, and how good is good enough.
 
 use std::{
+    cell::RefCell,
     fs::{self, File},
     io::Write as _,
     net::Ipv4Addr,
@@ -39,7 +40,11 @@ pub(crate) trait Case {
 }
 
 pub(crate) fn all(rows: u32) -> Vec<Box<dyn Case>> {
-    vec![Box::new(Load { rows }), Box::new(OneMore { rows })]
+    vec![
+        Box::new(Load { rows }),
+        Box::new(FirstSynchronisation { rows, site: RefCell::new(None) }),
+        Box::new(OneMore { rows }),
+    ]
 }
 
 /// All ports of a network are in the store when it is connected: from the call to the last row committed.
@@ -74,6 +79,79 @@ impl Case for Load {
             server_cpu: usage::cpu(site.tor.pid()).saturating_sub(server),
             peak_kib: usage::peak_kib(site.pid()),
         }
+    }
+}
+
+/// A switch that holds all rows already: from the moment when the daemon hears of the switch until it says that all is
+/// right. The bare client reads the same rows from the same switch.
+struct FirstSynchronisation {
+    rows: u32,
+    /// A loaded switch, made for the first run.
+    site: RefCell<Option<Site>>,
+}
+
+impl FirstSynchronisation {
+    fn with<T>(&self, work: impl FnOnce(&mut Site) -> T) -> T {
+        let mut site = self.site.borrow_mut();
+        work(site.get_or_insert_with(|| {
+            let mut site = Site::new();
+            site.create_ports(self.rows);
+            site.connect();
+            site.wait_loaded(self.rows);
+            site
+        }))
+    }
+}
+
+impl Case for FirstSynchronisation {
+    fn name(&self) -> String {
+        format!("first sync, {} right rows", self.rows)
+    }
+
+    fn limit(&self) -> f64 {
+        if self.rows >= 100_000 { 1.05 } else { 1.3 }
+    }
+
+    fn bare(&self) -> Sample {
+        self.with(|site| bare::synchronise(&site.tor))
+    }
+
+    fn daemon(&self) -> Sample {
+        self.with(|site| {
+            site.daemon.home.drop_last();
+            site.daemon.reload();
+            crate::support::eventually("the switch is dropped", PATIENCE, || {
+                match site.rest.get("/v2/switches/t").status {
+                    404 => Ok(()),
+                    status => Err(status.to_string()),
+                }
+            });
+            site.daemon.home.add(&site.tor);
+            let rows = site.tor.rpc().count("Ucast_Macs_Remote");
+            let (client, server) = (usage::cpu(site.pid()), usage::cpu(site.tor.pid()));
+            let changed = fs::metadata(site.tor.file()).and_then(|file| file.modified()).expect("the database's file");
+            let begun = Instant::now();
+            site.daemon.reload();
+            let path = format!("/v2/l2-gateway-connections/{}/status", site.connection);
+            // A pause between two looks, so that looking costs nothing that counts.
+            let wall = loop {
+                let answer = site.kept.call("GET", &path, &Value::Null).expect("an answer");
+                let status: Value = serde_json::from_slice(&answer.body).expect("JSON");
+                if status["status"] == "active" {
+                    break begun.elapsed();
+                }
+                assert!(begun.elapsed() < PATIENCE, "{status}");
+                std::thread::sleep(Duration::from_millis(2));
+            };
+            let after = fs::metadata(site.tor.file()).and_then(|file| file.modified()).expect("the database's file");
+            assert_eq!((changed, rows), (after, self.rows as usize), "something was written");
+            Sample {
+                wall,
+                client_cpu: usage::cpu(site.pid()).saturating_sub(client),
+                server_cpu: usage::cpu(site.tor.pid()).saturating_sub(server),
+                peak_kib: usage::peak_kib(site.pid()),
+            }
+        })
     }
 }
 

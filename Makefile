@@ -51,9 +51,16 @@ build: deps ## release build
 	cargo build --release --locked
 
 .PHONY: install
-install: ## the release build, unit, users and example under DESTDIR
+install: ## the release build, completions, manual, units, users and examples under DESTDIR
 	install -D -m 0755 target/release/vtepd $(DESTDIR)$(PREFIX)/bin/vtepd
+	install -D -m 0755 target/release/l2gw $(DESTDIR)$(PREFIX)/bin/l2gw
 	install -D -m 0755 target/release/vtep-hostd $(DESTDIR)$(PREFIX)/bin/vtep-hostd
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+	install -d $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/man/man1
+	target/release/l2gw completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/l2gw
+	target/release/l2gw completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_l2gw
+	target/release/l2gw completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/l2gw.fish
+	target/release/l2gw manual $(DESTDIR)$(PREFIX)/share/man/man1
 	install -D -m 0644 packaging/systemd/vtepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vtepd.service
 	install -D -m 0644 packaging/systemd/vtep-hostd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vtep-hostd.service
 	install -D -m 0644 packaging/sysusers/vtepd.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/vtepd.conf

@@ -9,6 +9,7 @@
 //! nothing else decides a status.
 
 mod answer;
+mod audit;
 mod auth;
 mod body;
 mod health;

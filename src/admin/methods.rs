@@ -2,6 +2,7 @@
 
 mod daemon;
 mod endpoints;
+mod fdb;
 mod gateways;
 pub(super) mod imports;
 mod networks;
@@ -33,6 +34,7 @@ pub(super) fn all(context: Context) -> Result<Methods, RegisterMethodError> {
     imports::offer(&mut registry)?;
     endpoints::offer(&mut registry)?;
     switches::offer(&mut registry)?;
+    fdb::offer(&mut registry)?;
     watch::offer(&mut registry)?;
     registry.finish()
 }

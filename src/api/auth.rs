@@ -19,7 +19,7 @@ pub use keystone::ClientError as KeystoneError;
 pub(crate) use keystone::Keystone;
 pub use token_file::{TokenError, load_or_create_token};
 
-use super::{App, body, problem::Problem};
+use super::{App, audit, body, problem::Problem};
 use crate::service::Caller;
 
 /// What is asked of a call.
@@ -77,8 +77,8 @@ pub(super) async fn require(State(app): State<App>, mut request: Request, next: 
     };
     match checked {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            audit::through(&app.service, &caller, request, next).await
         }
         Err(problem) => {
             let (head, unread) = request.into_parts();

@@ -205,7 +205,8 @@ impl Supervisor {
     async fn command(&mut self, command: Command) {
         match command {
             Command::Switches(answer) => {
-                let asked = self.workers.values().map(ask_status).collect::<Vec<_>>();
+                let latest = self.intent.revision();
+                let asked = self.workers.values().map(|running| ask_status(running, latest)).collect::<Vec<_>>();
                 tokio::spawn(async move {
                     let mut all = Vec::new();
                     for statuses in asked {
@@ -217,7 +218,8 @@ impl Supervisor {
             }
             Command::Switch(name, answer) => {
                 let running = self.workers.values().find(|running| running.sections.iter().any(|s| s.name == name));
-                let asked = running.map(ask_status);
+                let latest = self.intent.revision();
+                let asked = running.map(|running| ask_status(running, latest));
                 tokio::spawn(async move {
                     let statuses = match asked {
                         Some(asked) => asked.await,
@@ -375,15 +377,22 @@ impl Running {
 }
 
 /// Asks a worker; it says nothing only if it failed.
-fn ask_status(running: &Running) -> impl Future<Output = Vec<SwitchStatus>> + Send + use<> {
+fn ask_status(running: &Running, latest: Revision) -> impl Future<Output = Vec<SwitchStatus>> + Send + use<> {
     let (answer, answered) = oneshot::channel();
-    let queries = running.queries.clone();
+    let (queries, delivered) = (running.queries.clone(), running.delivered);
     async move {
         let asked = async {
             queries.send(Query::Status(answer)).await.ok()?;
             answered.await.ok()
         };
-        timeout(STATUS_TIMEOUT, asked).await.ok().flatten().unwrap_or_default()
+        let mut statuses = timeout(STATUS_TIMEOUT, asked).await.ok().flatten().unwrap_or_default();
+        // What doesn't concern it, it is not told of, and has.
+        let lift = |revision: Revision| if revision >= delivered { latest.max(revision) } else { revision };
+        for status in &mut statuses {
+            status.known = status.known.map(lift);
+            status.confirmed = status.confirmed.map(lift);
+        }
+        statuses
     }
 }
 

@@ -38,7 +38,9 @@ const QUEUE: usize = 1024;
 const WATCH: usize = 256;
 /// Entries of one write, and how long the first of them waits.
 const BATCH: usize = 256;
-const BATCH_TIME: Duration = Duration::from_secs(1);
+const BATCH_TIME: Duration = Duration::from_millis(250);
+/// How long it waits after a failure.
+const RETRY: Duration = Duration::from_secs(1);
 /// Entries that are kept while the store takes none.
 const BACKLOG: usize = 4096;
 /// How often old entries are removed.
@@ -200,7 +202,7 @@ impl Recorder {
                     tracing::warn!(%error, "the journal can't be written; trying again");
                 }
                 self.ill = true;
-                self.due = Some(Instant::now() + BATCH_TIME);
+                self.due = Some(Instant::now() + RETRY);
             }
         }
     }

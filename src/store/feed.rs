@@ -87,7 +87,7 @@ pub(super) struct Feed {
 }
 
 /// The consumer went away.
-struct Gone;
+pub(super) struct Gone;
 
 impl Feed {
     /// Works until the consumer goes away or the store is closed.
@@ -133,7 +133,7 @@ impl Feed {
         }
     }
 
-    async fn load(&self, since: &mut Option<Revision>) -> std::result::Result<Result<Revision>, Gone> {
+    pub(super) async fn load(&self, since: &mut Option<Revision>) -> std::result::Result<Result<Revision>, Gone> {
         macro_rules! attempt {
             ($read:expr) => {
                 match $read.await {

@@ -272,3 +272,62 @@ impl Write {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: Kind, subject: &str, details: &str, at: SystemTime) -> Entry {
+        let details = RawValue::from_string(details.to_owned()).unwrap();
+        let (who, result) = ("somebody".to_owned(), "ok".to_owned());
+        Entry { id: 0, at, kind, who, subject: subject.to_owned(), revision: Some(7), result, details }
+    }
+
+    async fn subjects(store: &Store, filter: JournalFilter) -> Vec<String> {
+        let filter = JournalFilter { limit: filter.limit.max(10), ..filter };
+        let found = store.snapshot().await.unwrap().journal(&filter).await.unwrap();
+        found.into_iter().map(|entry| entry.subject).collect()
+    }
+
+    #[tokio::test]
+    async fn entries_are_found_and_the_oldest_go() {
+        let path = std::env::temp_dir().join(format!("vtepd-journal-{}.db", std::process::id()));
+        let store = Store::open(&path).await.unwrap();
+        let now = SystemTime::now();
+        let old = now - Duration::from_hours(48);
+        let entries = vec![
+            entry(Kind::Call, "old", "{}", old),
+            entry(Kind::Plan, "tor-1,tor-2", r#"{"row": "100%"}"#, now),
+            entry(Kind::Plan, "tor-11", "{}", now),
+            entry(Kind::Drift, "tor-2", &format!("\"{}\"", "x".repeat(500)), now),
+        ];
+        store.append_journal(entries).await.unwrap();
+        let all = JournalFilter::default;
+        assert_eq!(subjects(&store, all()).await, ["old", "tor-1,tor-2", "tor-11", "tor-2"]);
+        let of = |name: &str| JournalFilter { subject: Some(name.to_owned()), ..all() };
+        assert_eq!(subjects(&store, of("tor-1")).await, ["tor-1,tor-2"]);
+        assert_eq!(subjects(&store, of("tor-2")).await, ["tor-1,tor-2", "tor-2"]);
+        let contains = |text: &str| JournalFilter { contains: Some(text.to_owned()), ..all() };
+        assert_eq!(subjects(&store, contains("100%")).await, ["tor-1,tor-2"]);
+        assert_eq!(subjects(&store, contains("10_%")).await, [""; 0], "no wildcards");
+        let kinds = JournalFilter { kinds: vec![Kind::Drift, Kind::Call], ..all() };
+        assert_eq!(subjects(&store, kinds).await, ["old", "tor-2"]);
+        let since = JournalFilter { since: Some(now - Duration::from_hours(1)), before: Some(4), ..all() };
+        assert_eq!(subjects(&store, since).await, ["tor-1,tor-2", "tor-11"]);
+        assert_eq!(store.snapshot().await.unwrap().revision().await.unwrap(), 0, "the journal makes no revision");
+
+        let limits = |hours, bytes| JournalLimits { age: Duration::from_hours(hours), bytes };
+        store.prune_journal(limits(72, 10_000)).await.unwrap();
+        assert_eq!(subjects(&store, all()).await.len(), 4);
+        store.prune_journal(limits(24, 10_000)).await.unwrap();
+        assert_eq!(subjects(&store, all()).await, ["tor-1,tor-2", "tor-11", "tor-2"]);
+        store.prune_journal(limits(24, 700)).await.unwrap();
+        assert_eq!(subjects(&store, all()).await, ["tor-11", "tor-2"]);
+        store.append_journal(vec![entry(Kind::Loss, "next", "{}", now)]).await.unwrap();
+        assert_eq!(subjects(&store, all()).await, ["tor-11", "tor-2", "next"]);
+        store.close().await;
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+        }
+    }
+}

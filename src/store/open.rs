@@ -115,6 +115,16 @@ impl Database {
     }
 }
 
+/// Connections that read a file which another process may have open. Nothing is created, locked or changed.
+pub(super) fn only_read(path: &Path) -> Result<AnyPool> {
+    let failed = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
+    File::open(path).map_err(failed)?;
+    let path = fs::canonicalize(path).map_err(failed)?;
+    sqlx::any::install_default_drivers();
+    let options = AnyConnectOptions::from_str(&format!("{}?mode=ro", url(&path)))?.disable_statement_logging();
+    Ok(AnyPoolOptions::new().max_connections(1).acquire_timeout(READER_WAIT).connect_lazy_with(options))
+}
+
 fn migrator() -> Migrator {
     let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, (*sql).into_sql_str(), false)

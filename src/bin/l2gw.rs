@@ -1,0 +1,18 @@
+//! The operator's command line: a client of vtepd's admin socket.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use vtepd::cli::{Arguments, run};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One thread: a call at a time.
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(arguments)),
+        Err(error) => {
+            eprintln!("l2gw: the runtime can't start: {error}");
+            ExitCode::from(70)
+        }
+    }
+}

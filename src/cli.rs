@@ -1,0 +1,229 @@
+//! `l2gw`, the operator's command line: a client of the daemon's admin socket, one file a command.
+//!
+//! ```text
+//!   arguments (clap) ── a command ── Client ── admin socket
+//!                           └── output: table | json | yaml | csv | name
+//! ```
+
+mod audit;
+mod connection;
+mod csv;
+mod daemon;
+mod device;
+mod diff;
+mod endpoint;
+mod failure;
+mod fdb;
+mod gateway;
+mod generate;
+mod import;
+mod network;
+mod output;
+mod plan;
+mod port;
+mod status;
+mod switch;
+mod terminal;
+mod wait;
+mod watch;
+mod yaml;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::admin::client::{Client, ClientError};
+pub use failure::Failure;
+use output::{Format, Output};
+
+const HELP: &str = "\
+Gateways and networks are named by name or UUID. Commands that change something answer when it is on disk; switches
+follow, and --wait follows them.
+
+Exit codes:
+  0   done; nothing differs (switch diff), nothing is wrong (status)
+  1   something differs or is wrong, or a switch could not follow (--wait)
+  2   wrong command line
+  65  refused: the input can't be right
+  66  there is no such gateway, connection, network, port, endpoint or switch; no such file
+  69  vtepd can't be reached, or the connection with it broke
+  70  a bug
+  73  refused: it stands against what exists
+  75  try again later; with --wait: not done in time
+  77  no right to open the admin socket
+  78  plumgrid.ini is wrong";
+
+/// The command line of vtepd: gateways, connections, switches.
+#[derive(Debug, Parser)]
+#[command(name = "l2gw", version, after_help = HELP, propagate_version = true, subcommand_required = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Globals {
+    /// The admin socket of vtepd.
+    #[arg(long, global = true, value_name = "PATH", default_value = "/run/vtepd/admin.sock")]
+    socket: PathBuf,
+    /// How the answer is printed.
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    output: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Gateways: the switches and ports that can be connected with networks.
+    #[command(subcommand, visible_alias = "gw")]
+    Gateway(gateway::Command),
+    /// Connections: a gateway's ports joined to a network.
+    #[command(subcommand, visible_alias = "conn")]
+    Connection(connection::Command),
+    /// Switches: how they are, what would be done, repair, hold and release.
+    #[command(subcommand)]
+    Switch(switch::Command),
+    /// Networks.
+    #[command(subcommand)]
+    Network(network::Command),
+    /// Ports of virtual machines.
+    #[command(subcommand)]
+    Port(port::Command),
+    /// Tunnel endpoints: the VTEP address of each compute node.
+    #[command(subcommand)]
+    Endpoint(endpoint::Command),
+    /// What compute nodes are told of the MACs behind gateways.
+    Fdb(fdb::Fdb),
+    /// What is wrong, and what to do.
+    Status(status::Status),
+    /// What happens, as it happens.
+    Watch(watch::Watch),
+    /// What happened: calls, plans, drift, sessions.
+    Audit(audit::Audit),
+    /// Plans against a saved switch database, without a daemon and without a network.
+    Plan(plan::Plan),
+    /// Reads plumgrid.ini again.
+    Reload,
+    /// Changes the levels of the running log, until the next reload.
+    LogLevel(daemon::LogLevel),
+    /// The methods of the admin socket, as an OpenRPC document.
+    Schema,
+    /// Prints the completions for a shell.
+    Completions(generate::Completions),
+    /// Writes the manual pages into a directory.
+    #[command(hide = true)]
+    Manual(generate::Manual),
+
+    /// As `gateway create`.
+    #[command(name = "l2-gateway-create")]
+    GatewayCreate(gateway::Create),
+    /// As `gateway update`.
+    #[command(name = "l2-gateway-update")]
+    GatewayUpdate(gateway::Update),
+    /// As `gateway delete`.
+    #[command(name = "l2-gateway-delete")]
+    GatewayDelete(gateway::Delete),
+    /// As `gateway list`.
+    #[command(name = "l2-gateway-list")]
+    GatewayList,
+    /// As `gateway show`.
+    #[command(name = "l2-gateway-show")]
+    GatewayShow(gateway::Show),
+    /// As `connection create`.
+    #[command(name = "l2-gateway-connection-create")]
+    ConnectionCreate(connection::Create),
+    /// As `connection list`.
+    #[command(name = "l2-gateway-connection-list")]
+    ConnectionList,
+    /// As `connection show`.
+    #[command(name = "l2-gateway-connection-show")]
+    ConnectionShow(connection::Show),
+    /// As `connection delete`.
+    #[command(name = "l2-gateway-connection-delete")]
+    ConnectionDelete(connection::Delete),
+}
+
+/// What commands work with.
+#[derive(Debug)]
+struct Session {
+    client: Client,
+    output: Output,
+}
+
+/// What a command answers: whether all is as it should be.
+type Done = Result<Verdict, Failure>;
+
+/// Whether all is as it should be: the difference between the exit codes 0 and 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Fine,
+    Amiss,
+}
+
+/// Runs the command line, and tells errors on standard error.
+pub async fn run(arguments: Arguments) -> ExitCode {
+    let done = dispatch(arguments).await;
+    match done {
+        // Whoever closed our output (`| head`) has read enough.
+        Ok(Verdict::Fine) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Ok(Verdict::Amiss) => ExitCode::from(failure::AMISS),
+        Err(failure) => {
+            terminal::complain(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Done {
+    let Arguments { globals, command } = arguments;
+    let output = Output::new(globals.output);
+    // These need no daemon.
+    match command {
+        Command::Completions(completions) => return completions.run(),
+        Command::Manual(manual) => return manual.run(),
+        Command::Plan(plan) => return plan.run(output).await,
+        _ => {}
+    }
+    let session = Session { client: Client::connect(&globals.socket).await?, output };
+    match command {
+        Command::Gateway(command) => command.run(&session).await,
+        Command::GatewayCreate(create) => create.run(&session).await,
+        Command::GatewayUpdate(update) => update.run(&session).await,
+        Command::GatewayDelete(delete) => delete.run(&session).await,
+        Command::GatewayList => gateway::list(&session).await,
+        Command::GatewayShow(show) => show.run(&session).await,
+        Command::Connection(command) => command.run(&session).await,
+        Command::ConnectionCreate(create) => create.run(&session).await,
+        Command::ConnectionList => connection::list(&session).await,
+        Command::ConnectionShow(show) => show.run(&session).await,
+        Command::ConnectionDelete(delete) => delete.run(&session).await,
+        Command::Switch(command) => command.run(&session).await,
+        Command::Network(command) => command.run(&session).await,
+        Command::Port(command) => command.run(&session).await,
+        Command::Endpoint(command) => command.run(&session).await,
+        Command::Fdb(fdb) => fdb.run(&session).await,
+        Command::Status(status) => status.run(&session).await,
+        Command::Watch(watch) => watch.run(&session).await,
+        Command::Audit(audit) => audit.run(&session).await,
+        Command::Reload => daemon::reload(&session).await,
+        Command::LogLevel(levels) => levels.run(&session).await,
+        Command::Schema => daemon::schema(&session).await,
+        Command::Completions(_) | Command::Manual(_) | Command::Plan(_) => Ok(Verdict::Fine),
+    }
+}
+
+/// The command line's definition, for completions and manual pages.
+fn definition() -> clap::Command {
+    Arguments::command()
+}
+
+// ===== impl Session =====
+
+impl Session {
+    async fn call<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, ClientError> {
+        self.client.call(method, params).await
+    }
+}

@@ -1,0 +1,241 @@
+//! `l2gw gateway …`, and the specification's `l2gw l2-gateway-…`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    Done, Failure, Session, Verdict,
+    device::{Device, Interface},
+    output::{Column, text},
+    terminal,
+    wait::{self, Wait},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Creates a gateway of one switch, or of two that work side by side.
+    Create(Create),
+    /// Adds and removes interfaces, or renames.
+    Update(Update),
+    /// Deletes gateways that have no connections.
+    Delete(Delete),
+    /// Lists all gateways.
+    List,
+    /// Shows one gateway.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Name of the gateway.
+    name: String,
+    /// A switch and its ports: name=SWITCH,interface_names=PORT[:VLAN[,VLAN]][;PORT…], or a JSON object. \: is a colon in a
+    /// port's name.
+    #[arg(long, required = true, value_name = "DEVICE", value_parser = Device::parse)]
+    device: Vec<Device>,
+    /// The project that owns it.
+    #[arg(long, value_name = "ID")]
+    tenant_id: Option<String>,
+    /// Takes ports that a switch doesn't have (yet).
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    /// Name or UUID of the gateway.
+    gateway: String,
+    /// The switch whose interfaces change: name=SWITCH. All of the gateway's, where none is named.
+    #[arg(long, value_name = "name=SWITCH", value_parser = Device::parse_name)]
+    device: Vec<String>,
+    /// Adds an interface, or VLANs to one that is there: PORT[:VLAN[,VLAN]].
+    #[arg(long, value_name = "INTERFACE", value_parser = Interface::parse)]
+    add_interface: Vec<Interface>,
+    /// Removes an interface.
+    #[arg(long, value_name = "PORT")]
+    remove_interface: Vec<String>,
+    /// A new name.
+    #[arg(long)]
+    name: Option<String>,
+    /// A new project.
+    #[arg(long, value_name = "ID")]
+    tenant_id: Option<String>,
+    /// Takes ports that a switch doesn't have (yet).
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// Names or UUIDs of gateways.
+    #[arg(required = true)]
+    gateway: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Name or UUID of the gateway.
+    gateway: String,
+}
+
+// ===== impl Command =====
+
+impl Command {
+    pub(super) async fn run(self, session: &Session) -> Done {
+        match self {
+            Self::Create(create) => create.run(session).await,
+            Self::Update(update) => update.run(session).await,
+            Self::Delete(delete) => delete.run(session).await,
+            Self::List => list(session).await,
+            Self::Show(show) => show.run(session).await,
+        }
+    }
+}
+
+pub(super) async fn list(session: &Session) -> Done {
+    let answer: Value = session.call("gateway_list", &json!({})).await?;
+    let rows = answer["l2_gateways"].as_array().cloned().unwrap_or_default();
+    session.output.list(&columns(), &rows)?;
+    Ok(Verdict::Fine)
+}
+
+impl Create {
+    pub(super) async fn run(self, session: &Session) -> Done {
+        if !self.force {
+            for device in &self.device {
+                check_ports(session, &device.name, &device.interfaces).await?;
+            }
+        }
+        let devices: Vec<Value> = self.device.iter().map(Device::json).collect();
+        let mut gateway = json!({"name": self.name, "devices": devices});
+        if let Some(tenant) = self.tenant_id {
+            gateway["tenant_id"] = json!(tenant);
+        }
+        let answer: Value = session.call("gateway_create", &json!({"l2_gateway": gateway})).await?;
+        session.output.show(&columns(), &answer["l2_gateway"])?;
+        Ok(Verdict::Fine)
+    }
+}
+
+impl Update {
+    pub(super) async fn run(self, session: &Session) -> Done {
+        let old: Value = session.call("gateway_show", &json!({"gateway": self.gateway})).await?;
+        let there = devices(&old["l2_gateway"]);
+        let missing = self.device.iter().find(|name| !there.contains(name));
+        if let Some(missing) = missing {
+            let message =
+                format!("gateway '{}' has no device '{missing}'; its devices are: {}", self.gateway, there.join(", "));
+            return Err(Failure::Missing(message));
+        }
+        let named = if self.device.is_empty() { &there } else { &self.device };
+        if !self.force {
+            for name in named {
+                check_ports(session, name, &self.add_interface).await?;
+            }
+        }
+        let added: Vec<Value> = self.add_interface.iter().map(Interface::json).collect();
+        let gone: Vec<Value> = self.remove_interface.iter().map(|name| json!({"name": name})).collect();
+        let device = |name: &String| {
+            let mut device = json!({"device_name": name});
+            if !added.is_empty() {
+                device["new_interfaces"] = json!(added);
+            }
+            if !gone.is_empty() && !self.device.is_empty() {
+                device["deleted_interfaces"] = json!(gone);
+            }
+            device
+        };
+        let mut body = json!({"devices": named.iter().map(device).collect::<Vec<_>>()});
+        // Without a device: wherever it is.
+        if !gone.is_empty() && self.device.is_empty() {
+            body["deleted_interfaces"] = json!(gone);
+        }
+        for (name, value) in [("name", self.name), ("tenant_id", self.tenant_id)] {
+            if let Some(value) = value {
+                body[name] = json!(value);
+            }
+        }
+        let id = text(&old["l2_gateway"]["id"]);
+        let answer: Value = session.call("gateway_update", &json!({"gateway": id, "l2_gateway": body})).await?;
+        session.output.show(&columns(), &answer["l2_gateway"])?;
+        self.wait.follow(session, &wait::Target::Switches(there)).await
+    }
+}
+
+impl Delete {
+    pub(super) async fn run(self, session: &Session) -> Done {
+        for gateway in &self.gateway {
+            let _: Value = session.call("gateway_delete", &json!({"gateway": gateway})).await?;
+        }
+        Ok(Verdict::Fine)
+    }
+}
+
+impl Show {
+    pub(super) async fn run(self, session: &Session) -> Done {
+        let answer: Value = session.call("gateway_show", &json!({"gateway": self.gateway})).await?;
+        session.output.show(&columns(), &answer["l2_gateway"])?;
+        Ok(Verdict::Fine)
+    }
+}
+
+fn columns() -> [Column; 4] {
+    [
+        Column::member("id"),
+        Column::member("name"),
+        Column::member("tenant_id"),
+        Column::made("devices", |gateway| {
+            let devices = gateway["devices"].as_array().into_iter().flatten();
+            devices.map(device).collect::<Vec<_>>().join("\n")
+        }),
+    ]
+}
+
+/// `tor-switch-1: Ethernet40:50; Ethernet41:51,52`
+fn device(device: &Value) -> String {
+    let interfaces = device["interfaces"].as_array().into_iter().flatten();
+    let shown = interfaces.map(|interface| {
+        let name = text(&interface["name"]);
+        let vlans = interface["segmentation-id"].as_array().into_iter().flatten().map(Value::to_string);
+        let vlans = vlans.collect::<Vec<_>>().join(",");
+        if vlans.is_empty() { name } else { format!("{name}:{vlans}") }
+    });
+    format!("{}: {}", text(&device["device_name"]), shown.collect::<Vec<_>>().join("; "))
+}
+
+/// Names of a gateway's devices.
+pub(super) fn devices(gateway: &Value) -> Vec<String> {
+    let devices = gateway["devices"].as_array().into_iter().flatten();
+    devices.map(|device| text(&device["device_name"])).collect()
+}
+
+/// A slip in the name of a switch or of a port is found now, not when nothing arrives.
+async fn check_ports(session: &Session, device: &str, interfaces: &[Interface]) -> Result<(), Failure> {
+    let answer: Value = session.call("progress", &json!({})).await?;
+    let all = answer["switches"].as_array().cloned().unwrap_or_default();
+    let Some(switch) = all.iter().find(|switch| switch["physical_switch"] == device) else {
+        let known: Vec<String> = all.iter().map(|switch| text(&switch["physical_switch"])).collect();
+        let near = known.iter().find(|name| strsim::damerau_levenshtein(name, device) <= 2);
+        if let Some(near) = near {
+            let message = format!("no switch is called '{device}'; did you mean '{near}'? (--force takes it as it is)");
+            return Err(Failure::Missing(message));
+        }
+        terminal::remark(&format!(
+            "l2gw: note: no switch is configured for device '{device}' yet: add [switch:{device}] to plumgrid.ini and reload it"
+        ));
+        return Ok(());
+    };
+    let shown: Value = session.call("switch_show", &json!({"switch": switch["switch"]})).await?;
+    let ports: Vec<String> = shown["ports"].as_array().into_iter().flatten().map(text).collect();
+    // Without a session nothing is known of its ports.
+    let unknown = interfaces.iter().find(|interface| !ports.is_empty() && !ports.contains(&interface.name));
+    match unknown {
+        None => Ok(()),
+        Some(Interface { name, .. }) => Err(Failure::Input(format!(
+            "interface {name} is not on {device}; its ports are: {} (--force takes it as it is)",
+            ports.join(", ")
+        ))),
+    }
+}

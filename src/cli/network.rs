@@ -1,0 +1,95 @@
+//! `l2gw network …`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Done, Session, Verdict, output::Column};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Creates a network.
+    Create(Create),
+    /// Lists all networks.
+    List,
+    /// Shows one network.
+    Show(One),
+    /// Renames a network, or gives it to another project.
+    Update(Update),
+    /// Deletes networks that have neither ports nor connections.
+    Delete(Several),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// Name of the network.
+    name: String,
+    /// Its VNI; allocated from vni_ranges where it is not given.
+    #[arg(long, conflicts_with = "no_vxlan", value_parser = clap::value_parser!(u32).range(1..=0xff_ffff))]
+    vni: Option<u32>,
+    /// Without a VXLAN segment, so that it can't be connected.
+    #[arg(long)]
+    no_vxlan: bool,
+    /// The project that owns it.
+    #[arg(long, value_name = "ID")]
+    tenant_id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Name or UUID of the network.
+    network: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Several {
+    /// Names or UUIDs of networks.
+    #[arg(required = true)]
+    network: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Update {
+    /// Name or UUID of the network.
+    network: String,
+    /// A new name.
+    #[arg(long, required_unless_present = "tenant_id")]
+    name: Option<String>,
+    /// A new project.
+    #[arg(long, value_name = "ID")]
+    tenant_id: Option<String>,
+}
+
+impl Command {
+    pub(super) async fn run(self, session: &Session) -> Done {
+        let network: Value = match self {
+            Self::Create(Create { name, vni, no_vxlan, tenant_id }) => {
+                let vxlan = no_vxlan.then_some(false);
+                let params = json!({"name": name, "vni": vni, "vxlan": vxlan, "tenant_id": tenant_id});
+                session.call("network_create", &params).await?
+            }
+            Self::List => {
+                let answer: Value = session.call("network_list", &json!({})).await?;
+                let rows = answer["networks"].as_array().cloned().unwrap_or_default();
+                session.output.list(&columns(), &rows)?;
+                return Ok(Verdict::Fine);
+            }
+            Self::Show(One { network }) => session.call("network_show", &json!({"network": network})).await?,
+            Self::Update(Update { network, name, tenant_id }) => {
+                let params = json!({"network": network, "name": name, "tenant_id": tenant_id});
+                session.call("network_update", &params).await?
+            }
+            Self::Delete(Several { network }) => {
+                for network in network {
+                    let _: Value = session.call("network_delete", &json!({"network": network})).await?;
+                }
+                return Ok(Verdict::Fine);
+            }
+        };
+        session.output.show(&columns(), &network)?;
+        Ok(Verdict::Fine)
+    }
+}
+
+fn columns() -> [Column; 4] {
+    [Column::member("id"), Column::member("name"), Column::member("vni"), Column::member("tenant_id")]
+}

@@ -1,0 +1,68 @@
+//! `l2gw watch`: what happens, as it happens, until Ctrl-C.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{
+    Done, Failure, Output, Session, Verdict,
+    audit::{self, Kind},
+    csv,
+    output::{Format, text},
+    terminal, yaml,
+};
+use crate::admin::client::ClientError;
+
+#[derive(Debug, Args)]
+pub(super) struct Watch {
+    /// Only events of this kind; more than one are given one by one.
+    #[arg(long, value_enum)]
+    kind: Vec<Kind>,
+    /// Ends after so many events.
+    #[arg(long, value_name = "NUMBER")]
+    count: Option<u64>,
+}
+
+impl Watch {
+    pub(super) async fn run(self, session: &Session) -> Done {
+        let mut events = session.client.watch(&audit::words(&self.kind)).await?;
+        if session.output.is_table() {
+            terminal::remark(&"watching; Ctrl-C ends it");
+        }
+        let mut left = self.count.unwrap_or(u64::MAX);
+        while left > 0 {
+            let event = match events.next().await {
+                Some(Ok(event)) => event,
+                Some(Err(error)) => return Err(Failure::Answer(error)),
+                None => return Err(ClientError::Lost("vtepd has ended".to_owned()).into()),
+            };
+            print(session.output.format(), &event)?;
+            left -= 1;
+        }
+        Ok(Verdict::Fine)
+    }
+}
+
+/// An event a line (YAML: a document).
+fn print(format: Format, event: &Value) -> Result<(), Failure> {
+    let (kind, subject, result) = (text(&event["kind"]), text(&event["subject"]), text(&event["result"]));
+    let line = match format {
+        Format::Json => format!("{event}\n"),
+        Format::Yaml => format!("---\n{}", yaml::write(event)),
+        Format::Csv => csv::line([&text(&event["at"]), &kind, &subject, &result, &audit::details(event, false)]),
+        Format::Name => format!("{subject}\n"),
+        Format::Table => {
+            let word = match kind.as_str() {
+                "drift" | "loss" => "pending",
+                "session" => &result,
+                _ => "",
+            };
+            let who = text(&event["who"]);
+            let by = if who.is_empty() { String::new() } else { format!(" by {who}") };
+            let details = audit::details(event, false);
+            let details = if details.is_empty() { details } else { format!(": {details}") };
+            let at = text(&event["at"]);
+            format!("{at} {} {subject}{by}: {result}{details}\n", terminal::painted(word, &format!("{kind:7}")))
+        }
+    };
+    Output::text(&line)
+}

@@ -1,0 +1,74 @@
+//! The audit log and the drift log explain each row on a switch.
+
+use serde_json::Value;
+
+use crate::{
+    l2gw::Scene,
+    support::{PATIENCE, eventually},
+};
+
+fn entries(scene: &Scene, args: &[&str]) -> Vec<Value> {
+    let mut all = vec!["audit", "-o", "json"];
+    all.extend_from_slice(args);
+    scene.ok(&all).json().as_array().expect("entries").clone()
+}
+
+#[test]
+fn each_row_is_explained() {
+    let mut scene = Scene::new().connected();
+    let network = scene.network();
+    let mac = "fa:16:3e:00:00:01";
+    scene.tors[0].vtep_ctl(&["del-ucast-remote", &format!("vtepd-{network}"), mac]);
+    scene.tors[0].wait("it is put back", |dump| dump.macs().len() == 2);
+    scene.run(&["gateway", "delete", "vtep-gateway-1"]).expect(73);
+    // The journal is written behind, within a second.
+    let found = eventually("all of it is written", PATIENCE, || {
+        let found = entries(&scene, &["--contains", mac]);
+        let kinds: Vec<&str> = found.iter().filter_map(|entry| entry["kind"].as_str()).collect();
+        let complete = kinds.contains(&"call")
+            && kinds.contains(&"drift")
+            && kinds.iter().filter(|kind| **kind == "plan").count() >= 2;
+        if complete { Ok(found) } else { Err(format!("{found:#?}")) }
+    });
+    // Who asked for it, and in which revision …
+    let call = found.iter().find(|entry| entry["kind"] == "call").expect("the call");
+    assert_eq!((&call["subject"], &call["result"]), (&"port_create".into(), &"ok".into()));
+    assert!(call["who"].as_str().expect("who").contains("uid "), "{call}");
+    assert!(call["revision"].as_u64().expect("a revision") > 0);
+    // … which plan brought it to which switch …
+    let plans: Vec<&Value> = found.iter().filter(|entry| entry["kind"] == "plan").collect();
+    for switch in ["tor-switch-1", "tor-switch-2"] {
+        let plan = plans.iter().find(|plan| plan["subject"] == switch).expect("a plan for each switch");
+        let row =
+            plan["details"]["rows"].as_array().expect("rows").iter().find(|row| row["row"] == mac).expect("the row");
+        assert_eq!((&row["action"], &row["table"]), (&"insert".into(), &"Ucast_Macs_Remote".into()));
+        assert!(plan["revision"].as_u64() >= call["revision"].as_u64());
+    }
+    // … and who meddled with it, and when it was put back.
+    let drift = found.iter().find(|entry| entry["kind"] == "drift").expect("the drift");
+    assert_eq!((&drift["subject"], &drift["result"]), (&"tor-switch-1".into(), &"put back".into()));
+    assert!(drift["details"]["put_back"].as_str() >= drift["details"]["seen"].as_str());
+
+    let refused = entries(&scene, &["--call", "gateway_delete"]);
+    assert!(refused[0]["result"].as_str().expect("a result").contains("is in use"), "{refused:?}");
+    assert!(!entries(&scene, &["--kind", "session", "--switch", "tor-switch-2"]).is_empty());
+    assert!(entries(&scene, &["--since", "2999-01-01T00:00:00Z"]).is_empty());
+    assert!(!entries(&scene, &["--since", "1h"]).is_empty());
+    assert_eq!(entries(&scene, &["--limit", "2"]).len(), 2);
+    let table = scene.ok(&["audit", "--kind", "plan", "--rows"]).out;
+    assert!(table.contains(&format!("insert Ucast_Macs_Remote {mac}: 10.0.0.11 at 198.51.100.11")), "{table}");
+
+    // Calls of the REST API stand there, too.
+    scene.daemon.rest().network("by REST");
+    let rest = eventually("it is written", PATIENCE, || {
+        let found = entries(&scene, &["--contains", "/v2.0/networks"]);
+        if found.is_empty() { Err("nothing yet".to_owned()) } else { Ok(found) }
+    });
+    assert_eq!(rest[0]["result"], "201");
+    assert!(rest[0]["who"].as_str().expect("who").contains("127.0.0.1"), "{rest:?}");
+
+    // It outlives the daemon.
+    assert!(scene.daemon.stop().success());
+    scene.daemon.start();
+    assert!(!entries(&scene, &["--kind", "drift"]).is_empty());
+}

@@ -72,6 +72,9 @@ pub(super) fn describe(api: &mut Description) {
 
     let scope = || json!([{"name": "scope", "in": "query", "schema": {"enum": ["gateway", "all"]}}]);
     let open = json!({"type": "object"});
+    // Its members are those of the driver.
+    api.call("get", "/v2/source", none(), None, json!({"200": open}));
+    api.call("post", "/v2/source/release", none(), None, json!({"204": null}));
     api.call("get", "/v2/fdb", scope(), None, json!({"200": open}));
     api.call("get", "/v2/fdb/{network}", scope(), None, json!({"200": open}));
 }

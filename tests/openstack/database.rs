@@ -42,7 +42,8 @@ fn postgres_program(name: &str) -> String {
 
 /// Runs as `postgres` where we are root, which PostgreSQL refuses.
 fn as_postgres(program: &str, args: &[&str]) -> Vec<String> {
-    let privileges = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"];
+    // The change of user makes the kernel forget who has to die with us: it is told again.
+    let privileges = ["setpriv", "--pdeathsig=KILL", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"];
     let privileges = if is_root() { privileges.as_slice() } else { &[] };
     privileges.iter().copied().chain([program]).chain(args.iter().copied()).map(str::to_owned).collect()
 }

@@ -115,3 +115,10 @@ async fn a_store_that_takes_nothing_is_503_and_not_a_bug() {
     assert_eq!(answer.headers["retry-after"], "5");
     assert_eq!(api.get("/v2.0/ports").await.error(503).0, "ServiceUnavailable");
 }
+
+#[tokio::test]
+async fn without_a_source_there_is_nothing_to_release() {
+    let api = Api::new().await;
+    assert_eq!(api.get("/v2/source").await.expect(200), serde_json::json!({"driver": "native"}));
+    assert_eq!(api.send("POST", "/v2/source/release", "").await.error(404).0, "SourceNotFound");
+}

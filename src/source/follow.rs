@@ -106,13 +106,14 @@ impl<S: Sink> Follower<S> {
 
     /// One look, and what follows from it.
     async fn look(&mut self) -> Result<(), LookError> {
-        let mut memory = match self.memory.take() {
-            Some(memory) => memory,
-            None => Memory::load(&self.store).await?,
-        };
+        // First what may fail often: what is in force isn't read anew with each attempt at a database that is away.
         let mut neutron = match self.neutron.take() {
             Some(neutron) => neutron,
             None => Neutron::connect(&self.runner.config).await?,
+        };
+        let mut memory = match self.memory.take() {
+            Some(memory) => memory,
+            None => Memory::load(&self.store).await?,
         };
         let looked = self.look_with(&mut memory, &mut neutron).await;
         if let Err(LookError::Source(_)) = looked {

@@ -93,9 +93,13 @@ impl Keystone {
         if token.is_empty() || token.len() > LONGEST || !token.as_bytes().iter().all(u8::is_ascii_graphic) {
             return Err(invalid());
         }
-        let validate = async { self.client.validate(token).await.map(|token| Arc::new(self.judge(token))) };
+        let validate = async {
+            let validated = self.client.validate(token).await;
+            // Here: a verdict that is remembered says nothing of how Keystone is now.
+            self.note(validated.as_ref().err());
+            validated.map(|token| Arc::new(self.judge(token)))
+        };
         let verdict = self.verdicts.try_get_with(sha256(token.as_bytes()), validate).await;
-        self.note(verdict.as_ref().err());
         match verdict.as_deref() {
             Err(_) => Err(Problem::unavailable(
                 "the token can't be validated: Keystone gives vtepd no answer; vtepd's log says why",
@@ -123,7 +127,7 @@ impl Keystone {
     }
 
     /// Logs a failure once, and its end.
-    fn note(&self, error: Option<&Arc<ClientError>>) {
+    fn note(&self, error: Option<&ClientError>) {
         let now = error.map(ToString::to_string);
         let mut logged = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
         if *logged == now {

@@ -302,7 +302,8 @@ async fn the_daemon_describes_its_methods() {
             assert_eq!((code, kind.as_str()), (-32602, "InvalidInput"), "{name}");
             let known = message.contains("missing") || message.contains(param["name"].as_str().unwrap());
             assert!(known, "{name}: {message}");
-        } else if method["tags"][0]["name"] == "read" {
+        } else if method["tags"][0]["name"] == "read" && name != "fdb" {
+            // The FDB waits for a fleet that has read the store; there is none here.
             admin.ok(name, json!({})).await;
         }
         // 'schema' takes whatever comes, 'watch' wants a WebSocket.

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn values_are_written_in_blocks() {
         let value = json!([{"id": 5, "name": "yes", "devices": [{"device_name": "tor-1", "interfaces": []}]}, "a: b", [1, [2]]]);
-        let expected = "- id: 5\n  name: \"yes\"\n  devices:\n  - device_name: tor-1\n    interfaces: []\n- \"a: b\"\n-\u{20}\n  - 1\n  -\u{20}\n    - 2\n";
+        let expected = "- devices:\n  - device_name: tor-1\n    interfaces: []\n  id: 5\n  name: \"yes\"\n- \"a: b\"\n-\u{20}\n  - 1\n  -\u{20}\n    - 2\n";
         assert_eq!(write(&value), expected);
         assert_eq!(write(&json!({})), "{}\n");
         assert_eq!(write(&json!({"mac": "fa:16:3e:00:00:01", "x": null})), "mac: \"fa:16:3e:00:00:01\"\nx: null\n");

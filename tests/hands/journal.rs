@@ -49,8 +49,12 @@ fn each_row_is_explained() {
     assert_eq!((&drift["subject"], &drift["result"]), (&"tor-switch-1".into(), &"put back".into()));
     assert!(drift["details"]["put_back"].as_str() >= drift["details"]["seen"].as_str());
 
-    let refused = entries(&scene, &["--call", "gateway_delete"]);
-    assert!(refused[0]["result"].as_str().expect("a result").contains("is in use"), "{refused:?}");
+    eventually("the refusal is written", PATIENCE, || {
+        let refused = entries(&scene, &["--call", "gateway_delete"]);
+        let told =
+            refused.first().and_then(|entry| entry["result"].as_str()).is_some_and(|why| why.contains("is in use"));
+        if told { Ok(()) } else { Err(format!("{refused:?}")) }
+    });
     assert!(!entries(&scene, &["--kind", "session", "--switch", "tor-switch-2"]).is_empty());
     assert!(entries(&scene, &["--since", "2999-01-01T00:00:00Z"]).is_empty());
     assert!(!entries(&scene, &["--since", "1h"]).is_empty());

@@ -123,7 +123,9 @@ fn a_repair_takes_up_what_was_left_alone() {
     let said = scene.ok(&["switch", "repair", "tor-switch-1", "--wait"]);
     assert!(said.err.contains("done"), "{}", said.err);
     scene.tors[0].wait("it is put back", |dump| *dump == good);
-    let drift = scene.ok(&["audit", "--kind", "drift", "-o", "json"]).json();
-    let back = drift.as_array().expect("entries").iter().filter(|entry| entry["result"] == "put back").count();
-    assert!(back >= 5, "{drift}");
+    eventually("the journal tells of it", PATIENCE, || {
+        let drift = scene.ok(&["audit", "--kind", "drift", "-o", "json"]).json();
+        let back = drift.as_array().expect("entries").iter().filter(|entry| entry["result"] == "put back").count();
+        if back >= 5 { Ok(()) } else { Err(drift.to_string()) }
+    });
 }

@@ -41,7 +41,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
 pub use openstack::{KeystoneConfig, SourceConfig};
-pub use transport::{PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
+pub use transport::{ListenConfig, PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
 
 /// Where the daemon looks without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/vtepd/plumgrid.ini";
@@ -73,6 +73,8 @@ pub struct Config {
     pub vni_ranges: Vec<RangeInclusive<u32>>,
     /// `[source]`; `None`: networks and ports come through the API.
     pub source: Option<SourceConfig>,
+    /// `[listen]`.
+    pub listen: ListenConfig,
     /// `[switch:NAME]`, defaults of `[l2gateway]` filled in.
     pub switches: BTreeMap<String, SwitchConfig>,
     /// What was accepted without effect, one line each, for the log.
@@ -135,6 +137,7 @@ impl Config {
             ("[relay], [gateway:...]", self.relay != new.relay),
             ("[admin] journal_age", self.admin.journal_age != new.admin.journal_age),
             ("[admin] journal_size", self.admin.journal_size != new.admin.journal_size),
+            ("[listen]", self.listen != new.listen),
             ("[DEFAULT] deployment", self.deployment != new.deployment),
             ("[DEFAULT] previous_prefixes", self.previous_prefixes != new.previous_prefixes),
             ("[DEFAULT] vni_ranges", self.vni_ranges != new.vni_ranges),

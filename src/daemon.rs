@@ -39,7 +39,7 @@ use crate::{
     admin::{self, Controls, Reload, Reloaded},
     api::{self, Readiness, Tls},
     config::{Config, SwitchConfig},
-    fleet::{self, Fleet, FleetSettings},
+    fleet::{self, Fleet, FleetSettings, Listeners},
     relay::Keeper,
     service::{
         Service, Settings,
@@ -100,6 +100,7 @@ impl Daemon {
             tracing::warn!("{notice}");
         }
         let store = Store::open(&config.database).await?;
+        let listeners = Listeners::bind(&config.listen)?;
         let (confirm, confirmed) = mpsc::channel(CONFIRMED);
         let switches: Vec<SwitchConfig> = config.switches.values().cloned().collect();
         store.set_databases(&database_names(&switches)).await?;
@@ -148,6 +149,7 @@ impl Daemon {
         let mut servers = JoinSet::new();
         servers.spawn(named("API", rest.serve(shutdown.clone())));
         servers.spawn(named("admin socket", operators.serve(shutdown.clone())));
+        servers.spawn(named("listener for switches", listeners.serve(fleet.clone(), shutdown.clone())));
         Ok(Self { path, config, log, signals, reloads, store, fleet, tls, shutdown, servers, workers })
     }
 
@@ -310,7 +312,7 @@ fn readiness(store: &Store, source: Option<Source>, shutdown: &CancellationToken
 
 /// The databases behind the switches, each once.
 fn database_names(switches: &[SwitchConfig]) -> Vec<String> {
-    let mut names: Vec<String> = switches.iter().map(|switch| fleet::Database::of(switch).to_string()).collect();
+    let mut names: Vec<String> = switches.iter().flat_map(|switch| fleet::Database::of(switch).names()).collect();
     names.sort_unstable();
     names.dedup();
     names

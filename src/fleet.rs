@@ -5,19 +5,22 @@
 //!       │                   │
 //!       ▼                   ▼
 //!   supervisor: Intent ── mailbox (conflating) ──▶ worker: Desired, Replica, Work ── Connection ──▶ switch
-//!                       ── Query, Release ───────▶        │
-//!                                                         └── (address, revision) ──▶ confirm
+//!                       ── Query, Release ───────▶        │                                     │
+//!                                  ▲                      └── (database, revision) ──▶ confirm   │
+//!                                  └──────── Arrival ─── passive: listeners ◀── dials us ────────┘
 //! ```
 //!
 //! One task owns each database: its session, lock, replica and status (architecture rule 1). Nothing mutable is shared
 //! but the mailboxes, in which newer desired states replace older ones: a slow switch costs no memory and no wait.
 
+mod adopt;
 mod certificates;
 mod database;
 mod events;
 mod live;
 mod mailbox;
 mod pace;
+mod passive;
 mod reporter;
 mod status;
 mod supervisor;
@@ -31,13 +34,20 @@ use tokio::{
     task::JoinHandle,
 };
 
+use adopt::Adoption;
 pub use database::{Database, endpoint};
 pub use events::{Events, Reports, events};
+use passive::{Arrival, Lobby};
+pub use passive::{ListenError, Listeners};
 use supervisor::Supervisor;
 
 use crate::{
     config::{RelayConfig, SwitchConfig},
-    model::{FeedEvent, Revision, event::Preview, status::SwitchStatus},
+    model::{
+        FeedEvent, Revision,
+        event::Preview,
+        status::{Strangers, SwitchStatus},
+    },
     relay::{Hub, Report},
 };
 use std::collections::BTreeSet;
@@ -49,6 +59,7 @@ use worker::PlanQuery;
 pub struct Fleet {
     commands: mpsc::Sender<Command>,
     fdb: Arc<Hub>,
+    lobby: Arc<Lobby>,
 }
 
 /// No section of plumgrid.ini bears this name.
@@ -85,6 +96,10 @@ enum Command {
     Repair(String, oneshot::Sender<Result<(), UnknownSwitch>>),
     Plan(String, PlanQuery, oneshot::Sender<Result<Preview, PlanError>>),
     Reconfigure(Vec<SwitchConfig>, oneshot::Sender<()>),
+    /// A switch dialled in.
+    Arrived(Arrival),
+    /// No section of it has a session that lives.
+    Adopt(Adoption),
     Stop,
 }
 
@@ -117,8 +132,10 @@ impl Fleet {
     ) -> (Self, JoinHandle<()>) {
         let (commands, asked) = mpsc::channel(64);
         let fdb = Arc::new(Hub::default());
-        let supervisor = Supervisor::new(settings, confirm, reports, fdb.clone());
-        (Self { commands, fdb }, tokio::spawn(supervisor.run(feed, asked)))
+        let lobby = Arc::<Lobby>::default();
+        let channels = supervisor::Channels { confirm, reports, commands: commands.downgrade() };
+        let supervisor = Supervisor::new(settings, channels, fdb.clone(), lobby.clone());
+        (Self { commands, fdb, lobby }, tokio::spawn(supervisor.run(feed, asked)))
     }
 
     /// Takes other switches, without touching the sessions of those that stay as they are.
@@ -135,7 +152,7 @@ impl Fleet {
     /// A fleet without switches: what tests of the rooms above stand on.
     #[must_use]
     pub fn detached() -> Self {
-        Self { commands: mpsc::channel(1).0, fdb: Arc::default() }
+        Self { commands: mpsc::channel(1).0, fdb: Arc::default(), lobby: Arc::default() }
     }
 
     /// What compute nodes need.
@@ -147,6 +164,12 @@ impl Fleet {
     /// All configured switches, by name.
     pub async fn switches(&self) -> Vec<SwitchStatus> {
         self.ask(Command::Switches).await.unwrap_or_default()
+    }
+
+    /// Who dialled in and was refused.
+    #[must_use]
+    pub fn strangers(&self) -> Strangers {
+        self.lobby.strangers()
     }
 
     /// One switch by its section's name; `None`: there is no such section.

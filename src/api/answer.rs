@@ -85,16 +85,6 @@ impl<T: Send + 'static> Source for std::vec::IntoIter<T> {
     }
 }
 
-/// A list under its name.
-pub(super) async fn list<T: Send + 'static>(
-    status: StatusCode,
-    name: &'static str,
-    rows: Vec<T>,
-    write: impl Write<T>,
-) -> Answer {
-    pages(status, name, rows.into_iter(), write, String::new()).await
-}
-
 /// A list that comes page by page. One that fits in a page is sent with its length; a longer one is written as fast as
 /// the client takes it, and cut off where its source fails. `tail` holds the members that follow the list, each with the
 /// comma before it.

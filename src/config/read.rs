@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    ActiveActive, AdminConfig, ApiConfig, Auth, Config, GatewayConfig, KeystoneConfig, LogConfig, RelayConfig,
-    SourceConfig, SwitchConfig, TlsFiles,
+    ActiveActive, AdminConfig, ApiConfig, Auth, Config, GatewayConfig, KeystoneConfig, ListenConfig, LogConfig,
+    RelayConfig, SourceConfig, SwitchConfig, TlsFiles,
     error::{ConfigError, Place, Problem},
     ini::SectionName,
     layers::Layers,
     openstack,
     section::{Section, nearest},
     switch::{self, Defaults},
-    value,
+    transport, value,
 };
 
 /// The sections that stand for themselves.
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
     pub(super) fn config(&mut self) -> Config {
         self.names();
         let (log, deployment, previous_prefixes, vni_ranges) = self.default();
-        let (switches, guard) = self.switches();
+        let (switches, listen, guard) = self.switches();
         let config = Config {
             database: self.database(),
             api: self.api(),
@@ -72,6 +72,7 @@ impl<'a> Reader<'a> {
             previous_prefixes,
             vni_ranges,
             source: self.source(guard),
+            listen,
             switches,
             notices: Vec::new(),
         };
@@ -243,8 +244,8 @@ impl<'a> Reader<'a> {
         Some(source)
     }
 
-    /// The switches, and the guard's limits of `[l2gateway]`.
-    fn switches(&mut self) -> (BTreeMap<String, SwitchConfig>, (u8, u32)) {
+    /// The switches, where they dial in, and the guard's limits of `[l2gateway]`.
+    fn switches(&mut self) -> (BTreeMap<String, SwitchConfig>, ListenConfig, (u8, u32)) {
         let mut section = self.open("l2gateway");
         let defaults = switch::defaults(&mut section, &Defaults::default());
         let mut secrets = vec![section.place_of("sw_password").cloned()];
@@ -277,7 +278,10 @@ impl<'a> Reader<'a> {
             self.notices
                 .push(format!("{unused} switches have a username that is not used: only transport = ssh logs in"));
         }
-        (switches, defaults.guard())
+        let mut section = self.open(LISTEN);
+        let listen = transport::listen(&mut section, &defaults.tls, &switches);
+        section.close();
+        (switches, listen, defaults.guard())
     }
 
     /// Sections of which this version builds nothing: their values are checked, and refused where they differ from
@@ -287,11 +291,6 @@ impl<'a> Reader<'a> {
         section.not_built("name", value::text, None);
         section.not_built("heartbeat", value::duration, Some(&Duration::from_secs(1)));
         section.not_built("lease_ttl", value::duration, Some(&Duration::from_secs(3)));
-        section.close();
-
-        let mut section = self.open(LISTEN);
-        section.not_built("ptcp", value::socket_address, None);
-        section.not_built("pssl", value::socket_address, None);
         section.close();
     }
 

@@ -75,10 +75,6 @@ pub(super) fn defaults(section: &mut Section<'_>, builtin: &Defaults) -> Default
 /// The keys that both sections know.
 fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
     let kind = section.get("transport", value::word(&KINDS));
-    if kind == Some(Kind::NotBuilt) {
-        let what = "transport = passive".to_owned();
-        section.refuse("transport", Problem::NotBuilt { what });
-    }
     let locks = &[("auto", LockPolicy::Auto), ("required", LockPolicy::Required), ("off", LockPolicy::Off)];
     let modes = &[("enforce", Mode::Enforce), ("observe", Mode::Observe)];
     let read = Defaults {
@@ -151,7 +147,11 @@ pub(super) fn disagreements(switches: &BTreeMap<String, SwitchConfig>) -> Vec<(S
     let mut found = Vec::new();
     for switch in switches.values() {
         let twin = *by_name.entry(&switch.physical_switch).or_insert(switch);
-        let neighbour = *by_server.entry(&switch.transport).or_insert(switch);
+        // Switches that dial in meet on a connection, if at all.
+        let neighbour = match switch.transport {
+            Transport::Passive => switch,
+            _ => *by_server.entry(&switch.transport).or_insert(switch),
+        };
         if twin.name != switch.name {
             let why = format!(
                 "[switch:{}] and [switch:{}] are both the Physical_Switch '{}', and a gateway's device could mean \

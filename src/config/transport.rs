@@ -1,8 +1,8 @@
 //! How a switch is reached, and what makes it the right one: the keys of `tcp`, `ssl`, `unix`, `ssh` and `passive`.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use super::{Credentials, section::Section, switch::Defaults, value};
+use super::{Credentials, SwitchConfig, section::Section, switch::Defaults, value};
 
 /// Where a switch's OVSDB server is. Switches with equal transports share a database, and so a worker; those that dial
 /// in are joined by their session.
@@ -16,6 +16,19 @@ pub enum Transport {
     Ssl(String, u16),
     /// `ssh`: host and port of the SSH server, and where the database is behind it.
     Ssh(String, u16, SshSocket),
+    /// `passive`: the switch dials us, at an address of `[listen]`.
+    Passive,
+}
+
+/// `[listen]`: where switches may dial us.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListenConfig {
+    /// `ptcp`.
+    pub ptcp: Option<SocketAddr>,
+    /// `pssl`.
+    pub pssl: Option<SocketAddr>,
+    /// For `pssl`: the keys of `[l2gateway]`.
+    pub tls: TlsConfig,
 }
 
 /// `ovsdb_socket` with `transport = ssh`.
@@ -86,12 +99,11 @@ pub(super) enum Kind {
     Ssl,
     Unix,
     Ssh,
-    /// A known word that this version can't speak.
-    NotBuilt,
+    Passive,
 }
 
 pub(super) const KINDS: [(&str, Kind); 5] =
-    [("tcp", Kind::Tcp), ("ssl", Kind::Ssl), ("unix", Kind::Unix), ("ssh", Kind::Ssh), ("passive", Kind::NotBuilt)];
+    [("tcp", Kind::Tcp), ("ssl", Kind::Ssl), ("unix", Kind::Unix), ("ssh", Kind::Ssh), ("passive", Kind::Passive)];
 
 impl Kind {
     fn word(self) -> &'static str {
@@ -120,7 +132,15 @@ impl Kind {
                 ("host_key_fingerprint", "ssh"),
             ],
             Self::Ssh => &[("peer_fingerprint", "ssl"), ("certificate", "ssl"), ("ca_cert", "ssl")],
-            Self::NotBuilt => &[],
+            Self::Passive => &[
+                ("management_ip", "tcp"),
+                ("port", "tcp"),
+                ("ovsdb_socket", "unix"),
+                ("certificate", "that of [l2gateway]"),
+                ("ca_cert", "that of [l2gateway]"),
+                ("private_key", "that of [l2gateway]"),
+                ("host_key_fingerprint", "ssh"),
+            ],
         }
     }
 }
@@ -171,7 +191,7 @@ pub(super) fn transport(
     let port = |usual| settings.port.or(defaults.port_of(kind)).unwrap_or(usual);
     let mut ssh = SshConfig::default();
     let transport = match kind {
-        Kind::NotBuilt => None,
+        Kind::Passive => Some(Transport::Passive),
         Kind::Tcp => Some(Transport::Tcp(address?, port(6640))),
         Kind::Ssl => {
             tls_is_whole(section, &settings.tls);
@@ -222,4 +242,32 @@ fn tls_is_whole(section: &mut Section<'_>, tls: &TlsConfig) {
             "with transport = ssl, the CAs of the switches; or pin the certificate with peer_fingerprint",
         );
     }
+}
+
+/// `[listen]`. `tls` is what `[l2gateway]` says.
+pub(super) fn listen(
+    section: &mut Section<'_>,
+    tls: &TlsConfig,
+    switches: &BTreeMap<String, SwitchConfig>,
+) -> ListenConfig {
+    let ptcp = section.get("ptcp", value::socket_address);
+    let pssl = section.get("pssl", value::socket_address);
+    let mut passive = switches.values().filter(|switch| switch.transport == Transport::Passive).peekable();
+    if passive.peek().is_some() && ptcp.is_none() && pssl.is_none() {
+        section.missing("pssl", "for the switches with transport = passive; or ptcp. For example pssl = 0.0.0.0:6640");
+    }
+    if pssl.is_some() {
+        if tls.private_key.is_none() || tls.certificate.is_none() {
+            section.refuse_value("pssl", "needs private_key and certificate in [l2gateway]".to_owned());
+        }
+        let all_pinned = passive.all(|switch| matches!(switch.tls.peer, PeerVerify::Fingerprint(_)));
+        if tls.ca_cert.is_none() && !all_pinned {
+            let why = "needs ca_cert in [l2gateway], or peer_fingerprint in each section with transport = passive";
+            section.refuse_value("pssl", why.to_owned());
+        }
+    }
+    if ptcp.is_some_and(|address| Some(address) == pssl && address.port() != 0) {
+        section.refuse_value("pssl", "is the same as ptcp: use another port".to_owned());
+    }
+    ListenConfig { ptcp, pssl, tls: tls.clone() }
 }

@@ -34,11 +34,16 @@ pub struct Report {
 
 /// A switch that the daemon can work with.
 #[derive(Debug)]
-pub struct Found {
-    /// Version of its hardware_vtep schema.
-    pub schema_version: String,
-    /// Number of its physical ports.
-    pub ports: usize,
+pub enum Found {
+    /// It answered.
+    Here {
+        /// Version of its hardware_vtep schema.
+        schema_version: String,
+        /// Number of its physical ports.
+        ports: usize,
+    },
+    /// It dials us: only a running daemon will see it.
+    DialsIn,
 }
 
 /// Why the daemon could not work with a switch.
@@ -76,9 +81,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { switch, address, found } = self;
         match found {
-            Ok(Found { schema_version, ports }) => {
+            Ok(Found::Here { schema_version, ports }) => {
                 write!(f, "{switch}: ok: {address}, {DATABASE} {schema_version}, {ports} ports")
             }
+            Ok(Found::DialsIn) => write!(f, "{switch}: not tried: it dials in"),
             // Names the address by itself.
             Err(CheckError::Client(error @ ClientError::Transport(_))) => write!(f, "{switch}: FAILED: {error}"),
             Err(error) => write!(f, "{switch}: FAILED: {address}: {error}"),
@@ -95,7 +101,10 @@ pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<Repo
         tries.spawn(async move {
             // The semaphore is never closed; without a place the try is only less patient.
             let _place = places.acquire_owned().await.ok();
-            let endpoint = endpoint(&switch);
+            let Some(endpoint) = endpoint(&switch) else {
+                let report = Report { switch: switch.name, address: String::new(), found: Ok(Found::DialsIn) };
+                return (index, report);
+            };
             let patience = PATIENCE.max(endpoint.patience());
             let found = timeout(patience, look(&endpoint, patience, &switch.physical_switch)).await;
             let found = found.unwrap_or(Err(CheckError::TimedOut(patience)));
@@ -119,7 +128,7 @@ async fn look(endpoint: &Endpoint, patience: Duration, wanted: &str) -> Result<F
     let mut there = Vec::new();
     for (name, ports) in physical_switches(&mut rows.cursor())? {
         if name == wanted {
-            return Ok(Found { schema_version: schema.version, ports });
+            return Ok(Found::Here { schema_version: schema.version, ports });
         }
         there.push(name);
     }

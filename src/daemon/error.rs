@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use crate::{admin::AdminError, api::ApiError, store::StoreError};
+use crate::{admin::AdminError, api::ApiError, fleet::ListenError, store::StoreError};
 
 /// Anything that is no other code's.
 pub const EXIT_FAILURE: u8 = 1;
@@ -23,6 +23,9 @@ pub enum DaemonError {
     /// The admin socket can't be had.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// Switches can't dial in.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The kernel refuses signal handlers.
     #[error("signals can't be received: {0}")]
     Signals(io::Error),
@@ -47,9 +50,11 @@ impl DaemonError {
         let code = match self {
             Self::Store(StoreError::Locked { .. }) | Self::Admin(AdminError::Live(_)) => EXIT_TEMPORARY,
             Self::Api(ApiError::Listen { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => EXIT_TEMPORARY,
+            Self::Listen(error) if error.source.kind() == io::ErrorKind::AddrInUse => EXIT_TEMPORARY,
             // Starting again would end in the same way.
             Self::Store(StoreError::NewerSchema { .. })
             | Self::Api(_)
+            | Self::Listen(_)
             | Self::Admin(AdminError::NoGroup(_) | AdminError::NotASocket(_)) => EXIT_CONFIG,
             _ => EXIT_FAILURE,
         };

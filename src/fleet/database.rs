@@ -15,6 +15,8 @@ use crate::{
 pub enum Database {
     /// Behind an address that we dial.
     At(Address),
+    /// Of these sections, whose switches dial us on one connection.
+    DialsIn(Vec<String>),
 }
 
 // ===== impl Database =====
@@ -23,7 +25,20 @@ impl Database {
     /// The database of a section.
     #[must_use]
     pub fn of(switch: &SwitchConfig) -> Self {
-        Self::At(endpoint(switch).address())
+        match endpoint(switch) {
+            Some(endpoint) => Self::At(endpoint.address()),
+            None => Self::DialsIn(vec![switch.name.clone()]),
+        }
+    }
+
+    /// What it is called in the store. Which sections a connection serves is known when it is there, so each of them
+    /// stands for itself.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::At(address) => vec![address.to_string()],
+            Self::DialsIn(sections) => sections.iter().map(|section| format!("passive:{section}")).collect(),
+        }
     }
 }
 
@@ -31,21 +46,23 @@ impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::At(address) => address.fmt(f),
+            Self::DialsIn(sections) => write!(f, "passive:{}", sections.join(",")),
         }
     }
 }
 
-/// How a switch is dialled.
+/// How a switch is dialled; `None`: it dials us.
 #[must_use]
-pub fn endpoint(switch: &SwitchConfig) -> Endpoint {
-    match &switch.transport {
+pub fn endpoint(switch: &SwitchConfig) -> Option<Endpoint> {
+    Some(match &switch.transport {
+        Transport::Passive => return None,
         Transport::Tcp(host, port) => Endpoint::Tcp { host: host.clone(), port: *port },
         Transport::Unix(path) => Endpoint::Unix(path.clone()),
         Transport::Ssl(host, port) => Endpoint::Ssl { host: host.clone(), port: *port, tls: tls(&switch.tls) },
         Transport::Ssh(host, port, socket) => {
             Endpoint::Ssh { host: host.clone(), port: *port, ssh: ssh(switch, socket) }
         }
-    }
+    })
 }
 
 /// Files and rules of TLS.
@@ -89,5 +106,6 @@ pub(super) fn word(transport: &Transport) -> &'static str {
         Transport::Unix(_) => "unix",
         Transport::Ssl(..) => "ssl",
         Transport::Ssh(..) => "ssh",
+        Transport::Passive => "passive",
     }
 }

@@ -1,5 +1,7 @@
 //! One session with a switch: identify, read everything, then keep it right.
 
+mod alive;
+mod ended;
 mod observe;
 mod report;
 mod send;
@@ -9,6 +11,8 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, sleep_until};
 
 use report::Report;
+
+pub(super) use ended::Ended;
 
 use super::{
     pace::Pace,
@@ -21,7 +25,7 @@ use crate::{
     config::LockPolicy,
     intent::SwitchIntent,
     model::{NetworkId, Revision, VlanId, status::SessionState},
-    ovsdb::{Connection, Inbox, Incoming, JsonError, Raw, RpcError, Schema, session::Backoff},
+    ovsdb::{Connection, Inbox, Incoming, Raw, RpcError, Schema, session::Backoff},
     plan::{Audit, Guard, Key, Planner, Policy, Tally},
     vtep::{self, Columns, LogicalSwitchIndex, Ownership, Replica, Touched},
 };
@@ -36,16 +40,6 @@ const LARGE: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_secs(1);
 /// The monitor's id.
 const MONITOR: &str = "vtepd";
-
-/// Why a session ended.
-#[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) text: String,
-    /// Nothing will be better by itself: the configuration and the switch don't fit.
-    pub(super) refused: bool,
-    /// How long the next attempt has to wait at least.
-    pub(super) rest: Duration,
-}
 
 /// The lock of architecture rule 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +82,7 @@ pub(super) struct Live<'w> {
     pub(super) confirmed: Option<Revision>,
     /// Everything was compared once.
     audited: bool,
+    asked: Option<alive::Asked>,
     next_audit: Instant,
     buffer: Vec<u8>,
     report: Report,
@@ -96,24 +91,6 @@ pub(super) struct Live<'w> {
 }
 
 type Step<T = ()> = Result<T, Ended>;
-
-// ===== impl Ended =====
-
-impl Ended {
-    fn lost(text: impl Into<String>) -> Self {
-        Self { text: text.into(), refused: false, rest: Duration::ZERO }
-    }
-
-    fn refused(text: impl Into<String>) -> Self {
-        Self { text: text.into(), refused: true, rest: Duration::ZERO }
-    }
-}
-
-impl From<JsonError> for Ended {
-    fn from(error: JsonError) -> Self {
-        Self::lost(format!("the switch sent what RFC 7047 doesn't know: {error}"))
-    }
-}
 
 // ===== impl Live: the session =====
 
@@ -155,6 +132,7 @@ impl<'w> Live<'w> {
             drained_unknown: true,
             confirmed: None,
             audited: false,
+            asked: None,
             next_audit: after(AUDIT_PERIOD),
             buffer: Vec::new(),
             report: Report::default(),
@@ -218,6 +196,9 @@ impl<'w> Live<'w> {
         if self.lock_request == Some(id) {
             self.lock_request = None;
             return self.locked(result);
+        }
+        if self.is_alive(id) {
+            return Ok(());
         }
         match self.phase {
             Phase::Schema(request) if request == id => self.identify(result),
@@ -320,6 +301,9 @@ impl<'w> Live<'w> {
                 self.worker.hold = hold;
                 self.hold(hold);
             }
+            Query::Alive(answer) => return self.ask_alive(answer),
+            // The session lives: the newcomer is closed.
+            Query::Adopt(_) => {}
             Query::Release => {
                 tracing::info!(switch = %self.worker.names(), "held deletions were released by an operator");
                 self.worker.released = true;
@@ -481,7 +465,8 @@ impl Live<'_> {
     }
 
     fn next_timer(&self) -> Instant {
-        self.work.next_tick().map_or(self.next_audit, |tick| tick.min(self.next_audit))
+        let timers = [self.work.next_tick(), self.asked.as_ref().map(|asked| asked.until)];
+        timers.into_iter().flatten().min().map_or(self.next_audit, |timer| timer.min(self.next_audit))
     }
 
     fn timer(&mut self) -> Step {
@@ -489,6 +474,7 @@ impl Live<'_> {
             return Err(Ended::lost("the switch did not answer in time"));
         }
         let now = Instant::now();
+        self.still_alive(now)?;
         self.work.tick(now);
         if self.next_audit <= now {
             self.worker.warn_of_expiry();

@@ -1,7 +1,7 @@
 //! Feeds the workers: owns the desired state, and knows which worker serves which switch.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     Command, Database, FleetSettings, PlanError, UnknownSwitch,
     mailbox::{Mailbox, News},
+    passive::Lobby,
     worker::{self, Query, Worker},
 };
 use crate::{
@@ -40,20 +41,33 @@ pub(super) struct Supervisor {
     /// What compute nodes read.
     fdb: Arc<Hub>,
     reports: mpsc::Sender<Report>,
-    workers: BTreeMap<Database, Running>,
+    pub(super) workers: BTreeMap<Database, Running>,
     tasks: JoinSet<()>,
     /// The database of each device.
     of_switch: HashMap<String, Database>,
+    pub(super) lobby: Arc<Lobby>,
+    pub(super) commands: mpsc::WeakSender<Command>,
+    /// Sections of switches that dialled in and are being looked at.
+    pub(super) adopting: HashSet<String>,
     confirm: mpsc::Sender<(String, Revision)>,
     confirmations: mpsc::Receiver<(Database, Revision)>,
     confirmed: mpsc::Sender<(Database, Revision)>,
 }
 
+/// Where it sends.
 #[derive(Debug)]
-struct Running {
-    sections: Vec<SwitchConfig>,
+pub(super) struct Channels {
+    pub(super) confirm: mpsc::Sender<(String, Revision)>,
+    pub(super) reports: mpsc::Sender<Report>,
+    /// To itself, as long as there is anybody else.
+    pub(super) commands: mpsc::WeakSender<Command>,
+}
+
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) sections: Vec<SwitchConfig>,
     mailbox: Arc<Mailbox>,
-    queries: mpsc::Sender<Query>,
+    pub(super) queries: mpsc::Sender<Query>,
     task: AbortHandle,
     /// The revision of the last change that concerns the database, and the last one that it confirmed.
     delivered: Revision,
@@ -67,9 +81,9 @@ struct Running {
 impl Supervisor {
     pub(super) fn new(
         settings: FleetSettings,
-        confirm: mpsc::Sender<(String, Revision)>,
-        reports: mpsc::Sender<Report>,
+        Channels { confirm, reports, commands }: Channels,
         fdb: Arc<Hub>,
+        lobby: Arc<Lobby>,
     ) -> Self {
         let (confirmed, confirmations) = mpsc::channel(1024);
         let policy = settings.relay.clone();
@@ -82,6 +96,9 @@ impl Supervisor {
             workers: BTreeMap::new(),
             tasks: JoinSet::new(),
             of_switch: HashMap::new(),
+            lobby,
+            commands,
+            adopting: HashSet::new(),
             confirm,
             confirmations,
             confirmed,
@@ -175,7 +192,7 @@ impl Supervisor {
             // Should the store's queue be full, the next confirmation makes up for this one.
             if reached > running.told
                 && running.told < wanted
-                && self.confirm.try_send((database.to_string(), reached)).is_ok()
+                && database.names().into_iter().all(|name| self.confirm.try_send((name, reached)).is_ok())
             {
                 running.told = reached;
             }
@@ -264,6 +281,8 @@ impl Supervisor {
                 self.reconfigure(switches).await;
                 let _ = answer.send(());
             }
+            Command::Arrived(arrival) => self.arrived(arrival),
+            Command::Adopt(adoption) => self.adopt(adoption).await,
             Command::Stop => {}
         }
     }
@@ -282,24 +301,30 @@ impl Supervisor {
     /// Starts, changes and stops workers. A database whose sections stay as they are keeps its session.
     async fn reconfigure(&mut self, switches: Vec<SwitchConfig>) {
         let mut wanted: BTreeMap<Database, Vec<SwitchConfig>> = BTreeMap::new();
-        for switch in switches {
-            wanted.entry(Database::of(&switch)).or_default().push(switch);
+        self.lobby.expect(&switches);
+        for (database, switch) in self.groups(&switches) {
+            wanted.entry(database).or_default().push(switch);
         }
         let kept = |database: &Database, running: &Running| wanted.get(database) == Some(&running.sections);
         self.stop(|database, running| !kept(database, running)).await;
         self.of_switch.clear();
         for (database, sections) in wanted {
-            for section in &sections {
-                self.of_switch.insert(section.physical_switch.clone(), database.clone());
-            }
-            if !self.workers.contains_key(&database) {
-                self.start(database, sections, Duration::ZERO);
-            }
+            self.start_group(database, sections);
+        }
+    }
+
+    /// Serves these sections together, unless they are already.
+    pub(super) fn start_group(&mut self, database: Database, sections: Vec<SwitchConfig>) {
+        for section in &sections {
+            self.of_switch.insert(section.physical_switch.clone(), database.clone());
+        }
+        if !self.workers.contains_key(&database) {
+            self.start(database, sections, Duration::ZERO);
         }
     }
 
     /// Lets workers finish what they have sent, all at once, for a moment.
-    async fn stop(&mut self, which: impl Fn(&Database, &Running) -> bool) {
+    pub(super) async fn stop(&mut self, which: impl Fn(&Database, &Running) -> bool) {
         let mut stopping: Vec<AbortHandle> = Vec::new();
         self.workers.retain(|database, running| {
             let stops = which(database, running);

@@ -17,6 +17,7 @@ use super::{
     events::Events,
     live,
     mailbox::{Mailbox, News},
+    passive::Arrival,
     status,
 };
 use crate::{
@@ -48,6 +49,10 @@ pub(super) enum Query {
     Repair,
     /// What would be done? Why not is told in words.
     Plan(PlanQuery, oneshot::Sender<Result<Preview, String>>),
+    /// Does the switch still answer? Where there is no session: no.
+    Alive(oneshot::Sender<bool>),
+    /// The switch dialled in.
+    Adopt(Box<Arrival>),
 }
 
 /// How much of a plan is told.
@@ -174,6 +179,8 @@ impl Worker {
                 return;
             }
             let wait = backoff.closed(std::time::Instant::now(), random()).max(reason.rest);
+            // Who dials in waits by himself, or not.
+            let wait = if matches!(self.settings.database, Database::DialsIn(_)) { Duration::ZERO } else { wait };
             let state = if reason.refused { SessionState::Refused } else { SessionState::Backoff };
             let address = self.settings.database.to_string();
             tracing::warn!(switch = %self.names(), %address, reason = %reason.text, retry_ms = wait.as_millis(), "no session with the switch");
@@ -186,13 +193,17 @@ impl Worker {
 
     /// One session, from dialling to its end.
     async fn attempt(&mut self, backoff: &mut Backoff) -> Result<live::Ended, Stopped> {
-        if self.session.state != SessionState::Refused {
-            let reason = self.session.reason.clone();
-            self.enter(SessionState::Connecting, reason);
-        }
-        let Some(endpoint) = self.settings.sections.first().map(endpoint) else { return Err(Stopped) };
-        let dialled = self.attend(async move { dial(&endpoint, endpoint.patience()).await }).await?;
-        let Connected { stream, peer, certificates } = match dialled {
+        let connected = match self.settings.sections.first().and_then(endpoint) {
+            None => Ok(self.welcome().await?),
+            Some(endpoint) => {
+                if self.session.state != SessionState::Refused {
+                    let reason = self.session.reason.clone();
+                    self.enter(SessionState::Connecting, reason);
+                }
+                self.attend(async move { dial(&endpoint, endpoint.patience()).await }).await?
+            }
+        };
+        let Connected { stream, peer, certificates } = match connected {
             Ok(connected) => connected,
             Err(error) => {
                 let rest = if error.is_log_in() { AFTER_REFUSED_LOG_IN } else { Duration::ZERO };
@@ -237,18 +248,50 @@ impl Worker {
                 done = &mut other => return Ok(done),
                 news = self.mailbox.take() => drop(merge(&mut self.desired, &mut self.revision, news)),
                 query = self.queries.recv() => match query {
-                    Some(Query::Status(answer)) => { let _ = answer.send(status::without_session(self)); }
-                    Some(Query::Release) => self.released = true,
-                    Some(Query::Hold(hold)) => self.hold = hold,
-                    Some(Query::Repair) => self.repairing = true,
-                    Some(Query::Plan(_, answer)) => {
-                        let reason = status::without_session(self).pop().map(|status| status.reason);
-                        let _ = answer.send(Err(reason.unwrap_or_default()));
-                    }
+                    Some(query) => drop(self.answer(query)),
                     None => return Err(Stopped),
                 },
             }
         }
+    }
+
+    /// Waits until the switch dials in.
+    async fn welcome(&mut self) -> Result<Connected, Stopped> {
+        let waiting = "waiting for the switch to dial in".to_owned();
+        if self.session.state != SessionState::Refused {
+            let last = std::mem::take(&mut self.session.reason);
+            let reason = if last.is_empty() { waiting } else { format!("{waiting}; the last session: {last}") };
+            self.enter(SessionState::Connecting, reason);
+        }
+        loop {
+            tokio::select! {
+                news = self.mailbox.take() => drop(merge(&mut self.desired, &mut self.revision, news)),
+                query = self.queries.recv() => match query {
+                    Some(query) => if let Some(Arrival { stream, peer, certificates, .. }) = self.answer(query) {
+                        return Ok(Connected { stream, peer: peer.to_string(), certificates });
+                    },
+                    None => return Err(Stopped),
+                },
+            }
+        }
+    }
+
+    /// Answers without a session; what dialled in is handed back.
+    fn answer(&mut self, query: Query) -> Option<Arrival> {
+        match query {
+            // Who asked may have gone.
+            Query::Status(answer) => drop(answer.send(status::without_session(self))),
+            Query::Release => self.released = true,
+            Query::Hold(hold) => self.hold = hold,
+            Query::Repair => self.repairing = true,
+            Query::Plan(_, answer) => {
+                let reason = status::without_session(self).pop().map(|status| status.reason);
+                let _ = answer.send(Err(reason.unwrap_or_default()));
+            }
+            Query::Alive(answer) => drop(answer.send(false)),
+            Query::Adopt(arrival) => return Some(*arrival),
+        }
+        None
     }
 
     /// The sections' names, for the log.

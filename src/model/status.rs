@@ -68,6 +68,32 @@ pub struct SessionStatus {
     pub certificates: Vec<CertificateStatus>,
 }
 
+/// Who dialled in (`[listen]`) and was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Strangers {
+    /// Connections refused since the start.
+    pub count: u64,
+    /// The latest, once each.
+    pub listed: Vec<Stranger>,
+}
+
+/// Somebody who was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Stranger {
+    /// Names of its Physical_Switches; empty where it didn't get so far.
+    pub names: String,
+    /// Its IP address.
+    pub address: String,
+    /// Subject and fingerprint of its certificate; empty without TLS.
+    pub certificate: String,
+    /// Why it was refused.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
+    /// When it came last: RFC 3339, UTC.
+    pub last: String,
+}
+
 /// A certificate of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CertificateStatus {

@@ -6,7 +6,7 @@ use crate::{
     model::{
         Binding, Connection, bindings,
         event::Preview,
-        status::{BindingStatus, SessionState, Status, SwitchStatus},
+        status::{BindingStatus, SessionState, Status, Strangers, SwitchStatus},
     },
 };
 
@@ -37,6 +37,12 @@ impl Service {
             self.notice_switch(switch);
         }
         switches
+    }
+
+    /// Who dialled in and was refused.
+    #[must_use]
+    pub fn strangers(&self) -> Strangers {
+        self.fleet.strangers()
     }
 
     /// One switch by its section's name.

@@ -220,6 +220,15 @@ impl Daemon {
         Rest { address: self.address.expect("the daemon runs"), token }
     }
 
+    /// Where switches may dial in: `ptcp` or `pssl` of `[listen]`, with port 0 there.
+    pub(crate) fn listens(&self, key: &str) -> SocketAddr {
+        let log = self.home.log();
+        let line = log.lines().rev().find(|line| line.contains("may dial in") && line.contains(key));
+        let line = line.unwrap_or_else(|| panic!("nothing of {key} in {log}"));
+        let (_, tail) = line.split_once("address=").expect("the address");
+        tail.split_whitespace().next().and_then(|address| address.parse().ok()).expect("an address")
+    }
+
     pub(crate) fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("the daemon runs")
     }

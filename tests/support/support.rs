@@ -9,6 +9,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod dump;
+pub(crate) mod line;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod recorder;

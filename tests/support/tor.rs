@@ -192,6 +192,22 @@ impl Tor {
         self.rpc().transact(&operations);
     }
 
+    /// Dials somebody who listens, as `ovs-vsctl set-manager` would make it: `tcp:127.0.0.1:6640`.
+    pub(crate) fn dial(&self, target: &str) {
+        self.appctl(&["ovsdb-server/add-remote", target]);
+    }
+
+    pub(crate) fn hang_up(&self, target: &str) {
+        self.appctl(&["ovsdb-server/remove-remote", target]);
+    }
+
+    fn appctl(&self, args: &[&str]) {
+        let target = self.scratch.join("ctl").display().to_string();
+        let mut all = vec!["-t", target.as_str()];
+        all.extend_from_slice(args);
+        run("ovs-appctl", &all);
+    }
+
     /// SIGKILL, as a power cut would be.
     pub(crate) fn kill(&mut self) {
         self.server = None;

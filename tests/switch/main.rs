@@ -16,6 +16,7 @@ mod idle;
 mod input;
 mod learned;
 mod lifecycle;
+mod passive;
 mod poison;
 mod random;
 mod scene;

@@ -75,6 +75,7 @@ async fn status(call: Call, _: NoParams) -> Answer {
         "revision": service.revision().await?,
         "holds": service.holds().await?,
         "switches": switches.iter().map(switch).collect::<Vec<_>>(),
+        "strangers": service.strangers(),
     }))
 }
 

@@ -9,8 +9,10 @@ use crate::api::{
 };
 
 pub(super) async fn list(State(app): State<App>) -> Answer {
-    let switches = app.service.switches().await;
-    answer::list(StatusCode::OK, "switches", switches, |text, switch| serde_json::to_writer(text, switch)).await
+    let switches = app.service.switches().await.into_iter();
+    let strangers = serde_json::json!(app.service.strangers());
+    let write = |text: &mut Vec<u8>, switch: &_| serde_json::to_writer(text, switch);
+    answer::pages(StatusCode::OK, "switches", switches, write, format!(",\"strangers\":{strangers}")).await
 }
 
 pub(super) async fn show(State(app): State<App>, Named(name): Named) -> Answer {

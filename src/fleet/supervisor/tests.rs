@@ -20,7 +20,8 @@ fn supervisor() -> (Supervisor, mpsc::Receiver<(String, Revision)>) {
         events: events(8).0,
         relay: Arc::new(config.relay),
     };
-    (Supervisor::new(settings, confirm, mpsc::channel(8).0, Arc::default()), confirmed)
+    let channels = Channels { confirm, reports: mpsc::channel(8).0, commands: mpsc::channel(1).0.downgrade() };
+    (Supervisor::new(settings, channels, Arc::default(), Arc::default()), confirmed)
 }
 
 async fn started() -> (Supervisor, mpsc::Receiver<(String, Revision)>) {

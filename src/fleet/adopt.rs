@@ -1,0 +1,125 @@
+//! The supervisor's half of switches that dial in: sections that one session serves have one worker, and a live session
+//! is not disturbed by a second one.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::oneshot;
+
+use super::{
+    Command, Database,
+    passive::{self, Arrival},
+    supervisor::{Running, Supervisor},
+    worker::Query,
+};
+use crate::config::{SwitchConfig, Transport};
+
+/// An arrival, once it is known that no section of it has a live session.
+#[derive(Debug)]
+pub(crate) struct Adoption {
+    arrival: Arrival,
+    sections: Vec<String>,
+    alive: bool,
+}
+
+// ===== impl Supervisor =====
+
+impl Supervisor {
+    /// Somebody dialled in: is it one of ours, and does it have a session already?
+    pub(super) fn arrived(&mut self, arrival: Arrival) {
+        let sections = self.workers.values().flat_map(|running| &running.sections);
+        let claimed = match passive::claim(&arrival, sections) {
+            Ok(claimed) => claimed,
+            Err(reason) => {
+                let certificate = arrival.certificates.peer.as_ref();
+                self.lobby.refuse(arrival.peer.ip(), &arrival.names, certificate, &reason);
+                return;
+            }
+        };
+        if claimed.iter().any(|name| self.adopting.contains(name)) {
+            tracing::debug!(switch = claimed.join(","), peer = %arrival.peer, "another connection of the switch is being looked at");
+            return;
+        }
+        self.adopting.extend(claimed.iter().cloned());
+        let asked: Vec<_> = self.workers_of(&claimed).map(|(_, running)| running.queries.clone()).collect();
+        let commands = self.commands.clone();
+        tokio::spawn(async move {
+            let mut alive = false;
+            for queries in asked {
+                let (answer, answered) = oneshot::channel();
+                let sent = queries.send(Query::Alive(answer)).await.is_ok();
+                alive |= sent && answered.await.unwrap_or(false);
+            }
+            // It failed: the daemon stops.
+            let Some(commands) = commands.upgrade() else { return };
+            let _ = commands.send(Command::Adopt(Adoption { arrival, sections: claimed, alive })).await;
+        });
+    }
+
+    /// Hands a connection to the worker of its sections.
+    pub(super) async fn adopt(&mut self, adoption: Adoption) {
+        let Adoption { arrival, sections, alive } = adoption;
+        for name in &sections {
+            self.adopting.remove(name);
+        }
+        let switch = sections.join(",");
+        if alive {
+            tracing::info!(switch, peer = %arrival.peer, "a second connection of the switch was refused: the first one lives");
+            return;
+        }
+        let database = Database::DialsIn(sections.clone());
+        if !self.workers.contains_key(&database) && !self.regroup(&sections).await {
+            // A reload dropped them meanwhile.
+            return;
+        }
+        tracing::info!(switch, peer = %arrival.peer, "the switch dialled in");
+        if let Some(running) = self.workers.get(&database) {
+            let _ = running.queries.send(Query::Adopt(Box::new(arrival))).await;
+        }
+    }
+
+    /// One worker for these sections, which nobody serves now; those that they shared a worker with get their own.
+    async fn regroup(&mut self, sections: &[String]) -> bool {
+        let concerned: Vec<Database> = self.workers_of(sections).map(|(database, _)| database.clone()).collect();
+        let mut configs: Vec<SwitchConfig> = Vec::new();
+        for database in &concerned {
+            configs.extend(self.workers.get(database).into_iter().flat_map(|running| running.sections.iter().cloned()));
+        }
+        self.stop(|database, _| concerned.contains(database)).await;
+        configs.sort_by(|one, other| one.name.cmp(&other.name));
+        let (together, apart): (Vec<_>, Vec<_>) = configs.into_iter().partition(|one| sections.contains(&one.name));
+        let complete = together.len() == sections.len();
+        let together = if complete { vec![together] } else { together.into_iter().map(|one| vec![one]).collect() };
+        for group in together.into_iter().chain(apart.into_iter().map(|one| vec![one])) {
+            self.start_group(Database::DialsIn(group.iter().map(|one| one.name.clone()).collect()), group);
+        }
+        complete
+    }
+
+    /// Passive workers that serve one of these sections.
+    fn workers_of(&self, sections: &[String]) -> impl Iterator<Item = (&Database, &Running)> {
+        self.workers.iter().filter(move |(database, _)| match database {
+            Database::DialsIn(names) => names.iter().any(|name| sections.contains(name)),
+            Database::At(_) => false,
+        })
+    }
+
+    /// The databases of a configuration. Sections that one session serves stay together where none of them changed.
+    pub(super) fn groups(&self, switches: &[SwitchConfig]) -> Vec<(Database, SwitchConfig)> {
+        let passive = |switch: &&SwitchConfig| switch.transport == Transport::Passive;
+        let mut together: BTreeSet<&Database> = BTreeSet::new();
+        for (database, running) in &self.workers {
+            let stays = |section: &SwitchConfig| switches.iter().filter(passive).any(|switch| switch == section);
+            if running.sections.iter().all(stays) {
+                together.insert(database);
+            }
+        }
+        let group = |switch: &SwitchConfig| {
+            let joined = together.iter().find(|database| match database {
+                Database::DialsIn(names) => names.contains(&switch.name),
+                Database::At(_) => false,
+            });
+            joined.map_or_else(|| Database::of(switch), |database| (*database).clone())
+        };
+        switches.iter().map(|switch| (group(switch), switch.clone())).collect()
+    }
+}

@@ -18,6 +18,7 @@ mod section;
 mod switch;
 mod transport;
 mod value;
+mod vendor;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ use std::{
     fs::File,
     io::Read,
     mem,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -42,6 +43,7 @@ pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
 pub use openstack::{KeystoneConfig, SourceConfig};
 pub use transport::{ListenConfig, PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
+pub use vendor::{Profile, Vendor};
 
 /// Where the daemon looks without `--config`.
 pub const DEFAULT_PATH: &str = "/etc/vtepd/plumgrid.ini";
@@ -305,6 +307,14 @@ pub struct SwitchConfig {
     pub tls: TlsConfig,
     /// For `ssh`.
     pub ssh: SshConfig,
+    /// `vendor`.
+    pub vendor: Vendor,
+    /// `service_nodes`: who copies broadcasts for the switch.
+    pub service_nodes: Vec<Ipv4Addr>,
+    /// `manager_targets`: rows of its table Manager.
+    pub manager_targets: Vec<String>,
+    /// `bfd`.
+    pub bfd: Option<BfdConfig>,
     /// `lock`.
     pub lock: LockPolicy,
     /// `guard_percent`.
@@ -326,6 +336,19 @@ pub enum Mode {
     Observe,
 }
 
+/// `bfd = on`: what is set in the switch's Tunnel rows; `None`: the switch's own default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BfdConfig {
+    /// `bfd_min_rx`.
+    pub min_rx: Option<Duration>,
+    /// `bfd_min_tx`.
+    pub min_tx: Option<Duration>,
+    /// `bfd_dst_mac`: destination of the packets that the switch sends.
+    pub dst_mac: Option<String>,
+    /// `bfd_dst_ip`: likewise.
+    pub dst_ip: Option<Ipv4Addr>,
+}
+
 impl SwitchConfig {
     /// A switch with defaults for all but the name and the transport.
     #[must_use]
@@ -337,6 +360,10 @@ impl SwitchConfig {
             credentials: None,
             tls: TlsConfig::default(),
             ssh: SshConfig::default(),
+            vendor: Vendor::default(),
+            service_nodes: Vec::new(),
+            manager_targets: Vec::new(),
+            bfd: None,
             lock: LockPolicy::Auto,
             guard_percent: 20,
             guard_min_rows: 10,

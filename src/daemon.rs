@@ -49,6 +49,7 @@ use crate::{
     store::Store,
     telemetry::{
         LogHandle,
+        metrics::Metrics,
         notify::{State, notify},
     },
 };
@@ -126,7 +127,8 @@ impl Daemon {
         if let Some(source) = &source {
             service = service.following(source.clone());
         }
-        let rest = api::Server::bind(&config.api, service.clone(), readiness(&store, source, &shutdown))?;
+        let ready = readiness(&store, source, &shutdown).with_metrics(metrics(&fleet));
+        let rest = api::Server::bind(&config.api, service.clone(), ready)?;
         let (reload, reloads) = mpsc::channel(1);
         let operators = admin::Server::bind(&config.admin, service.clone(), Controls { log: log.clone(), reload })?;
         tracing::info!(address = %rest.local_addr(), "the API is listening");
@@ -307,6 +309,15 @@ fn readiness(store: &Store, source: Option<Source>, shutdown: &CancellationToken
         let behind = source.as_ref().and_then(Source::unready);
         let stopping = shutdown.is_cancelled().then(|| "the daemon is stopping".to_owned());
         ill.into_iter().chain(behind).chain(stopping).collect()
+    })
+}
+
+/// What `/metrics` says.
+fn metrics(fleet: &Fleet) -> Metrics {
+    let fleet = fleet.clone();
+    Metrics::new(move || {
+        let fleet = fleet.clone();
+        async move { fleet::sample(&fleet.switches().await, &fleet.strangers()) }
     })
 }
 

@@ -19,6 +19,7 @@ mod database;
 mod events;
 mod live;
 mod mailbox;
+mod metrics;
 mod pace;
 mod passive;
 mod reporter;
@@ -37,6 +38,8 @@ use tokio::{
 use adopt::Adoption;
 pub use database::{Database, endpoint};
 pub use events::{Events, Reports, events};
+pub use live::policy_of;
+pub use metrics::sample;
 use passive::{Arrival, Lobby};
 pub use passive::{ListenError, Listeners};
 use supervisor::Supervisor;

@@ -10,6 +10,7 @@ mod bindings;
 mod desired;
 mod dry_run;
 mod explain;
+mod extras;
 mod macs;
 mod network;
 mod transaction;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 pub use audit::{Audit, GuardCount};
 pub use desired::{Desired, Section};
 pub use dry_run::DryRun;
+pub use extras::{Bfd, Extras, Replication};
 pub use transaction::{Tally, Transaction};
 
 use crate::{
@@ -40,6 +42,10 @@ pub enum Key {
     Binding(Uuid, u16),
     /// A MAC of a network.
     Mac(NetworkId, MacAddr),
+    /// BFD of a row of Tunnel.
+    Tunnel(Uuid),
+    /// The rows of Manager that plumgrid.ini names.
+    Managers,
 }
 
 /// What the operator decided.
@@ -53,6 +59,8 @@ pub struct Policy {
     pub guard_min_rows: u32,
     /// An operator holds all deletions: nothing explains any.
     pub hold: bool,
+    /// What is kept beside the networks.
+    pub extras: Extras,
 }
 
 /// How far a key's transaction is. RFC 7047 lets the update of a transaction come before its reply or after it.
@@ -143,7 +151,7 @@ impl Key {
     pub fn network(&self) -> Option<NetworkId> {
         match self {
             Key::Network(network) | Key::Mac(network, _) => Some(*network),
-            Key::Binding(..) => None,
+            Key::Binding(..) | Key::Tunnel(_) | Key::Managers => None,
         }
     }
 }
@@ -218,6 +226,8 @@ impl<'a> Planner<'a> {
         match key {
             Key::Network(network) => self.add_network(network, transaction),
             Key::Binding(port, vlan) => self.add_binding(port, vlan, transaction),
+            Key::Tunnel(row) => self.add_tunnel(row, transaction),
+            Key::Managers => self.add_managers(transaction),
             Key::Mac(network, mac) => {
                 let view = match view {
                     Some(view) if view.network == network => view,

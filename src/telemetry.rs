@@ -5,6 +5,7 @@
 
 #[cfg(feature = "systemd")]
 mod journal;
+pub mod metrics;
 pub mod notify;
 #[cfg_attr(feature = "systemd", allow(dead_code, reason = "with systemd the journal is written to natively"))]
 mod prefixed;

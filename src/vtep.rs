@@ -3,12 +3,14 @@
 
 pub mod columns;
 mod decode;
+mod extras;
 pub mod operations;
 pub mod ownership;
 pub mod replica;
 pub mod rows;
 
 pub use columns::Columns;
+pub use extras::{Strings, Tunnel};
 pub use operations::{LocatorRef, LogicalSwitchRef, Operation, encode};
 pub use ownership::{Owner, Ownership};
 pub use replica::{Replica, Touched};

@@ -1,4 +1,4 @@
-//! `/healthz` (the process answers) and `/readyz` (it can do its work), without a token.
+//! `/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics`, without a token.
 
 use std::{fmt, sync::Arc};
 
@@ -11,26 +11,41 @@ use axum::{
 };
 use serde_json::json;
 
+use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
+
 /// Says what keeps the daemon from its work, each reason with its mend; nothing: it is ready.
 #[derive(Clone)]
-pub struct Readiness(Arc<dyn Fn() -> Vec<String> + Send + Sync>);
+pub struct Readiness {
+    reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    metrics: Option<Metrics>,
+}
 
 impl Readiness {
     /// Asked with every `GET /readyz`: it must not block.
     pub fn new(reasons: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(reasons))
+        Self { reasons: Arc::new(reasons), metrics: None }
+    }
+
+    /// Serves these at `/metrics`, too.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 }
 
 impl fmt::Debug for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Readiness").field(&(self.0)()).finish()
+        f.debug_tuple("Readiness").field(&(self.reasons)()).finish()
     }
 }
 
 /// The routes that monitoring calls.
 pub(super) fn router(ready: Readiness) -> Router {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(ready)
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(ready)
 }
 
 async fn healthz() -> Response {
@@ -38,11 +53,19 @@ async fn healthz() -> Response {
 }
 
 async fn readyz(State(ready): State<Readiness>) -> Response {
-    let reasons = (ready.0)();
+    let reasons = (ready.reasons)();
     if reasons.is_empty() {
         return json_response(StatusCode::OK, &json!({"status": "ready", "reasons": []}));
     }
     json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "not ready", "reasons": reasons}))
+}
+
+async fn metrics(State(ready): State<Readiness>) -> Response {
+    let text = match &ready.metrics {
+        Some(metrics) => metrics.text().await,
+        None => "# EOF\n".to_owned(),
+    };
+    (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
 
 fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {

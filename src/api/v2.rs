@@ -19,7 +19,7 @@ use super::{
     openapi::{Description, list_of, wrapped},
 };
 use crate::{
-    model::status::SwitchStatus,
+    model::status::{Strangers, SwitchStatus},
     service::{
         ConnectionStatus,
         view::{ConnectionBody, ConnectionView, GatewayView},
@@ -66,7 +66,9 @@ pub(super) fn describe(api: &mut Description) {
     api.call("get", "/v2/l2-gateway-connections/{connection}/status", none(), None, json!({"200": status}));
 
     let switch = api.schema::<SwitchStatus>();
-    api.call("get", "/v2/switches", none(), None, json!({"200": list_of("switches", &switch)}));
+    let mut switches = list_of("switches", &switch);
+    switches["properties"]["strangers"] = api.schema::<Strangers>();
+    api.call("get", "/v2/switches", none(), None, json!({"200": switches}));
     api.call("get", "/v2/switches/{switch}", none(), None, json!({"200": switch}));
     api.call("post", "/v2/switches/{switch}/release", none(), None, json!({"204": null}));
 

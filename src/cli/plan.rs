@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     config::{Config, Mode, SwitchConfig},
+    fleet,
     intent::{Intent, Update},
     model::FeedEvent,
-    plan::{Desired, Guard, InFlight, Planner, Policy, Section},
+    plan::{Desired, Guard, InFlight, Planner, Section},
     store::{StoreError, read_all},
     vtep::{self, Columns, Ownership, Replica, Touched},
 };
@@ -53,8 +54,8 @@ impl Plan {
             config.switches.values().filter(|section| replica.switch(&section.physical_switch).is_some()).collect();
         let Some(first) = sections.first() else { return Err(self.nobody(&replica)) };
         let intent = self.desired().await?;
-        let policy =
-            Policy { columns, guard_percent: first.guard_percent, guard_min_rows: first.guard_min_rows, hold: false };
+        let configs: Vec<SwitchConfig> = sections.iter().map(|section| (*section).clone()).collect();
+        let policy = fleet::policy_of(&configs, columns, &saved.columns);
         let planner = Planner {
             desired: &desired(&intent, &sections),
             actual: &replica,

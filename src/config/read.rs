@@ -270,6 +270,18 @@ impl<'a> Reader<'a> {
         for place in secrets {
             self.note_secret(place.as_ref());
         }
+        for switch in switches.values() {
+            let known = switch.vendor.profile().transports;
+            let word = switch.transport.word();
+            if !known.is_empty() && !known.contains(&word) {
+                self.notices.push(format!(
+                    "[switch:{}] has vendor = {} and transport = {word}: these switches are known to speak {} only",
+                    switch.name,
+                    switch.vendor.word(),
+                    known.join(", ")
+                ));
+            }
+        }
         let idle = |switch: &&SwitchConfig| {
             switch.credentials.is_some() && !matches!(switch.transport, super::Transport::Ssh(..))
         };

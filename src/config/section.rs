@@ -62,14 +62,6 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// As [`Section::not_built`] for a list that is empty by default.
-    pub(super) fn list_not_built(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<String, String>) {
-        if self.list(key, parse).is_some_and(|items| !items.is_empty()) {
-            let what = format!("{} {key}", self.name);
-            self.refuse(key, Problem::NotBuilt { what });
-        }
-    }
-
     /// Whether a key is set, be it right or wrong. Only what was asked for before.
     pub(super) fn has(&self, key: &str) -> bool {
         self.asked.get(key).is_some_and(Option::is_some)

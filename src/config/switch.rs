@@ -1,11 +1,11 @@
 //! `[l2gateway]`, the defaults of every switch, and `[switch:NAME]`.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
 use super::{
-    Credentials, LockPolicy, Mode, SwitchConfig, TlsConfig, Transport,
+    BfdConfig, Credentials, LockPolicy, Mode, SwitchConfig, TlsConfig, Transport, Vendor,
     error::Problem,
     secret_file,
     section::Section,
@@ -21,6 +21,11 @@ pub(super) struct Defaults {
     pub(super) port: Option<u16>,
     pub(super) tls: TlsConfig,
     pub(super) known_hosts: Option<PathBuf>,
+    vendor: Vendor,
+    service_nodes: Vec<Ipv4Addr>,
+    manager_targets: Vec<String>,
+    bfd_on: bool,
+    bfd: BfdConfig,
     lock: LockPolicy,
     guard_percent: u8,
     guard_min_rows: u32,
@@ -44,6 +49,11 @@ impl Default for Defaults {
             port: None,
             tls: TlsConfig::default(),
             known_hosts: None,
+            vendor: Vendor::default(),
+            service_nodes: Vec::new(),
+            manager_targets: Vec::new(),
+            bfd_on: false,
+            bfd: BfdConfig::default(),
             lock: LockPolicy::Auto,
             guard_percent: 20,
             guard_min_rows: 10,
@@ -77,11 +87,26 @@ fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
     let kind = section.get("transport", value::word(&KINDS));
     let locks = &[("auto", LockPolicy::Auto), ("required", LockPolicy::Required), ("off", LockPolicy::Off)];
     let modes = &[("enforce", Mode::Enforce), ("observe", Mode::Observe)];
-    let read = Defaults {
+    Defaults {
         kind: kind.unwrap_or(defaults.kind),
         port: section.get("port", value::number(1..=u16::MAX)),
         tls: transport::tls(section, &defaults.tls),
         known_hosts: section.get("known_hosts", value::path).or_else(|| defaults.known_hosts.clone()),
+        vendor: section.get("vendor", value::text).map_or(defaults.vendor, |word| {
+            // Any other word is the operator's note.
+            Vendor::named(&word).unwrap_or_default()
+        }),
+        service_nodes: section.list("service_nodes", value::ipv4).unwrap_or_else(|| defaults.service_nodes.clone()),
+        manager_targets: section
+            .list("manager_targets", value::manager_target)
+            .unwrap_or_else(|| defaults.manager_targets.clone()),
+        bfd_on: section.get("bfd", value::boolean).unwrap_or(defaults.bfd_on),
+        bfd: BfdConfig {
+            min_rx: section.get("bfd_min_rx", value::interval).or(defaults.bfd.min_rx),
+            min_tx: section.get("bfd_min_tx", value::interval).or(defaults.bfd.min_tx),
+            dst_mac: section.get("bfd_dst_mac", value::mac).or_else(|| defaults.bfd.dst_mac.clone()),
+            dst_ip: section.get("bfd_dst_ip", value::ipv4).or(defaults.bfd.dst_ip),
+        },
         lock: section.get("lock", value::word(locks)).unwrap_or(defaults.lock),
         guard_percent: section.get("guard_percent", value::number(0..=100)).unwrap_or(defaults.guard_percent),
         guard_min_rows: section.get("guard_min_rows", value::number(0..=u32::MAX)).unwrap_or(defaults.guard_min_rows),
@@ -89,13 +114,7 @@ fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
         mode: section.get("mode", value::word(modes)).unwrap_or(defaults.mode),
         username: defaults.username.clone(),
         password: defaults.password.clone(),
-    };
-    // The vendor is the operator's note: what a switch can do is read from its schema.
-    section.get("vendor", value::text);
-    section.not_built("bfd", value::boolean, Some(&false));
-    section.list_not_built("service_nodes", value::host);
-    section.list_not_built("manager_targets", value::text);
-    read
+    }
 }
 
 /// `[switch:NAME]`; `None` where an error keeps it from being one.
@@ -111,6 +130,10 @@ pub(super) fn switch(section: &mut Section<'_>, name: &str, defaults: &Defaults)
         credentials,
         tls: settings.tls,
         ssh,
+        vendor: settings.vendor,
+        service_nodes: settings.service_nodes,
+        manager_targets: settings.manager_targets,
+        bfd: settings.bfd_on.then_some(settings.bfd),
         lock: settings.lock,
         guard_percent: settings.guard_percent,
         guard_min_rows: settings.guard_min_rows,
@@ -165,6 +188,10 @@ pub(super) fn disagreements(switches: &BTreeMap<String, SwitchConfig>) -> Vec<(S
             ("guard_percent", neighbour.guard_percent == switch.guard_percent),
             ("guard_min_rows", neighbour.guard_min_rows == switch.guard_min_rows),
             ("inactivity_probe", neighbour.inactivity_probe == switch.inactivity_probe),
+            ("vendor", neighbour.vendor == switch.vendor),
+            ("service_nodes", neighbour.service_nodes == switch.service_nodes),
+            ("manager_targets", neighbour.manager_targets == switch.manager_targets),
+            ("bfd", neighbour.bfd == switch.bfd),
             ("private_key, certificate, ca_cert, peer_…", neighbour.tls == switch.tls),
             ("username, password, known_hosts, host_key_fingerprint", neighbour.logs_in_as(switch)),
             ("mode", neighbour.mode == switch.mode),

@@ -109,9 +109,6 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
         ("[database]\nconnection = mysql+pymysql://u:geheim@db/vtepd", "connection"),
         ("[cluster]\nname = a", "[cluster] name"),
         ("[cluster]\nlease_ttl = 4s", "[cluster] lease_ttl"),
-        ("[l2gateway]\nservice_nodes = 192.0.2.1, 192.0.2.2", "[l2gateway] service_nodes"),
-        ("[l2gateway]\nmanager_targets = ssl:192.0.2.1:6640", "[l2gateway] manager_targets"),
-        ("[l2gateway]\nbfd = on", "[l2gateway] bfd"),
     ] {
         let errors = errors(text);
         assert_eq!(errors.len(), 1, "{errors:?}");

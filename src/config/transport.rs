@@ -20,6 +20,20 @@ pub enum Transport {
     Passive,
 }
 
+impl Transport {
+    /// As plumgrid.ini spells it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Tcp(..) => "tcp",
+            Self::Unix(_) => "unix",
+            Self::Ssl(..) => "ssl",
+            Self::Ssh(..) => "ssh",
+            Self::Passive => "passive",
+        }
+    }
+}
+
 /// `[listen]`: where switches may dial us.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListenConfig {

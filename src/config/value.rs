@@ -1,7 +1,7 @@
 //! Texts of plumgrid.ini as values. Errors say what is wrong and what is expected; a secret's text is not repeated.
 
 use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
     time::Duration,
@@ -144,6 +144,56 @@ fn socket_path_of(value: &str, longest: usize) -> Result<PathBuf, String> {
         return Err(format!("the socket's path may have {longest} bytes, this one has {}", value.len()));
     }
     path(value)
+}
+
+/// An IPv4 address: what `vxlan_over_ipv4` can reach.
+pub(super) fn ipv4(value: &str) -> Result<Ipv4Addr, String> {
+    value.parse().map_err(|_| format!("'{value}' is not an IPv4 address"))
+}
+
+/// A MAC address, as OVSDB writes it.
+pub(super) fn mac(value: &str) -> Result<String, String> {
+    let pairs: Vec<&str> = value.split(':').collect();
+    let is_pair = |pair: &&str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if pairs.len() == 6 && pairs.iter().all(is_pair) {
+        Ok(value.to_ascii_lowercase())
+    } else {
+        Err(format!("'{value}' is not a MAC address: write 00:23:20:00:00:01"))
+    }
+}
+
+/// A duration that BFD can keep to: in milliseconds, at least one.
+pub(super) fn interval(value: &str) -> Result<Duration, String> {
+    let longest = Duration::from_mins(1);
+    duration(value).and_then(|duration| match duration {
+        Duration::ZERO => Err(format!("'{value}' is no interval: write 100ms, or 1s")),
+        duration if duration > longest => Err(format!("'{value}' is longer than a minute")),
+        duration => Ok(duration),
+    })
+}
+
+/// `target` of hardware_vtep's table Manager.
+pub(super) fn manager_target(value: &str) -> Result<String, String> {
+    let (method, rest) = value.split_once(':').unwrap_or((value, ""));
+    let good = match method {
+        "tcp" | "ssl" => {
+            let address = rest.parse::<SocketAddr>().is_ok() || rest.parse::<Ipv4Addr>().is_ok();
+            let bracketed = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            address || bracketed.is_some_and(|inside| inside.parse::<Ipv6Addr>().is_ok())
+        }
+        "ptcp" | "pssl" => {
+            let (port, _address) = rest.split_once(':').unwrap_or((rest, ""));
+            port.is_empty() || port.parse::<u16>().is_ok()
+        }
+        _ => false,
+    };
+    if good {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "'{value}' is no target of a Manager: write ssl:ADDRESS:PORT, tcp:ADDRESS:PORT, pssl:PORT or ptcp:PORT"
+        ))
+    }
 }
 
 /// A host name, an IPv4 address, or an IPv6 address with or without brackets. Without a port.

@@ -98,14 +98,3 @@ fn ssh(switch: &SwitchConfig, socket: &SshSocket) -> Ssh {
         },
     }
 }
-
-/// `transport` of plumgrid.ini.
-pub(super) fn word(transport: &Transport) -> &'static str {
-    match transport {
-        Transport::Tcp(..) => "tcp",
-        Transport::Unix(_) => "unix",
-        Transport::Ssl(..) => "ssl",
-        Transport::Ssh(..) => "ssh",
-        Transport::Passive => "passive",
-    }
-}

@@ -3,6 +3,7 @@
 mod alive;
 mod ended;
 mod observe;
+mod policy;
 mod report;
 mod send;
 
@@ -13,7 +14,9 @@ use tokio::time::{Instant, sleep_until};
 use report::Report;
 
 pub(super) use ended::Ended;
+pub use policy::policy_of;
 
+use self::policy::{extras, policy};
 use super::{
     pace::Pace,
     reporter::Reporter,
@@ -108,11 +111,9 @@ impl<'w> Live<'w> {
             Err(error) => return Ok(Ended::lost(error.to_string())),
         };
         worker.enter(SessionState::Identifying, String::new());
-        let strictest = worker.settings.sections.iter().map(|s| (s.guard_percent, s.guard_min_rows)).min();
-        let (guard_percent, guard_min_rows) = strictest.unwrap_or((20, 10));
         let (reporter, reports) = (Reporter::new(worker), worker.reports.clone());
         let ownership = Ownership::new(&worker.settings.deployment, &worker.settings.previous_prefixes);
-        let hold = worker.hold;
+        let policy = policy(&worker.settings.sections, worker.hold);
         let mut live = Self {
             worker,
             connection,
@@ -120,7 +121,7 @@ impl<'w> Live<'w> {
             lock_request: None,
             lock: Lock::Off,
             schema_version: String::new(),
-            policy: Policy { columns: Columns::default(), guard_percent, guard_min_rows, hold },
+            policy,
             replica: Replica::new(ownership),
             work: Work::default(),
             pace: Pace::default(),
@@ -212,7 +213,8 @@ impl<'w> Live<'w> {
         let raw =
             result.map_err(|error| Ended::refused(format!("the server has no hardware_vtep database: {error}")))?;
         let schema = Schema::read(&mut raw.cursor())?;
-        self.policy.columns = Columns::intersect(&schema.tables).map_err(|error| Ended::refused(error.to_string()))?;
+        let columns = Columns::intersect(&schema.tables).map_err(|error| Ended::refused(error.to_string()))?;
+        extras(&mut self.policy, columns, &schema.tables, &self.worker.settings.sections);
         self.schema_version = schema.version;
         // Who only looks on must not keep another controller from its work.
         if !self.observes() {
@@ -408,6 +410,8 @@ impl Live<'_> {
                 self.touch_network(network);
             }
         }
+        self.work.touch_all(touched.tunnels.into_iter().map(Key::Tunnel));
+        self.work.touch_all(touched.managers.then_some(Key::Managers));
         self.touch_rows(&touched.rows);
         if !touched.ports.is_empty() {
             self.work.retry_conflicts();

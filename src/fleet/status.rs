@@ -1,20 +1,24 @@
 //! What a worker tells of its switches, made only when somebody asks.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::SystemTime,
+};
 
 use super::{
-    database,
     live::{Live, Lock},
     worker::Worker,
 };
 use crate::{
     config::SwitchConfig,
-    intent::BoundNetwork,
+    intent::{BoundNetwork, NetworkIntent},
     model::{
         NetworkId, VlanId,
-        status::{BindingStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus},
+        status::{BindingStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus, TunnelStatus},
     },
     plan::{Key, Section},
+    vtep::rows::PhysicalSwitch,
 };
 
 /// The switches of a worker without a session.
@@ -56,11 +60,13 @@ fn bare(worker: &Worker, config: &SwitchConfig, status: Status, reason: &str) ->
         faults: Vec::new(),
         degraded: Vec::new(),
         ports: Vec::new(),
+        tunnels: Vec::new(),
         bindings,
         rows_desired: section.intent.networks.iter().map(rows).sum(),
         rows_actual: 0,
         last_plan: None,
         draining: Vec::new(),
+        counters: worker.counters,
     }
 }
 
@@ -69,7 +75,7 @@ fn session(worker: &Worker, config: &SwitchConfig, schema_version: &str, lock: &
         state: worker.session.state,
         since: rfc3339(worker.session.since),
         address: worker.settings.database.to_string(),
-        transport: database::word(&config.transport).to_owned(),
+        transport: config.transport.word().to_owned(),
         schema_version: schema_version.to_owned(),
         lock: lock.to_owned(),
         peer: worker.session.peer.clone(),
@@ -114,6 +120,7 @@ fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<Network
     let ports = physical.ports.iter().filter_map(|uuid| live.replica.port(*uuid));
     status.ports = ports.clone().map(|port| port.name.clone()).collect();
     status.ports.sort_unstable();
+    status.tunnels = tunnels(live, physical);
     status.faults.clone_from(&physical.faults);
     status.faults.extend(ports.flat_map(|port| port.faults.iter().map(|fault| format!("{}: {fault}", port.name))));
     if let Some(section) = live.worker.desired.sections.get(&config.physical_switch) {
@@ -128,6 +135,7 @@ fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<Network
         (!live.work.held.is_empty()).then(|| (Status::Held, held(live))),
         (lock == "waiting").then(|| (Status::Pending, "another controller holds the switch's lock".to_owned())),
         (!status.faults.is_empty()).then(|| (Status::Degraded, status.faults.join(", "))),
+        extras_fault(live).map(|reason| (Status::Degraded, reason)),
         (!status.draining.is_empty()).then(|| (Status::Draining, "rows of disconnected networks are going".to_owned())),
     ];
     if let Some((worst, reason)) = of_bindings.chain(own.into_iter().flatten()).max_by_key(|(status, _)| *status) {
@@ -205,12 +213,15 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstandin
     let of_network = |key: &Key| match key {
         Key::Network(id) | Key::Mac(id, _) => *id == row.network_id,
         Key::Binding(p, v) => *p == port && *v == vlan,
+        // They are the switch's, not a binding's.
+        Key::Tunnel(_) | Key::Managers => false,
     };
     if let Some((key, fault)) = live.work.faults.iter().find(|(key, _)| of_network(key)) {
         let what = match key {
             Key::Network(_) => "the Logical_Switch or its flood row".to_owned(),
             Key::Binding(..) => format!("VLAN {vlan} of port {}", row.port),
             Key::Mac(_, mac) => format!("MAC {mac}"),
+            Key::Tunnel(_) | Key::Managers => String::new(),
         };
         let count = live.work.faults.iter().filter(|(key, _)| of_network(key)).count();
         let more = if count > 1 { format!(" (and {} more rows)", count - 1) } else { String::new() };
@@ -235,6 +246,10 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstandin
     if !faults.is_empty() {
         return set(Status::Degraded, format!("the switch reports: {}", faults.join(", ")));
     }
+    if let Some(tunnel) = tunnels(live, switch).iter().find(|tunnel| !tunnel.up && leads_to(tunnel, network)) {
+        let reason = format!("the tunnel to {} is {} (BFD)", tunnel.remote, tunnel.state);
+        return set(Status::Degraded, reason);
+    }
     let degraded = live.policy.columns.degraded.iter().find(|text| text.starts_with("Logical_Switch.replication_mode"));
     match degraded {
         Some(text) if !network.flood.is_empty() => set(Status::Degraded, text.clone()),
@@ -244,4 +259,43 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstandin
 
 pub(super) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// What the switch refuses of what is kept beside the networks.
+fn extras_fault(live: &Live<'_>) -> Option<String> {
+    live.work.faults.iter().find_map(|(key, fault)| match key {
+        Key::Tunnel(_) => Some(format!("BFD of a tunnel: {}", fault.error)),
+        Key::Managers => Some(format!("manager_targets: {}", fault.error)),
+        Key::Network(_) | Key::Binding(..) | Key::Mac(..) => None,
+    })
+}
+
+/// The tunnels of a switch that say something of BFD, those that are down first.
+fn tunnels(live: &Live<'_>, switch: &PhysicalSwitch) -> Vec<TunnelStatus> {
+    let replica = &live.replica;
+    let of_switch = |local: &Ipv4Addr| switch.tunnel_ips.contains(&IpAddr::V4(*local));
+    let mut tunnels: Vec<_> = replica
+        .tunnels()
+        .filter_map(|(_, tunnel)| {
+            let local = replica.vtep(tunnel.local).filter(of_switch)?;
+            let state = tunnel.bfd_status.get("state").cloned().unwrap_or_default();
+            // Where the switch runs no BFD there is nothing to judge.
+            let silent = state.is_empty() || tunnel.bfd_status.get("enabled").is_some_and(|enabled| enabled == "false");
+            let forwarding = tunnel.bfd_status.get("forwarding").is_none_or(|forwarding| forwarding == "true");
+            Some(TunnelStatus {
+                local: local.to_string(),
+                remote: replica.vtep(tunnel.remote)?.to_string(),
+                up: silent || (state == "up" && forwarding),
+                state,
+                bfd_status: tunnel.bfd_status.clone(),
+            })
+        })
+        .collect();
+    tunnels.sort_by(|one, other| (one.up, &one.remote).cmp(&(other.up, &other.remote)));
+    tunnels
+}
+
+/// Whether the network has anybody behind the tunnel.
+fn leads_to(tunnel: &TunnelStatus, network: &NetworkIntent) -> bool {
+    tunnel.remote.parse().is_ok_and(|remote: Ipv4Addr| network.flood.contains(&remote))
 }

@@ -77,6 +77,10 @@ impl Work {
         }
     }
 
+    pub(super) fn touch_all(&mut self, keys: impl IntoIterator<Item = Key>) {
+        keys.into_iter().for_each(|key| self.touch(key));
+    }
+
     pub(super) fn take_drifted(&mut self) -> BTreeSet<Key> {
         std::mem::take(&mut self.drifted)
     }

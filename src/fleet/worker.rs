@@ -26,7 +26,7 @@ use crate::{
     model::{
         NetworkId, Revision,
         event::{FleetEvent, Preview},
-        status::{SessionState, SwitchStatus},
+        status::{Counters, SessionState, SwitchStatus},
     },
     ovsdb::{Connection, Limits, dial, session::Backoff, transport::Connected},
     plan::{Desired, Section},
@@ -89,6 +89,7 @@ pub(super) struct Worker {
     pub(super) session: Session,
     /// An operator let held deletions through.
     pub(super) released: bool,
+    pub(super) counters: Counters,
     /// When somebody was told of a certificate that expires.
     pub(super) warned: Option<SystemTime>,
     /// An operator holds all deletions.
@@ -157,6 +158,7 @@ impl Worker {
                 reported: None,
             },
             released: false,
+            counters: Counters::default(),
             warned: None,
             hold,
             repairing: false,
@@ -211,6 +213,7 @@ impl Worker {
             }
         };
         backoff.connected(std::time::Instant::now());
+        self.counters.sessions += 1;
         let probe = self.settings.sections.iter().map(|s| s.inactivity_probe).min().unwrap_or_default();
         let (connection, inbox) = Connection::open(stream, Limits { probe, ..Limits::default() });
         self.session.peer = peer;

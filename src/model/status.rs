@@ -69,7 +69,7 @@ pub struct SessionStatus {
 }
 
 /// Who dialled in (`[listen]`) and was refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Strangers {
     /// Connections refused since the start.
     pub count: u64,
@@ -78,7 +78,7 @@ pub struct Strangers {
 }
 
 /// Somebody who was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stranger {
     /// Names of its Physical_Switches; empty where it didn't get so far.
     pub names: String,
@@ -162,6 +162,9 @@ pub struct SwitchStatus {
     pub degraded: Vec<String>,
     /// Names of its ports.
     pub ports: Vec<String>,
+    /// Its tunnels, where `bfd = on`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tunnels: Vec<TunnelStatus>,
     /// Its bindings.
     pub bindings: Vec<BindingStatus>,
     /// Rows that it should have.
@@ -172,6 +175,35 @@ pub struct SwitchStatus {
     pub last_plan: Option<PlanSummary>,
     /// Networks that were disconnected and still have rows there.
     pub draining: Vec<NetworkId>,
+    /// For the metrics.
+    #[serde(skip)]
+    pub counters: Counters,
+}
+
+/// A tunnel of a switch, as its BFD sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TunnelStatus {
+    /// VTEP of the switch.
+    pub local: String,
+    /// VTEP of the other end: a compute node's, or another switch's.
+    pub remote: String,
+    /// `up`, `down`, `init` or `admin_down`; empty where the switch says nothing.
+    pub state: String,
+    /// Whether the tunnel carries traffic.
+    pub up: bool,
+    /// `bfd_status`, as the switch has it.
+    pub bfd_status: std::collections::BTreeMap<String, String>,
+}
+
+/// What happened since the start of the switch's worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sessions that came to be.
+    pub sessions: u64,
+    /// Transactions that were sent.
+    pub transactions: u64,
+    /// Transactions that the switch refused.
+    pub failures: u64,
 }
 
 /// A plan in numbers.

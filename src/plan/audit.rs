@@ -20,6 +20,8 @@ pub struct Audit {
     pub bindings: BTreeSet<(Uuid, u16)>,
     /// MACs that aren't right.
     pub macs: BTreeMap<NetworkId, Vec<MacAddr>>,
+    /// What else isn't right.
+    pub extras: Vec<Key>,
 }
 
 /// Our rows on a database, and those of them that would be deleted without an explanation.
@@ -42,7 +44,7 @@ impl Audit {
         let networks = self.networks.iter().map(|network| Key::Network(*network));
         let bindings = self.bindings.iter().map(|(port, vlan)| Key::Binding(*port, *vlan));
         let macs = self.macs.iter().flat_map(|(network, macs)| macs.iter().map(|mac| Key::Mac(*network, *mac)));
-        networks.chain(bindings).chain(macs)
+        networks.chain(bindings).chain(self.extras.iter().copied()).chain(macs)
     }
 }
 
@@ -102,6 +104,9 @@ impl<'a> Planner<'a> {
         }
         if !superfluous.is_empty() {
             self.find_superfluous(&superfluous, &mut audit);
+        }
+        if only.is_none() {
+            audit.extras.extend(self.extras().filter(|key| self.differs(*key)));
         }
         audit
     }

@@ -50,12 +50,32 @@ impl Planner<'_> {
                 Operation::InsertMac { .. } | Operation::UpdateMac { .. } | Operation::DeleteMac { .. } => {
                     rows.extend(self.explain_mac(operation, key));
                 }
-                Operation::InsertLocator { .. } | Operation::ExpectBindings { .. } => {}
+                Operation::ConfigureTunnel { row, params, remote } => {
+                    let pairs = params.iter().chain(remote).map(|(key, value)| format!("{key}={value}"));
+                    let (change, row) = (pairs.collect::<Vec<_>>().join(" "), self.tunnel_in_words(*row));
+                    rows.push(own_row(Action::Update, "Tunnel", row, change, "bfd = on"));
+                }
+                Operation::InsertManager { target, .. } => {
+                    rows.push(own_row(Action::Insert, "Manager", target.clone(), String::new(), "manager_targets"));
+                }
+                Operation::InsertLocator { .. }
+                | Operation::ExpectBindings { .. }
+                | Operation::ReferManagers { .. } => {}
                 _ => rows.extend(self.explain_network(operation, key, &numbered)),
             }
         }
         rows.truncate(limit);
         rows
+    }
+
+    /// `192.0.2.1 -> 198.51.100.11`
+    fn tunnel_in_words(&self, row: Uuid) -> String {
+        let ends =
+            self.actual.tunnel(row).map(|tunnel| (self.actual.vtep(tunnel.local), self.actual.vtep(tunnel.remote)));
+        match ends {
+            Some((Some(local), Some(remote))) => format!("{local} -> {remote}"),
+            _ => row.to_string(),
+        }
     }
 
     fn explain_network(&self, operation: &Operation, key: Option<Key>, numbered: &Numbered<'_>) -> Option<PlannedRow> {
@@ -257,10 +277,15 @@ impl Planner<'_> {
     }
 }
 
+/// A row that plumgrid.ini asks for.
+fn own_row(action: Action, table: &'static str, row: String, change: String, reason: &str) -> PlannedRow {
+    PlannedRow { action, table, row, change, reason: reason.to_owned(), network_id: None }
+}
+
 fn network_of(key: Key) -> Option<NetworkId> {
     match key {
         Key::Network(network) | Key::Mac(network, _) => Some(network),
-        Key::Binding(..) => None,
+        Key::Binding(..) | Key::Tunnel(_) | Key::Managers => None,
     }
 }
 

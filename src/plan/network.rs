@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use super::{Key, Planner, Transaction, Verdict, Wanted, bindings::Holder};
+use super::{Key, Planner, Replication, Transaction, Verdict, Wanted, bindings::Holder};
 use crate::{
     intent::NetworkIntent,
     model::{NetworkId, Vni},
@@ -31,6 +31,9 @@ impl Planner<'_> {
     /// The flood list of a network, sorted: the compute nodes and the other gateways, never the switch itself or its twin.
     #[must_use]
     pub fn flood_list(&self, intent: &NetworkIntent) -> Vec<Ipv4Addr> {
+        if let Replication::ServiceNodes(nodes) = &self.policy.extras.replication {
+            return nodes.iter().copied().filter(|ip| !self.actual.is_own_vtep(*ip)).collect();
+        }
         let own = intent.behind.own_gateways(|name| self.desired.sections.contains_key(name));
         let all: BTreeSet<_> = intent.flood.iter().copied().chain(intent.behind.flood(&own)).collect();
         all.into_iter().filter(|ip| !self.actual.is_own_vtep(*ip)).collect()
@@ -38,7 +41,11 @@ impl Planner<'_> {
 
     /// What the schema can hold of how broadcasts are replicated.
     pub(super) fn replication_mode(&self) -> Option<ReplicationMode> {
-        self.policy.columns.has("Logical_Switch", "replication_mode").then_some(ReplicationMode::SourceNode)
+        let mode = match self.policy.extras.replication {
+            Replication::SourceNode => ReplicationMode::SourceNode,
+            Replication::OneNode | Replication::ServiceNodes(_) => ReplicationMode::ServiceNode,
+        };
+        self.policy.columns.has("Logical_Switch", "replication_mode").then_some(mode)
     }
 
     fn description(&self, intent: &NetworkIntent) -> Option<String> {

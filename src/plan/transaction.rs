@@ -117,10 +117,16 @@ impl Transaction {
 
     pub(super) fn push(&mut self, operation: Operation) {
         match &operation {
-            Operation::InsertLogicalSwitch { .. } | Operation::InsertFlood { .. } | Operation::InsertMac { .. } => {
+            Operation::InsertLogicalSwitch { .. }
+            | Operation::InsertFlood { .. }
+            | Operation::InsertMac { .. }
+            | Operation::InsertManager { .. } => {
                 self.tally.inserts += 1;
             }
-            Operation::UpdateLogicalSwitch { .. } | Operation::UpdateFlood { .. } | Operation::UpdateMac { .. } => {
+            Operation::UpdateLogicalSwitch { .. }
+            | Operation::UpdateFlood { .. }
+            | Operation::UpdateMac { .. }
+            | Operation::ConfigureTunnel { .. } => {
                 self.tally.updates += 1;
             }
             Operation::DeleteLogicalSwitch { .. } | Operation::DeleteMulticast { .. } | Operation::DeleteMac { .. } => {
@@ -130,6 +136,7 @@ impl Transaction {
             Operation::InsertLocator { .. }
             | Operation::InsertLocatorSet { .. }
             | Operation::ExpectBindings { .. }
+            | Operation::ReferManagers { .. }
             | Operation::Bind { .. } => {}
         }
         self.operations.push(operation);

@@ -96,6 +96,10 @@ impl Columns {
         Ok(columns)
     }
 
+    pub(super) fn add(&mut self, table: &'static str, columns: Vec<&'static str>) {
+        self.present.insert(table, columns);
+    }
+
     /// Whether the schema has the column.
     #[must_use]
     pub fn has(&self, table: &str, column: &str) -> bool {

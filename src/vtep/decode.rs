@@ -53,6 +53,7 @@ impl Replica {
             "Mcast_Macs_Remote" => each_row(rows, |uuid, row| self.multicast(uuid, row, touched)),
             "Ucast_Macs_Local" => each_row(rows, |uuid, row| self.local(uuid, row, touched)),
             "Mcast_Macs_Local" => each_row(rows, |uuid, row| self.local_multicast(uuid, row, touched)),
+            "Tunnel" | "Manager" | "Global" => each_row(rows, |uuid, row| self.extra(table, uuid, row, touched)),
             _ => rows.skip(),
         })?;
         cursor.end()

@@ -8,7 +8,11 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{DATABASE, rows::ReplicationMode};
+use super::{
+    DATABASE,
+    extras::{self, Strings},
+    rows::ReplicationMode,
+};
 use crate::{
     model::{MacAddr, VlanId, Vni},
     ovsdb::json,
@@ -136,6 +140,29 @@ pub enum Operation {
         /// `_uuid`.
         row: Uuid,
     },
+    /// Sets keys of a Tunnel's maps; the other keys stay.
+    ConfigureTunnel {
+        /// `_uuid`.
+        row: Uuid,
+        /// Keys of `bfd_params`.
+        params: Strings,
+        /// Keys of `bfd_config_remote`.
+        remote: Strings,
+    },
+    /// A new row of Manager; Global must refer to it within the transaction, or it is collected at once.
+    InsertManager {
+        /// Its number in the transaction.
+        new: u32,
+        /// `target`.
+        target: String,
+    },
+    /// Adds managers to Global.
+    ReferManagers {
+        /// `_uuid` of the row of Global.
+        global: Uuid,
+        /// Their numbers in the transaction.
+        new: Vec<u32>,
+    },
 }
 
 /// Appends the parameters of `transact` (RFC 7047 section 4.1.3). With `lock`, the transaction fails unless the session
@@ -229,6 +256,28 @@ impl Operation {
                 out.extend_from_slice(b"}}");
             }
             Operation::DeleteMac { row } => delete(out, "Ucast_Macs_Remote", *row),
+            Operation::ConfigureTunnel { row, params, remote } => {
+                let mut mutations = extras::mutations("bfd_params", params);
+                mutations.extend(extras::mutations("bfd_config_remote", remote));
+                on_row(out, "mutate", "Tunnel", *row);
+                display(out, &format_args!(r#","mutations":{}}}"#, serde_json::Value::from(mutations)));
+            }
+            Operation::InsertManager { new, target } => {
+                out.extend_from_slice(br#"{"op":"insert","table":"Manager","uuid-name":"manager"#);
+                number(out, *new);
+                out.extend_from_slice(br#"","row":{"target":"#);
+                json::write_string(out, target);
+                out.extend_from_slice(b"}}");
+            }
+            Operation::ReferManagers { global, new } => {
+                on_row(out, "mutate", "Global", *global);
+                out.extend_from_slice(br#","mutations":[["managers","insert",["set",["#);
+                for (i, new) in new.iter().enumerate() {
+                    comma(out, i);
+                    display(out, &format_args!(r#"["named-uuid","manager{new}"]"#));
+                }
+                out.extend_from_slice(b"]]]]}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
+    extras::Extras,
     ownership::{Owner, Ownership},
     rows::{
         Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Unicast,
@@ -44,6 +45,7 @@ pub struct Replica {
     local_multicasts: HashMap<Uuid, Multicast>,
     /// Those, and rows of Ucast_Macs_Local whose MAC is none.
     other_locals: HashMap<Uuid, LogicalSwitchIndex>,
+    pub(super) extras: Extras,
 }
 
 /// What refers to a Logical_Switch.
@@ -76,6 +78,10 @@ pub struct Touched {
     pub ports: BTreeSet<Uuid>,
     /// Physical_Switch rows came, went or changed their ports or VTEPs.
     pub switches: bool,
+    /// Rows of Tunnel.
+    pub tunnels: BTreeSet<Uuid>,
+    /// Rows of Manager or Global came, went or changed.
+    pub managers: bool,
 }
 
 /// Rows that are referred to by number.

@@ -42,6 +42,7 @@ impl Live<'_> {
             let asserted = self.lock == Lock::Held;
             let lock = asserted.then_some(self.worker.settings.deployment.as_str());
             vtep::encode(lock, &transaction.operations, &mut self.buffer);
+            self.worker.counters.transactions += 1;
             let id =
                 self.connection.request("transact", &self.buffer).map_err(|error| Ended::lost(error.to_string()))?;
             let rows = self.words(&transaction);
@@ -189,6 +190,7 @@ impl Live<'_> {
     }
 
     fn failed(&mut self, sent: Sent, failure: &Failure<'_>, now: Instant) {
+        self.worker.counters.failures += 1;
         let details = failure.details.as_ref().map(|details| format!(": {details}")).unwrap_or_default();
         let error = format!("{}{details}", failure.error);
         let operation = failure.operation.and_then(|operation| operation.checked_sub(usize::from(sent.asserted)));

@@ -14,6 +14,8 @@ use crate::{
 pub(in crate::fleet) struct Queue {
     networks: BTreeSet<NetworkId>,
     bindings: BTreeSet<(Uuid, u16)>,
+    /// Tunnels, managers.
+    extras: BTreeSet<Key>,
     macs: BTreeMap<NetworkId, VecDeque<MacAddr>>,
     /// Halves of transactions that failed: sent apart, until the row at fault is alone.
     halves: VecDeque<Vec<Key>>,
@@ -26,6 +28,7 @@ impl Queue {
         match key {
             Key::Network(network) => drop(self.networks.insert(network)),
             Key::Binding(port, vlan) => drop(self.bindings.insert((port, vlan))),
+            Key::Tunnel(_) | Key::Managers => drop(self.extras.insert(key)),
             Key::Mac(network, mac) => self.macs.entry(network).or_default().push_back(mac),
         }
     }
@@ -37,6 +40,7 @@ impl Queue {
     pub(in crate::fleet) fn push_audit(&mut self, audit: Audit) {
         self.networks.extend(audit.networks);
         self.bindings.extend(audit.bindings);
+        self.extras.extend(audit.extras);
         for (network, macs) in audit.macs {
             self.macs.entry(network).or_default().extend(macs);
         }
@@ -69,6 +73,9 @@ impl Queue {
         if let Some((port, vlan)) = self.bindings.pop_first() {
             return Some(Key::Binding(port, vlan));
         }
+        if let Some(key) = self.extras.pop_first() {
+            return Some(key);
+        }
         let mut entry = self.macs.first_entry()?;
         let network = *entry.key();
         let mac = entry.get_mut().pop_front();
@@ -79,7 +86,11 @@ impl Queue {
     }
 
     pub(in crate::fleet) fn is_empty(&self) -> bool {
-        self.networks.is_empty() && self.bindings.is_empty() && self.macs.is_empty() && self.halves.is_empty()
+        self.networks.is_empty()
+            && self.bindings.is_empty()
+            && self.extras.is_empty()
+            && self.macs.is_empty()
+            && self.halves.is_empty()
     }
 
     /// Adds the number of rows that wait, by network.

@@ -169,6 +169,9 @@ impl Database {
                 row.ip = ip.map(|ip| ip.to_string()).unwrap_or_default();
                 row.locator = locator;
             }
+            Operation::ConfigureTunnel { .. } | Operation::InsertManager { .. } | Operation::ReferManagers { .. } => {
+                unreachable!("the scenario asks for none of them")
+            }
             Operation::DeleteMac { row } => {
                 self.ucast.remove(row).ok_or("no such Ucast_Macs_Remote")?;
             }

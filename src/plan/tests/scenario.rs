@@ -13,7 +13,7 @@ use super::database::{Database, LogicalSwitch, Mcast, Ucast};
 use crate::{
     intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, MacAddr, NetworkId, VlanId, Vni},
-    plan::{Desired, Guard, InFlight, Planner, Policy, Section},
+    plan::{Desired, Extras, Guard, InFlight, Planner, Policy, Section},
     vtep::{Columns, Replica},
 };
 
@@ -61,7 +61,7 @@ pub(super) fn columns() -> Columns {
 }
 
 pub(super) fn policy() -> Policy {
-    Policy { columns: columns(), guard_percent: 20, guard_min_rows: 10, hold: false }
+    Policy { columns: columns(), guard_percent: 20, guard_min_rows: 10, hold: false, extras: Extras::default() }
 }
 
 pub(super) fn planner<'a>(

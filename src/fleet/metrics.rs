@@ -1,0 +1,118 @@
+//! The fleet in figures, made from the statuses when somebody asks.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+use crate::model::status::{SessionState, Strangers, SwitchStatus, TunnelStatus};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    switch: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BindingsOf {
+    switch: String,
+    status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TunnelOf {
+    switch: String,
+    local: String,
+    remote: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateOf {
+    switch: String,
+    certificate: &'static str,
+}
+
+const STATES: [SessionState; 6] = [
+    SessionState::Connecting,
+    SessionState::Identifying,
+    SessionState::Syncing,
+    SessionState::Up,
+    SessionState::Backoff,
+    SessionState::Refused,
+];
+
+/// The word that stands in the JSON.
+fn word(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn gauge<L>(registry: &mut Registry, name: &str, help: &str) -> Family<L, Gauge>
+where
+    L: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static,
+{
+    let family = Family::<L, Gauge>::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Family<Of, Counter> {
+    let family = Family::<Of, Counter>::default();
+    registry.register(name, help, family.clone());
+    family
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A registry with the figures of the switches.
+#[must_use]
+pub fn sample(switches: &[SwitchStatus], strangers: &Strangers) -> Registry {
+    let mut registry = Registry::with_prefix("vtepd");
+    let r = &mut registry;
+    let sessions = gauge::<InState>(r, "sessions", "Switches by the state of their session");
+    let up = gauge::<Of>(r, "switch_up", "Whether the session with the switch is up");
+    let desired = gauge::<Of>(r, "switch_rows_desired", "Rows that the switch should have");
+    let actual = gauge::<Of>(r, "switch_rows_actual", "Rows that it has, and that are right");
+    let bindings = gauge::<BindingsOf>(r, "switch_bindings", "Bindings by status");
+    let starts = counter(r, "switch_sessions", "Sessions that came to be");
+    let transactions = counter(r, "switch_transactions", "Transactions that were sent");
+    let failures = counter(r, "switch_transaction_failures", "Transactions that the switch refused");
+    let help = "When the certificate expires, in seconds since 1970";
+    let expiry = gauge::<CertificateOf>(r, "certificate_expiry_timestamp_seconds", help);
+    let tunnels = gauge::<TunnelOf>(r, "tunnel_up", "Whether the tunnel carries traffic, as BFD sees it");
+    let refused = Counter::<u64>::default();
+    r.register("strangers", "Connections of switches that dialled in and were refused", refused.clone());
+    refused.inc_by(strangers.count);
+    for state in STATES {
+        // A state without a switch is a zero, not a gap.
+        sessions.get_or_create(&InState { state: word(state) }).set(0);
+    }
+    for status in switches {
+        let of = Of { switch: status.name.clone() };
+        sessions.get_or_create(&InState { state: word(status.session.state) }).inc();
+        up.get_or_create(&of).set(i64::from(status.session.state == SessionState::Up));
+        desired.get_or_create(&of).set(number(status.rows_desired));
+        actual.get_or_create(&of).set(number(status.rows_actual));
+        starts.get_or_create(&of).inc_by(status.counters.sessions);
+        transactions.get_or_create(&of).inc_by(status.counters.transactions);
+        failures.get_or_create(&of).inc_by(status.counters.failures);
+        for row in &status.bindings {
+            bindings.get_or_create(&BindingsOf { switch: of.switch.clone(), status: word(row.status) }).inc();
+        }
+        for TunnelStatus { local, remote, up, .. } in &status.tunnels {
+            let label = TunnelOf { switch: of.switch.clone(), local: local.clone(), remote: remote.clone() };
+            tunnels.get_or_create(&label).set(i64::from(*up));
+        }
+        for certificate in &status.session.certificates {
+            let label = CertificateOf { switch: of.switch.clone(), certificate: certificate.of };
+            expiry.get_or_create(&label).set(number(certificate.expires_unix));
+        }
+    }
+    registry
+}

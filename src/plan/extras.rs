@@ -1,0 +1,93 @@
+//! What else is kept on a database where plumgrid.ini asks for it: BFD of the tunnels that the switch made, and managers.
+//! Rows and keys of others are never touched, and nothing is deleted.
+
+use std::net::Ipv4Addr;
+
+use uuid::Uuid;
+
+use super::{Key, Planner, Transaction, Verdict};
+use crate::vtep::{Operation, Strings, Tunnel};
+
+/// What plumgrid.ini asks for beside the networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Who copies broadcasts for the switch.
+    pub replication: Replication,
+    /// BFD of all tunnels; `None`: theirs.
+    pub bfd: Option<Bfd>,
+    /// Targets that the table Manager should have.
+    pub managers: Vec<String>,
+}
+
+/// `replication_mode`, and who is in the flood lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Replication {
+    /// The switch itself sends to every compute node.
+    #[default]
+    SourceNode,
+    /// One compute node gets it from the switch: all that some switches can.
+    OneNode,
+    /// One of these gets it, and sends it on to all.
+    ServiceNodes(Vec<Ipv4Addr>),
+}
+
+/// Keys of a Tunnel's maps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bfd {
+    /// `bfd_params`.
+    pub params: Strings,
+    /// `bfd_config_remote`.
+    pub config_remote: Strings,
+}
+
+/// The pairs that aren't there.
+fn missing(wanted: &Strings, actual: &Strings) -> Strings {
+    let differs = |(key, value): &(&String, &String)| actual.get(*key) != Some(*value);
+    wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+impl<'a> Planner<'a> {
+    /// All keys that an audit looks at.
+    pub(super) fn extras(&self) -> impl Iterator<Item = Key> + 'a {
+        let tunnels = self.actual.tunnels().map(|(uuid, _)| Key::Tunnel(uuid));
+        tunnels.chain([Key::Managers])
+    }
+
+    /// Tunnels of switches that are configured; behind one server there may be others.
+    fn is_ours(&self, tunnel: &Tunnel) -> bool {
+        let Some(local) = self.actual.vtep(tunnel.local) else { return false };
+        let sections = self.desired.sections.values();
+        let mut switches = sections.filter_map(|section| self.actual.switch(&section.physical_switch));
+        switches.any(|switch| switch.tunnel_ips.contains(&local.into()))
+    }
+
+    pub(super) fn add_tunnel(&self, row: Uuid, transaction: &mut Transaction) -> Verdict {
+        let Some((bfd, tunnel)) = self.policy.extras.bfd.as_ref().zip(self.actual.tunnel(row)) else {
+            return Verdict::Right;
+        };
+        let params = missing(&bfd.params, &tunnel.bfd_params);
+        let remote = missing(&bfd.config_remote, &tunnel.bfd_config_remote);
+        if !self.is_ours(tunnel) || (params.is_empty() && remote.is_empty()) {
+            return Verdict::Right;
+        }
+        transaction.serve(Key::Tunnel(row));
+        transaction.push(Operation::ConfigureTunnel { row, params, remote });
+        Verdict::Added
+    }
+
+    pub(super) fn add_managers(&self, transaction: &mut Transaction) -> Verdict {
+        let has = |target: &&String| self.actual.managers().any(|there| there == target.as_str());
+        let missing: Vec<_> = self.policy.extras.managers.iter().filter(|target| !has(target)).collect();
+        // Without Global there is no switch yet.
+        let Some(global) = self.actual.global().filter(|_| !missing.is_empty()) else { return Verdict::Right };
+        transaction.serve(Key::Managers);
+        let mut new = Vec::new();
+        for target in missing {
+            let number = transaction.number();
+            new.push(number);
+            transaction.push(Operation::InsertManager { new: number, target: target.clone() });
+        }
+        transaction.push(Operation::ReferManagers { global, new });
+        Verdict::Added
+    }
+}

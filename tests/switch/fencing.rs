@@ -1,0 +1,150 @@
+//! Two daemons on one switch: the lock decides who writes, and whoever loses it stops.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::scene::{COMPUTE_1, Scene, mac};
+use crate::support::{
+    PATIENCE,
+    daemon::{Daemon, Home},
+    eventually,
+    recorder::Recorder,
+    tor::Tor,
+};
+
+/// Two daemons with one desired state: the second has a copy of the first one's store.
+struct Pair {
+    daemons: [Daemon; 2],
+    recorders: [Recorder; 2],
+    tor: Tor,
+    network: String,
+    macs: u32,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let tor = Tor::start("t", "192.0.2.1");
+        let recorders = [Recorder::start(tor.socket()), Recorder::start(tor.socket())];
+        let home = |recorder: &Recorder| Home::new().recorded(&tor, recorder);
+        let mut scene = Scene::with(home(&recorders[0]), "t");
+        assert!(scene.daemon.stop().success());
+        let second = home(&recorders[1]);
+        fs::copy(scene.daemon.home.store(), second.store()).expect("the store is copied");
+        scene.daemon.start();
+        let pair = [scene.daemon, second.start()];
+        Self { daemons: pair, recorders, tor, network: scene.network, macs: 0 }
+    }
+
+    fn lock(&self, which: usize) -> String {
+        self.daemons[which].rest().switch("t")["session"]["lock"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until one of them holds the lock, and says which.
+    fn owner(&self) -> usize {
+        eventually("an owner", PATIENCE, || {
+            let locks = [self.lock(0), self.lock(1)];
+            locks.iter().position(|lock| lock == "held").ok_or_else(|| format!("{locks:?}"))
+        })
+    }
+
+    /// One more MAC for both; it arrives, by whoever may write.
+    fn change(&mut self) {
+        let mac = mac(self.macs);
+        self.macs += 1;
+        for daemon in &self.daemons {
+            daemon.rest().port(&self.network, &mac, "10.0.1.1", COMPUTE_1.0);
+        }
+        self.tor
+            .wait(&format!("{mac} of round {}", self.macs), |dump| dump.macs().iter().any(|row| row.address == mac));
+    }
+
+    /// Ends the owner as a power cut would; the standby takes over, and the other one comes back.
+    fn kill_the_owner(&mut self) {
+        let owner = self.owner();
+        self.daemons[owner].kill();
+        let other = 1 - owner;
+        eventually("the standby takes over", PATIENCE, || match self.lock(other) {
+            lock if lock == "held" => Ok(()),
+            lock => Err(lock),
+        });
+        self.daemons[owner].start();
+    }
+
+    /// Somebody steals the lock, keeps it for a moment, and goes.
+    fn steal(&mut self) {
+        let owner = self.owner();
+        let mut thief = self.tor.rpc();
+        thief.call("steal", &json!(["vtepd"]));
+        eventually("the owner stops", PATIENCE, || match self.lock(owner) {
+            lock if lock == "waiting" => Ok(()),
+            lock => Err(lock),
+        });
+        // Nobody writes while neither of them has it.
+        let before = self.tor.dump();
+        let mac = mac(self.macs);
+        self.macs += 1;
+        let sent = self.recorders.each_ref().map(|recorder| recorder.count("transact"));
+        for daemon in &self.daemons {
+            daemon.rest().port(&self.network, &mac, "10.0.1.1", COMPUTE_1.0);
+        }
+        for which in [0, 1] {
+            assert_eq!(self.lock(which), "waiting", "daemon {which}");
+        }
+        assert_eq!(self.tor.dump(), before);
+        assert_eq!(self.recorders.each_ref().map(|recorder| recorder.count("transact")), sent);
+        drop(thief);
+        self.tor.wait(&format!("{mac} after the theft"), |dump| dump.macs().iter().any(|row| row.address == mac));
+    }
+
+    fn alternate(&mut self, rounds: u32) {
+        for round in 0..rounds {
+            if round % 2 == 0 {
+                self.kill_the_owner();
+            } else {
+                self.steal();
+            }
+            self.change();
+        }
+        let dump = self.tor.dump();
+        assert_eq!(dump.macs().len(), 3 + self.macs as usize, "exactly the desired rows");
+        assert_eq!((dump.logical_switches().len(), dump.floods().len(), dump.bindings().len()), (1, 1, 1));
+        // Whatever was sent asserts the lock first: the server itself lets no other write through.
+        let assert = json!({"op": "assert", "lock": "vtepd"});
+        for recorder in &self.recorders {
+            let sent: Vec<Value> = recorder.transacts();
+            assert!(sent.iter().all(|params| params[1] == assert), "a transaction without the lock");
+        }
+    }
+}
+
+#[test]
+fn two_daemons_take_turns() {
+    Pair::start().alternate(20);
+}
+
+#[test]
+#[ignore = "minutes; `make soak`"]
+fn two_daemons_take_turns_for_long() {
+    Pair::start().alternate(200);
+}
+
+/// `lock = required`, and `off`: with it nothing is asked for, and nothing asserted.
+#[test]
+fn without_the_lock_nothing_is_asserted() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let recorder = Recorder::start(tor.socket());
+    let mut holder = tor.rpc();
+    holder.call("lock", &json!(["vtepd"]));
+    let lines = |lock: &str| format!("management_ip = 127.0.0.1\nport = {}\nlock = {lock}\n", recorder.port());
+    let mut scene = Scene::begin(Home::new().switch("t", &lines("required")), &["t"]);
+    scene.rest.wait_switch("t", "it waits", |now| now["session"]["lock"] == "waiting");
+    let status = scene.rest.status(&scene.connection);
+    assert!(status.to_string().contains("another controller holds the switch's lock"), "{status}");
+    assert_eq!(recorder.count("transact"), 0);
+    scene.daemon.home.rewrite("t", &lines("off"));
+    scene.daemon.reload();
+    scene.rest.wait_status(&scene.connection, "active");
+    assert_eq!(scene.rest.switch("t")["session"]["lock"], "off");
+    assert!(recorder.transacts().iter().all(|params| params[1]["op"] != "assert"));
+}

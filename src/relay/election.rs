@@ -129,3 +129,6 @@ impl Question<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,7 +220,8 @@ impl Ledger {
         let known = self.switches.entry(switch.clone()).or_default();
         if matches!(write, Learned::Set(_)) && row.stored.is_none() && known.taken >= self.most {
             // There is a bound on what is remembered of a flood, too.
-            if let (true, Heard::Has(vtep, ips, _)) = (known.refused.len() < self.most, &row.heard) {
+            let remembered = known.refused.len() < self.most || known.refused.contains_key(&key);
+            if let (true, Heard::Has(vtep, ips, _)) = (remembered, &row.heard) {
                 known.refused.insert(key, (*vtep, ips.clone()));
             }
             row.heard = Heard::Nothing;

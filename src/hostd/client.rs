@@ -9,7 +9,7 @@ use crate::config::VtepdConfig;
 
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest text of an answer that is repeated in an error, in characters.
-const LONGEST_WORDS: usize = 300;
+const LONGEST_WORDS: usize = 200;
 
 /// Why vtepd couldn't be asked.
 #[derive(Debug, thiserror::Error)]
@@ -114,16 +114,27 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Response, ClientErro
         _ => "",
     };
     let text = response.text().await.unwrap_or_default();
-    Err(ClientError::Status { status, words: text.chars().take(LONGEST_WORDS).collect(), mend })
+    Err(ClientError::Status { status, words: said(&text), mend })
 }
 
-/// An error with its causes: the library's own text leaves them out.
-pub(super) fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+/// The message of an answer in Neutron's or Keystone's form; else its first words, in one line.
+fn said(body: &str) -> String {
+    let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let message =
+        json.as_ref().and_then(|json| json.pointer("/NeutronError/message").or(json.pointer("/error/message")));
+    let text = message.and_then(serde_json::Value::as_str).unwrap_or(body);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(LONGEST_WORDS).collect()
+}
+
+/// Where it failed and the innermost cause: the library's own layers say nothing to an operator.
+pub(super) fn words(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    text
+    match error.url() {
+        Some(url) => format!("{}: {cause}", url.origin().ascii_serialization()),
+        None => cause.to_string(),
+    }
 }

@@ -1,7 +1,7 @@
 //! vtep-hostd and the kernel: interfaces and entries as they are told, others' left alone, drift repaired, nothing lost
 //! while vtepd is away.
 
-use std::{fs, thread, time::Duration};
+use std::{fs, os::unix::net::UnixDatagram, thread, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -315,5 +315,36 @@ fn what_stands_in_the_way_is_said_and_taken_over_when_it_is_gone() {
             let text = fs::read_to_string(&log).unwrap_or_default();
             if text.contains("vtep-hostd needs CAP_NET_ADMIN") { Ok(()) } else { Err(text) }
         });
+    });
+}
+
+#[test]
+fn systemd_hears_of_readiness_life_and_state() {
+    inside(|| {
+        let lab = Lab::start(0, 1, &[]);
+        let node = &lab.nodes[0];
+        // The configuration is written by the first start.
+        node.hostd(lab.scratch.path(), "").kill();
+        let path = lab.scratch.join("notify");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a bound on waiting");
+        let ini = lab.scratch.join("node-1.ini").display().to_string();
+        let env = [("NOTIFY_SOCKET", path.display().to_string()), ("WATCHDOG_USEC", "200000".to_owned())];
+        let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let hostd = node.ns.start(&[HOSTD, "--config", &ini], &env, &lab.log("notified"));
+        let hear = |wanted: &str| {
+            let mut buffer = [0; 4096];
+            loop {
+                let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("no {wanted}: {error}"));
+                if String::from_utf8_lossy(&buffer[..length]).contains(wanted) {
+                    return;
+                }
+            }
+        };
+        hear("READY=1");
+        hear("WATCHDOG=1");
+        hear("STATUS=0 networks, 0 MACs, vtepd is away");
+        hostd.signal("TERM");
+        hear("STOPPING=1");
     });
 }

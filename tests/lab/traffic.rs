@@ -31,11 +31,9 @@ impl Flow {
         Self { process, log }
     }
 
-    /// ARP requests for one address after another, ten a second: no two are alike.
+    /// Broadcasts, each with a number of its own, ten a second.
     pub(crate) fn broadcasts(from: &Ns, log: PathBuf) -> Self {
-        let script = "i=0; while :; do i=$((i + 1)); \
-                      arping -q -c 1 -w 0.01 -i eth0 192.168.$((60 + i / 250)).$((1 + i % 250)); sleep 0.1; done";
-        let process = from.start(&["bash", "-c", script], &[], &log);
+        let process = from.start(&["ping", "-b", "-n", "-i", "0.1", "192.168.50.255"], &[], &log);
         Self { process, log }
     }
 

@@ -71,7 +71,7 @@ fn a_bridge_behind_both_switches_never_sees_a_frame_twice() {
         let elected = bound(&world);
         assert_eq!(elected.len(), 1, "one switch alone is bound");
 
-        // Every frame is another: a broadcast each 100 ms, while the election moves there and back.
+        // A broadcast each 100 ms, while the election moves there and back.
         let filter = format!("ether src {} and ether broadcast", vm.mac);
         let host = bm(1);
         let capture = Capture::start(&host, "eth0", &filter, world.lab.log("broadcasts"));
@@ -88,14 +88,14 @@ fn a_bridge_behind_both_switches_never_sees_a_frame_twice() {
             switch.vtep_ctl("clear Physical_Port Ethernet40 port_fault_status");
             thread::sleep(Duration::from_secs(1));
         }
-        drop(broadcasts);
+        let (sent, _) = broadcasts.end();
         let frames = capture.end();
-        assert!(frames.len() > 50, "{}", frames.len());
-        let mut asked: Vec<&str> = frames.iter().filter_map(|frame| frame.split("who-has ").nth(1)).collect();
-        asked.retain(|frame| !frame.starts_with(BM_1));
-        let sent = asked.len();
-        asked.sort_unstable();
-        asked.dedup();
-        assert_eq!(asked.len(), sent, "a frame came twice: {frames:#?}");
+        let numbers = frames.iter().filter_map(|frame| frame.split("seq ").nth(1)?.split(',').next());
+        let mut numbers: Vec<&str> = numbers.collect();
+        let came = numbers.len();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), came, "a frame came twice: {frames:#?}");
+        assert!(came > 10, "{came} of {sent} came");
     });
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::{
     inside::inside,
+    net::Ns,
     ovs::Wiring,
-    topology::{Segment, bm, bm_mac},
+    topology::{Segment, Vm, bm, bm_mac},
     traffic::{Capture, answers, reaches},
     world::{SOON, VLAN, World},
 };
-use crate::support::dump::Dump;
+use crate::support::{dump::Dump, eventually};
 
 const BOTH: Segment = Segment { wiring: Wiring::Bundle, vlan: VLAN, switches: &[1, 2], hosts: &[1, 2] };
 const BM_1: &str = "192.168.50.11";
@@ -36,14 +37,17 @@ fn the_use_case_step_by_step() {
         // 4. to 6. The node knows where the bare metal is, and sends broadcasts to one of the two switches.
         world.wait_node("bm-1 is learned", 1, SOON, |world| world.destinations(1, &bm_mac(1)).len() == 1);
         world.wait_node("one designated forwarder", 1, SOON, |world| world.flood(1).len() == 1);
-        broadcasts_come_once(&world, &vm_1.ns);
+        broadcasts_come_once(&world, &vm_1);
 
         // 7. A virtual machine started later; both nodes and the host reach each other.
         let (vm_2, port_2) = world.vm(2, 2);
         reaches(&vm_2.ns, BM_1, SOON);
         reaches(&vm_2.ns, &vm_1.ip, SOON);
         reaches(&bm(1), &vm_2.ip, SOON);
-        broadcasts_come_once(&world, &vm_2.ns);
+        broadcasts_come_once(&world, &vm_2);
+        // The other way: one copy for each machine.
+        count_broadcasts(&world, (&bm(1), &bm_mac(1)), &[(vm_1.ns.clone(), "eth0")]);
+        count_broadcasts(&world, (&bm(1), &bm_mac(1)), &[(vm_2.ns.clone(), "eth0")]);
 
         // 8. A bare-metal host plugged in later.
         bm(2).ip("link set eth0 up");
@@ -57,7 +61,7 @@ fn the_use_case_step_by_step() {
         rest.delete(&format!("/v2.0/ports/{port_2}")).expect(204);
         for switch in &world.lab.switches {
             switch.wait("no locator of node-2", SOON, |dump| !mentions(dump, "Physical_Locator", &node_2));
-            crate::support::eventually("no tunnel to node-2", SOON, || {
+            eventually("no tunnel to node-2", SOON, || {
                 let tunnels = switch.tunnels();
                 if tunnels.contains(&node_2) { Err(format!("{tunnels:?}")) } else { Ok(()) }
             });
@@ -101,16 +105,22 @@ fn mentions(dump: &Dump, table: &str, text: &str) -> bool {
 }
 
 /// Broadcasts of a virtual machine reach the bare metal's segment once each, over whichever cable.
-fn broadcasts_come_once(world: &World, from: &super::net::Ns) {
-    let mac = from.sh("cat /sys/class/net/eth0/address").trim().to_owned();
+fn broadcasts_come_once(world: &World, from: &Vm) {
+    let cables = ["tor-1", "tor-2"].map(|cable| (world.lab.access().clone(), cable));
+    count_broadcasts(world, (&from.ns, &from.mac), &cables);
+}
+
+/// Sends five broadcasts, and counts what comes in on all of these interfaces together.
+fn count_broadcasts(world: &World, (from, mac): (&Ns, &str), at: &[(Ns, &str)]) {
     let filter = format!("ether src {mac} and ether broadcast");
-    let captures: Vec<Capture> = ["tor-1", "tor-2"]
-        .iter()
-        .map(|cable| Capture::start(world.lab.access(), cable, &filter, world.lab.log(&format!("{cable}-{mac}"))))
-        .collect();
-    from.try_run(&["arping", "-c", "5", "-i", "eth0", "-W", "0.1", "192.168.50.250"]);
+    let capture = |(ns, interface): &(Ns, &str)| {
+        let log = world.lab.log(&format!("{}-{interface}-{}", ns.name(), from.name()));
+        Capture::start(ns, interface, &filter, log)
+    };
+    let captures: Vec<Capture> = at.iter().map(capture).collect();
+    from.try_run(&["ping", "-b", "-c", "5", "-i", "0.1", "-W", "1", "192.168.50.255"]);
     let count = || captures.iter().map(|capture| capture.frames().len()).sum::<usize>();
-    crate::support::eventually("broadcasts come", Duration::from_secs(5), || {
+    eventually("broadcasts come", Duration::from_secs(5), || {
         if count() >= 5 { Ok(()) } else { Err(format!("{} of 5", count())) }
     });
     let frames: Vec<Vec<String>> = captures.into_iter().map(Capture::end).collect();

@@ -25,7 +25,7 @@ pub(crate) struct World {
     pub(crate) daemon: Daemon,
     pub(crate) network: String,
     pub(crate) lab: Lab,
-    _hostds: Vec<Process>,
+    hostds: Vec<Process>,
 }
 
 impl World {
@@ -54,7 +54,13 @@ impl World {
             node.hostd(lab.scratch.path(), lines)
         });
         let hostds = hostds.collect();
-        Self { daemon, network, lab, _hostds: hostds }
+        Self { daemon, network, lab, hostds }
+    }
+
+    /// Kills a node's vtep-hostd and starts another.
+    pub(crate) fn restart_hostd(&mut self, node: usize) {
+        self.hostds[node - 1].kill();
+        self.hostds[node - 1] = self.lab.nodes[node - 1].hostd(self.lab.scratch.path(), "");
     }
 
     pub(crate) fn rest(&self) -> Rest {

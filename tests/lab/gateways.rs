@@ -14,7 +14,6 @@ use super::{
 const AWAY: Duration = Duration::from_secs(30);
 
 #[test]
-#[ignore = "needs the relay of learned MACs"]
 fn bare_metal_behind_two_gateways_and_no_packet_lost_while_the_daemon_is_away() {
     inside(|| {
         let a = Segment { wiring: Wiring::Bundle, vlan: VLAN, switches: &[1], hosts: &[1] };

@@ -14,7 +14,6 @@ use super::{
 const BM_1: &str = "192.168.50.11";
 
 #[test]
-#[ignore = "needs the relay of learned MACs"]
 fn traffic_resumes_through_the_twin_when_the_designated_forwarder_fails() {
     inside(|| {
         let both = Segment { wiring: Wiring::Bundle, vlan: VLAN, switches: &[1, 2], hosts: &[1] };
@@ -55,7 +54,6 @@ fn traffic_resumes_through_the_twin_when_the_designated_forwarder_fails() {
 }
 
 #[test]
-#[ignore = "needs the relay of learned MACs"]
 fn a_bridge_behind_both_switches_never_sees_a_frame_twice() {
     inside(|| {
         let bridge = Segment { wiring: Wiring::Bridge, vlan: VLAN, switches: &[1, 2], hosts: &[1] };

@@ -17,7 +17,6 @@ const BM_1: &str = "192.168.50.11";
 const BM_2: &str = "192.168.50.12";
 
 #[test]
-#[ignore = "needs the relay of learned MACs"]
 fn the_use_case_step_by_step() {
     inside(|| {
         // 1. A network; a virtual machine on it.

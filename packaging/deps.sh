@@ -19,6 +19,7 @@ if [ "${1:-}" = openstack ]; then
     packages+=(
         python3-keystone python3-neutron python3-pymysql python3-psycopg2
         mariadb-server-core mariadb-client postgresql
+        python3-openstackclient python3-networking-l2gw python3-neutronclient # openstack and neutron with l2gw's commands
     )
 fi
 

@@ -50,6 +50,7 @@ step_tests() {
 step_openstack() {
     packaging/deps.sh openstack
     tests/openstack/prepare.sh
+    tests/openstack/clients.sh
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --locked --profile openstack --test openstack </dev/null
     else

@@ -4,8 +4,11 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod clients;
 mod database;
 mod identity;
 mod keystone;
+mod life;
 mod neutron;
+mod schemathesis;
 mod source;

@@ -29,7 +29,7 @@ pub(super) enum Command {
 pub(super) struct Create {
     /// Name of the gateway.
     name: String,
-    /// A switch and its ports: name=SWITCH,interface_names=PORT[:VLAN[,VLAN]][;PORT…], or a JSON object. \: is a colon in a
+    /// A switch and its ports: name=SWITCH,interface_names=PORT:VLAN,VLAN;PORT, or a JSON object. \: is a colon in a
     /// port's name.
     #[arg(long, required = true, value_name = "DEVICE", value_parser = Device::parse)]
     device: Vec<Device>,
@@ -48,7 +48,7 @@ pub(super) struct Update {
     /// The switch whose interfaces change: name=SWITCH. All of the gateway's, where none is named.
     #[arg(long, value_name = "name=SWITCH", value_parser = Device::parse_name)]
     device: Vec<String>,
-    /// Adds an interface, or VLANs to one that is there: PORT[:VLAN[,VLAN]].
+    /// Adds an interface, or VLANs to one that is there: PORT[:VLAN,…].
     #[arg(long, value_name = "INTERFACE", value_parser = Interface::parse)]
     add_interface: Vec<Interface>,
     /// Removes an interface.

@@ -58,7 +58,7 @@ struct Content {
     /// Compute node that hosts it; '' unbinds the port.
     #[arg(long)]
     host: Option<String>,
-    /// A further address, or prefix, that it may speak for: IP[/LENGTH][,MAC].
+    /// A further address, or prefix, that it may speak for: IP, IP/LENGTH, and perhaps ,MAC behind it.
     #[arg(long, value_name = "PAIR", value_parser = pair)]
     allowed_address: Vec<Value>,
 }

@@ -2,6 +2,7 @@
 
 mod alive;
 mod ended;
+mod lock;
 mod observe;
 mod policy;
 mod report;
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use report::Report;
 
 pub(super) use ended::Ended;
+pub(super) use lock::Lock;
 pub use policy::policy_of;
 
 use self::policy::{extras, policy};
@@ -25,7 +27,6 @@ use super::{
     worker::{Changed, Query, Stopped, Worker, after, merge},
 };
 use crate::{
-    config::LockPolicy,
     intent::SwitchIntent,
     model::{NetworkId, Revision, VlanId, status::SessionState},
     ovsdb::{Connection, Inbox, Incoming, Raw, RpcError, Schema, session::Backoff},
@@ -44,15 +45,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The monitor's id.
 const MONITOR: &str = "vtepd";
 
-/// The lock of architecture rule 6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
-    Held,
-    Waiting,
-    Unsupported,
-    Off,
-}
-
 /// What the next reply answers, before the switch is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -69,6 +61,8 @@ pub(super) struct Live<'w> {
     phase: Phase,
     lock_request: Option<u64>,
     pub(super) lock: Lock,
+    /// How often we got it.
+    tenures: u64,
     pub(super) schema_version: String,
     pub(super) policy: Policy,
     pub(super) replica: Replica,
@@ -120,6 +114,7 @@ impl<'w> Live<'w> {
             phase,
             lock_request: None,
             lock: Lock::Off,
+            tenures: 0,
             schema_version: String::new(),
             policy,
             replica: Replica::new(ownership),
@@ -178,25 +173,28 @@ impl<'w> Live<'w> {
         match message {
             Incoming::Reply { id, result } => self.reply(id, result),
             Incoming::Update { monitor, updates } if monitor == MONITOR => self.update(&updates),
-            Incoming::Locked(_) => {
-                self.lock = Lock::Held;
-                self.confirmed = None;
+            Incoming::Locked(name) => {
+                self.locked(&name);
                 Ok(())
             }
-            Incoming::Stolen(_) => {
-                tracing::warn!(switch = %self.worker.names(), "the switch's lock was taken by another controller");
-                self.lock = Lock::Waiting;
+            Incoming::Stolen(name) => {
+                self.stolen(&name);
                 Ok(())
             }
-            Incoming::MonitorCanceled(_) => Err(Ended::lost("the switch's database was converted or removed")),
-            Incoming::Update { .. } | Incoming::Update2 { .. } | Incoming::Other { .. } => Ok(()),
+            Incoming::MonitorCanceled(monitor) if monitor == MONITOR => {
+                Err(Ended::lost("the switch's database was converted or removed"))
+            }
+            Incoming::MonitorCanceled(_)
+            | Incoming::Update { .. }
+            | Incoming::Update2 { .. }
+            | Incoming::Other { .. } => Ok(()),
         }
     }
 
     fn reply(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
         if self.lock_request == Some(id) {
             self.lock_request = None;
-            return self.locked(result);
+            return self.lock_answered(result);
         }
         if self.is_alive(id) {
             return Ok(());
@@ -226,32 +224,6 @@ impl<'w> Live<'w> {
         Ok(())
     }
 
-    fn locked(&mut self, result: Result<Raw, RpcError>) -> Step {
-        let held = match result {
-            Ok(raw) => {
-                let mut held = false;
-                raw.cursor().object(|member, value| match member {
-                    "locked" => value.boolean().map(|locked| held = locked),
-                    _ => value.skip(),
-                })?;
-                Some(held)
-            }
-            Err(_) => None,
-        };
-        self.lock = match held {
-            Some(true) => Lock::Held,
-            Some(false) => Lock::Waiting,
-            None if self.worker.settings.sections.iter().any(|s| s.lock == LockPolicy::Required) => {
-                return Err(Ended::refused("the switch knows no locks, and lock = required"));
-            }
-            None => Lock::Unsupported,
-        };
-        if self.lock == Lock::Waiting {
-            tracing::info!(switch = %self.worker.names(), "another controller holds the switch's lock; waiting for it");
-        }
-        Ok(())
-    }
-
     /// The first monitor reply: everything that the switch holds.
     fn synchronise(&mut self, result: Result<Raw, RpcError>) -> Step {
         let raw = result.map_err(|error| Ended::lost(format!("the switch refused the monitor: {error}")))?;
@@ -270,7 +242,7 @@ impl<'w> Live<'w> {
         let rows_in_seconds = u64::try_from(rows / 50_000).unwrap_or(0);
         self.connection.set_patience(Duration::from_secs(30 + rows_in_seconds));
         self.worker.enter(SessionState::Up, String::new());
-        tracing::info!(switch = %self.worker.names(), rows, schema = %self.schema_version, lock = ?self.lock, "the session is up");
+        tracing::info!(switch = %self.worker.names(), rows, schema = %self.schema_version, lock = self.lock.word(), "the session is up");
         self.reporter.begin(&self.replica);
         self.audit();
         Ok(())

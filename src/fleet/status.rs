@@ -93,12 +93,7 @@ pub(super) fn with_session(live: &Live<'_>) -> Vec<SwitchStatus> {
 }
 
 fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<NetworkId, u64>) -> SwitchStatus {
-    let lock = match live.lock {
-        Lock::Held => "held",
-        Lock::Waiting => "waiting",
-        Lock::Unsupported => "unsupported",
-        Lock::Off => "off",
-    };
+    let lock = live.lock.word();
     let mut status = match live.replica.switch(&config.physical_switch) {
         Some(_) => bare(live.worker, config, Status::Active, ""),
         None => bare(live.worker, config, Status::Error, &absent(live, config)),

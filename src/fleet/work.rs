@@ -25,8 +25,8 @@ pub(super) struct Sent {
     pub(super) transaction: Transaction,
     /// Its rows in words, as far as they are reported.
     pub(super) rows: Vec<PlannedRow>,
-    /// It began with an `assert` of the lock.
-    pub(super) asserted: bool,
+    /// It began with an `assert` of the lock, which we held for so many times then.
+    pub(super) tenure: Option<u64>,
     pub(super) at: Instant,
 }
 

@@ -10,6 +10,7 @@
 pub(crate) mod daemon;
 pub(crate) mod dump;
 pub(crate) mod line;
+pub(crate) mod meddler;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod recorder;
@@ -17,6 +18,7 @@ pub(crate) mod rest;
 pub(crate) mod rpc;
 pub(crate) mod sshd;
 pub(crate) mod tor;
+pub(crate) mod vintage;
 pub(crate) mod watch;
 
 use std::time::{Duration, Instant};

@@ -9,6 +9,7 @@ use crate::support::{
     PATIENCE,
     daemon::{Daemon, Home},
     eventually,
+    meddler::Meddler,
     recorder::Recorder,
     tor::Tor,
 };
@@ -127,6 +128,81 @@ fn two_daemons_take_turns() {
 #[ignore = "minutes; `make soak`"]
 fn two_daemons_take_turns_for_long() {
     Pair::start().alternate(200);
+}
+
+/// A transaction is on its way when the lock is stolen. It fails with 'not owner', is not taken for done, and comes again
+/// once the lock is ours.
+#[test]
+fn a_transaction_under_way_at_a_theft_is_neither_done_nor_lost() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let meddler = Meddler::start(tor.socket());
+    let scene = Scene::with(Home::new().switch("t", &meddler.lines()), "t");
+    let before = tor.dump();
+    let planned = scene.rest.switch("t")["last_plan"].clone();
+    meddler.hold("transact");
+    scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
+    meddler.wait_held(1, PATIENCE);
+    let mut thief = tor.rpc();
+    thief.call("steal", &json!(["vtepd"]));
+    scene.rest.wait_switch("t", "it stops", |now| now["session"]["lock"] == "waiting");
+    meddler.release();
+    eventually("the server's refusal", PATIENCE, || match meddler.errors().as_slice() {
+        [error] if error == "not owner" => Ok(()),
+        errors => Err(format!("{errors:?}")),
+    });
+    let switch = scene.rest.wait_switch("t", "it waits with it", |now| now["rows_desired"] != now["rows_actual"]);
+    assert_eq!((&switch["last_plan"], &switch["session"]["lock"]), (&planned, &"waiting".into()), "{switch}");
+    let status = scene.rest.status(&scene.connection);
+    assert!(status.to_string().contains("another controller holds the switch's lock"), "{status}");
+    assert_eq!(tor.dump(), before);
+    drop(thief);
+    tor.wait("the row comes", |dump| dump.macs().len() == 4);
+    scene.rest.wait_status(&scene.connection, "active");
+    assert_eq!((meddler.errors().len(), meddler.connections()), (1, 1), "once, and in one session");
+}
+
+/// The server says 'not owner', and never said that it took the lock away: the session begins anew, with a new question.
+#[test]
+fn a_lock_that_is_lost_without_a_word_is_asked_for_again() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let meddler = Meddler::start(tor.socket());
+    let scene = Scene::with(Home::new().switch("t", &meddler.lines()), "t");
+    meddler.hold("transact");
+    scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
+    meddler.wait_held(1, PATIENCE);
+    // A lock that nobody holds: as if the daemon had unlocked it. The server tells no one.
+    meddler.unlock("vtepd");
+    meddler.release();
+    tor.wait("the row comes", |dump| dump.macs().len() == 4);
+    scene.rest.wait_status(&scene.connection, "active");
+    assert_eq!(meddler.errors(), ["not owner"]);
+    assert_eq!(scene.rest.switch("t")["session"]["lock"], "held");
+    let log = scene.daemon.home.log();
+    assert!(log.contains("asking for it anew"), "{log}");
+}
+
+/// A server that is frozen at the moment: which of the two it reads first is its own business.
+#[test]
+fn a_theft_at_a_frozen_server_loses_nothing() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let recorder = Recorder::start(tor.socket());
+    let scene = Scene::with(Home::new().recorded(&tor, &recorder), "t");
+    for round in 1..=5 {
+        let mut thief = tor.rpc();
+        let sent = recorder.count("transact");
+        tor.freeze();
+        scene.rest.port(&scene.network, &mac(round), "10.0.1.1", COMPUTE_1.0);
+        recorder.wait("transact", sent + 1, PATIENCE);
+        let stealing = std::thread::spawn(move || {
+            thief.call("steal", &json!(["vtepd"]));
+            thief
+        });
+        tor.thaw();
+        drop(stealing.join().expect("it stole"));
+        tor.wait(&mac(round), |dump| dump.macs().len() == 3 + round as usize);
+        scene.rest.wait_status(&scene.connection, "active");
+    }
+    assert_eq!(recorder.connections(), 1);
 }
 
 /// `lock = required`, and `off`: with it nothing is asked for, and nothing asserted.

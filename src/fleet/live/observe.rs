@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{Live, Lock, Phase, Step, off_the_fast_path};
 use crate::{
-    config::{LockPolicy, Mode},
+    config::Mode,
     fleet::worker::PlanQuery,
     model::{NetworkId, event::Preview},
     plan::{Guard, Planner, Verdict},
@@ -60,22 +60,7 @@ impl Live<'_> {
         if !std::mem::take(&mut self.worker.repairing) || !self.worker.observes() || self.lock == Lock::Off {
             return Ok(());
         }
-        if self.lock == Lock::Held {
-            let lock = format!("[\"{}\"]", self.worker.settings.deployment);
-            self.request("unlock", lock.as_bytes())?;
-        }
-        self.lock = Lock::Off;
-        Ok(())
-    }
-
-    pub(super) fn ask_for_lock(&mut self) -> Step {
-        let policies = || self.worker.settings.sections.iter().map(|section| section.lock);
-        if policies().any(|policy| policy != LockPolicy::Off) {
-            self.lock = Lock::Waiting;
-            let lock = format!("[\"{}\"]", self.worker.settings.deployment);
-            self.lock_request = Some(self.request("lock", lock.as_bytes())?);
-        }
-        Ok(())
+        self.give_lock_back()
     }
 
     /// An operator holds all deletions, or lets them go again.

@@ -39,14 +39,14 @@ impl Live<'_> {
             self.judge_drift();
             let Some(transaction) = self.next_transaction() else { break };
             self.buffer.clear();
-            let asserted = self.lock == Lock::Held;
-            let lock = asserted.then_some(self.worker.settings.deployment.as_str());
+            let tenure = if let Lock::Held(tenure) = self.lock { Some(tenure) } else { None };
+            let lock = tenure.map(|_| self.worker.settings.deployment.as_str());
             vtep::encode(lock, &transaction.operations, &mut self.buffer);
             self.worker.counters.transactions += 1;
             let id =
                 self.connection.request("transact", &self.buffer).map_err(|error| Ended::lost(error.to_string()))?;
             let rows = self.words(&transaction);
-            self.work.sent(id, Sent { transaction, rows, asserted, at: Instant::now() });
+            self.work.sent(id, Sent { transaction, rows, tenure, at: Instant::now() });
         }
         self.rest()
     }
@@ -165,12 +165,11 @@ impl Live<'_> {
         let now = Instant::now();
         let raw =
             result.map_err(|error| Ended::lost(format!("the switch refused a transaction as a whole: {error}")))?;
-        let assert = usize::from(sent.asserted);
+        let assert = usize::from(sent.tenure.is_some());
         let operations = sent.transaction.operations.len();
         let reply = Reply::read(&mut raw.cursor(), operations + assert)?;
         if let Some(failure) = reply.failure() {
-            self.failed(sent, &failure, now);
-            return Ok(());
+            return self.failed(sent, &failure, now);
         }
         self.pace.answered(operations, now.duration_since(sent.at));
         self.tally += sent.transaction.tally;
@@ -189,17 +188,18 @@ impl Live<'_> {
         Ok(())
     }
 
-    fn failed(&mut self, sent: Sent, failure: &Failure<'_>, now: Instant) {
+    fn failed(&mut self, sent: Sent, failure: &Failure<'_>, now: Instant) -> Step {
         self.worker.counters.failures += 1;
         let details = failure.details.as_ref().map(|details| format!(": {details}")).unwrap_or_default();
         let error = format!("{}{details}", failure.error);
-        let operation = failure.operation.and_then(|operation| operation.checked_sub(usize::from(sent.asserted)));
+        let operation =
+            failure.operation.and_then(|operation| operation.checked_sub(usize::from(sent.tenure.is_some())));
         let culprit = operation.and_then(|operation| sent.transaction.key_of(operation));
         let mut keys = sent.transaction.keys;
         match (failure.error, culprit) {
             ("not owner", _) => {
-                self.lock = Lock::Waiting;
                 self.work.queue.extend(keys);
+                return self.not_owner(sent.tenure);
             }
             ("resources exhausted" | "I/O error", _) => {
                 tracing::warn!(switch = %self.worker.names(), error, "the switch's database is in trouble");
@@ -214,6 +214,7 @@ impl Live<'_> {
             (_, None) if keys.len() > 1 => self.work.queue.bisect(keys),
             (_, None) => keys.into_iter().for_each(|key| self.blame(key, &error, now)),
         }
+        Ok(())
     }
 
     fn blame(&mut self, key: Key, error: &str, now: Instant) {

@@ -1,0 +1,118 @@
+//! The lock of the database (architecture rule 6): whoever holds it writes, and a writer that loses it stops at once.
+
+use super::{Ended, Live, Step};
+use crate::{
+    config::LockPolicy,
+    ovsdb::{Raw, RpcError},
+};
+
+/// Whose lock it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::fleet) enum Lock {
+    /// Ours. The number tells one time that we hold it from another.
+    Held(u64),
+    Waiting,
+    Unsupported,
+    Off,
+}
+
+impl Lock {
+    pub(in crate::fleet) fn word(self) -> &'static str {
+        match self {
+            Self::Held(_) => "held",
+            Self::Waiting => "waiting",
+            Self::Unsupported => "unsupported",
+            Self::Off => "off",
+        }
+    }
+
+    pub(super) fn is_held(self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+}
+
+// ===== impl Live =====
+
+impl Live<'_> {
+    pub(super) fn ask_for_lock(&mut self) -> Step {
+        let policies = || self.worker.settings.sections.iter().map(|section| section.lock);
+        if policies().any(|policy| policy != LockPolicy::Off) {
+            self.lock = Lock::Waiting;
+            let lock = format!("[\"{}\"]", self.worker.settings.deployment);
+            self.lock_request = Some(self.request("lock", lock.as_bytes())?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn give_lock_back(&mut self) -> Step {
+        if self.lock.is_held() {
+            let lock = format!("[\"{}\"]", self.worker.settings.deployment);
+            self.request("unlock", lock.as_bytes())?;
+        }
+        self.lock = Lock::Off;
+        Ok(())
+    }
+
+    /// The reply to our question for it.
+    pub(super) fn lock_answered(&mut self, result: Result<Raw, RpcError>) -> Step {
+        let Ok(raw) = result else {
+            if self.worker.settings.sections.iter().any(|section| section.lock == LockPolicy::Required) {
+                return Err(Ended::refused("the switch knows no locks, and lock = required"));
+            }
+            self.lock = Lock::Unsupported;
+            return Ok(());
+        };
+        let mut held = false;
+        raw.cursor().object(|member, value| match member {
+            "locked" => value.boolean().map(|locked| held = locked),
+            _ => value.skip(),
+        })?;
+        if held {
+            self.lock_granted();
+        } else {
+            tracing::info!(switch = %self.worker.names(), "another controller holds the switch's lock; waiting for it");
+        }
+        Ok(())
+    }
+
+    /// `locked`.
+    pub(super) fn locked(&mut self, name: &str) {
+        if self.is_ours(name) {
+            tracing::info!(switch = %self.worker.names(), "the switch's lock is ours now");
+            self.lock_granted();
+        }
+    }
+
+    fn lock_granted(&mut self) {
+        self.tenures += 1;
+        self.lock = Lock::Held(self.tenures);
+        self.confirmed = None;
+    }
+
+    /// `stolen`.
+    pub(super) fn stolen(&mut self, name: &str) {
+        if self.is_ours(name) {
+            tracing::warn!(switch = %self.worker.names(), "the switch's lock was taken by another controller");
+            self.lock = Lock::Waiting;
+        }
+    }
+
+    /// Whether the server speaks of the lock that we asked for.
+    fn is_ours(&self, name: &str) -> bool {
+        name == self.worker.settings.deployment && (self.lock == Lock::Waiting || self.lock.is_held())
+    }
+
+    /// A transaction was refused that asserted the lock while we held it for the `tenure`th time.
+    ///
+    /// # Errors
+    /// Where the server never said that it took the lock away: it might never say either that we have it again.
+    pub(super) fn not_owner(&mut self, tenure: Option<u64>) -> Step {
+        match self.lock {
+            Lock::Held(now) if Some(now) == tenure => {
+                Err(Ended::lost("the switch says that its lock isn't ours any more; asking for it anew"))
+            }
+            // We know, or have it again already: whatever it was goes back into the queue.
+            _ => Ok(()),
+        }
+    }
+}

@@ -104,6 +104,9 @@ async fn a_conversion_cancels_the_monitors_of_aware_clients_and_cuts_off_the_oth
     let (_, mut seen_by_aware) = within(aware.monitor(DB, SWITCH_NAMES)).await.unwrap();
     let unaware = client(&tor).await;
     let (_, mut seen_by_unaware) = within(unaware.monitor(DB, SWITCH_NAMES)).await.unwrap();
+    let conditional = br#"{"Logical_Switch":[{"columns":["name"]}]}"#;
+    let (_, mut aware_with_conditions) = within(aware.monitor_cond(DB, conditional)).await.unwrap();
+    let (_, mut unaware_with_conditions) = within(unaware.monitor_cond(DB, conditional)).await.unwrap();
 
     let text = std::fs::read_to_string(support::tor::SCHEMA).unwrap();
     let converted = tor.path().join("converted.ovsschema");
@@ -111,12 +114,14 @@ async fn a_conversion_cancels_the_monitors_of_aware_clients_and_cuts_off_the_oth
     tor.ovsdb_client("convert", &[converted.to_str().unwrap()]);
 
     assert_eq!(within(seen_by_aware.next()).await, Err(MonitorEnd::Canceled));
+    assert_eq!(within(aware_with_conditions.next()).await, Err(MonitorEnd::Canceled));
     assert_eq!(within(aware.get_schema(DB)).await.unwrap().version, "1.7.99");
     let (_, mut again) = within(aware.monitor(DB, SWITCH_NAMES)).await.unwrap();
     tor.vtep_ctl(&["add-ls", "a"]);
     within(again.next()).await.unwrap();
 
     assert!(matches!(within(seen_by_unaware.next()).await, Err(MonitorEnd::Closed(_))));
+    assert!(matches!(within(unaware_with_conditions.next()).await, Err(MonitorEnd::Closed(_))));
     assert!(matches!(within(unaware.echo()).await, Err(ClientError::Closed(_))));
 }
 

@@ -5,6 +5,7 @@ mod support;
 
 mod admin;
 mod changes;
+mod conversion;
 mod demo;
 mod drift;
 mod extras;

@@ -50,21 +50,23 @@ deps: ## Debian's packages that are missing; checks the Rust toolchain
 build: deps ## release build
 	cargo build --release --locked
 
+# What `make install` installs: those of another directory, say, where a test has built them anyway.
+BUILT ?= target/release
+SHARE := $(DESTDIR)$(PREFIX)/share
+LIB := $(DESTDIR)$(PREFIX)/lib
+
 .PHONY: install
 install: ## the release build, completions, manual, units, users and examples under DESTDIR
-	install -D -m 0755 target/release/vtepd $(DESTDIR)$(PREFIX)/bin/vtepd
-	install -D -m 0755 target/release/l2gw $(DESTDIR)$(PREFIX)/bin/l2gw
-	install -D -m 0755 target/release/vtep-hostd $(DESTDIR)$(PREFIX)/bin/vtep-hostd
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
-	install -d $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(DESTDIR)$(PREFIX)/share/man/man1
-	target/release/l2gw completions bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/l2gw
-	target/release/l2gw completions zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_l2gw
-	target/release/l2gw completions fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/l2gw.fish
-	target/release/l2gw manual $(DESTDIR)$(PREFIX)/share/man/man1
-	install -D -m 0644 packaging/systemd/vtepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vtepd.service
-	install -D -m 0644 packaging/systemd/vtep-hostd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/vtep-hostd.service
-	install -D -m 0644 packaging/sysusers/vtepd.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/vtepd.conf
-	install -D -m 0644 packaging/tmpfiles/vtepd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vtepd.conf
-	install -D -m 0644 plumgrid.ini.example $(DESTDIR)$(PREFIX)/share/doc/vtepd/plumgrid.ini.example
-	install -D -m 0644 vtep-hostd.ini.example $(DESTDIR)$(PREFIX)/share/doc/vtepd/vtep-hostd.ini.example
-	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/vtepd/README.md
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BUILT)/vtepd $(BUILT)/l2gw $(BUILT)/vtep-hostd
+	install -d $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
+	$(BUILT)/l2gw completions bash >$(SHARE)/bash-completion/completions/l2gw
+	$(BUILT)/l2gw completions zsh >$(SHARE)/zsh/vendor-completions/_l2gw
+	$(BUILT)/l2gw completions fish >$(SHARE)/fish/vendor_completions.d/l2gw.fish
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man8
+	$(BUILT)/l2gw manual $(SHARE)/man/man1
+	$(BUILT)/vtepd --manual >$(SHARE)/man/man8/vtepd.8
+	$(BUILT)/vtep-hostd --manual >$(SHARE)/man/man8/vtep-hostd.8
+	install -D -m 0644 -t $(LIB)/systemd/system packaging/systemd/vtepd.service packaging/systemd/vtep-hostd.service
+	install -D -m 0644 -t $(LIB)/sysusers.d packaging/sysusers/vtepd.conf
+	install -D -m 0644 -t $(LIB)/tmpfiles.d packaging/tmpfiles/vtepd.conf
+	install -D -m 0644 -t $(SHARE)/doc/vtepd README.md plumgrid.ini.example vtep-hostd.ini.example

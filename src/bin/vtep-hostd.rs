@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::runtime::Builder;
 use vtepd::{
     config::{HOSTD_PATH, HostdConfig},
@@ -36,10 +36,16 @@ struct Arguments {
     /// Reads the configuration, tries the kernel and vtepd, prints a line for each, and changes nothing.
     #[arg(long)]
     check: bool,
+    /// Prints the manual page.
+    #[arg(long, hide = true)]
+    manual: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.manual {
+        return manual();
+    }
     // A core holds the token; where even this is forbidden, systemd's LimitCORE has done it.
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     let config = match HostdConfig::load(&arguments.config, std::env::vars_os()) {
@@ -75,6 +81,15 @@ async fn serve(config: HostdConfig) -> ExitCode {
             let config = matches!(error, HostdError::Client(ClientError::CaCert { .. }));
             if config { EXIT_CONFIG.into() } else { EXIT_FAILURE.into() }
         }
+    }
+}
+
+/// Made of the command line's own definition, for `make install`.
+fn manual() -> ExitCode {
+    let page = clap_mangen::Man::new(Arguments::command()).section("8");
+    match page.render(&mut io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => EXIT_FAILURE.into(),
     }
 }
 

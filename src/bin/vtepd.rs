@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
 use vtepd::{
     config::{Config, DEFAULT_PATH},
@@ -34,10 +34,16 @@ struct Arguments {
     /// Reads the configuration, tries every switch, prints one line for each, and changes nothing.
     #[arg(long)]
     check: bool,
+    /// Prints the manual page.
+    #[arg(long, hide = true)]
+    manual: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.manual {
+        return manual();
+    }
     // A core holds every secret of the process; where even this is forbidden, systemd's LimitCORE has done it.
     let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     let config = match Config::load(&arguments.config, std::env::vars_os()) {
@@ -86,6 +92,15 @@ async fn check_switches(path: &std::path::Path, config: Config) -> ExitCode {
     // Whoever closed our output (`| head`) has read enough; the code still counts.
     let _ = writeln!(out, "{}", lines.join("\n"));
     if reports.iter().all(|report| report.found.is_ok()) { ExitCode::SUCCESS } else { EXIT_FAILURE.into() }
+}
+
+/// Made of the command line's own definition, for `make install`.
+fn manual() -> ExitCode {
+    let page = clap_mangen::Man::new(Arguments::command()).section("8");
+    match page.render(&mut io::stdout()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => EXIT_FAILURE.into(),
+    }
 }
 
 /// On standard error, each line as it is: there is no log yet.

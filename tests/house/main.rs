@@ -1,8 +1,9 @@
-//! The house's own rules, checked without a network: arrows between rooms, sizes of files, the example, the unit
-//! and what it is told.
+//! The house's own rules, checked without a network: arrows between rooms, sizes of files, the example, what is installed,
+//! the unit and what it is told.
 
 mod arrows;
 mod files;
+mod install;
 mod packaging;
 #[cfg(feature = "systemd")]
 mod systemd;

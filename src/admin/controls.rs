@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
+use utoipa::ToSchema;
 
 use super::fault::Fault;
 use crate::telemetry::LogHandle;
 
 /// What a reload changed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reload {
     /// Switches that are new.
     pub added: Vec<String>,

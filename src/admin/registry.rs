@@ -1,7 +1,7 @@
 //! The frame of every call: parameters by name, a line in the log, an entry in the journal for what changes something,
 //! and the description that the daemon serves of itself.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{future::Future, marker::PhantomData, sync::Arc, time::Instant};
 
 use jsonrpsee::{
     Extensions, RpcModule,
@@ -11,12 +11,33 @@ use jsonrpsee::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json, value::RawValue};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type as SchemaType},
+};
 
 use super::{Peer, controls::Controls, fault::Fault, methods::imports::Imports};
-use crate::service::{Service, journal, revision_of, view::decode};
+use crate::service::{
+    Service, journal, revision_of,
+    view::{Schemas, decode, schema_of},
+};
 
-/// An answer, as JSON.
-pub(super) type Answer = Result<Box<RawValue>, Fault>;
+/// What a method answers: a `T`, written already.
+pub(super) type Answer<T> = Result<Told<T>, Fault>;
+
+/// JSON that was written from a `T`, whose schema describes it. A view that borrows from what was read passes for the
+/// `'static` one that a method names: of the type nothing is left but its schema.
+#[derive(Debug)]
+pub(super) struct Told<T> {
+    json: Box<RawValue>,
+    /// What the journal tells of it beside `ok`.
+    note: Option<String>,
+    shape: PhantomData<fn(T)>,
+}
+
+/// The answer of a method that has nothing to say but that it is done: `null`.
+#[derive(Debug, Serialize)]
+pub(super) struct Nothing;
 
 /// What methods work with.
 #[derive(Debug)]
@@ -72,7 +93,8 @@ pub(super) enum Need {
 /// The methods while they are gathered.
 pub(super) struct Registry {
     pub(super) module: RpcModule<Context>,
-    pub(super) docs: Vec<(Doc, Kind)>,
+    methods: Vec<Value>,
+    schemas: Schemas,
 }
 
 /// What a method does, for its description.
@@ -87,33 +109,36 @@ pub(super) enum Kind {
 
 impl Registry {
     pub(super) fn new(context: Context) -> Self {
-        Self { module: RpcModule::new(context), docs: Vec::new() }
+        Self { module: RpcModule::new(context), methods: Vec::new(), schemas: Schemas::new() }
     }
 
     /// A method that only reads.
-    pub(super) fn read<P, F>(&mut self, doc: Doc, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
+    pub(super) fn read<P, T, F>(&mut self, doc: Doc, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
     where
         P: DeserializeOwned + Send + 'static,
-        F: Future<Output = Answer> + Send + 'static,
+        T: ToSchema + 'static,
+        F: Future<Output = Answer<T>> + Send + 'static,
     {
         self.offer(doc, Kind::Read, method)
     }
 
     /// A method that changes something, or has it changed: it goes into the journal, whatever comes of it.
-    pub(super) fn change<P, F>(&mut self, doc: Doc, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
+    pub(super) fn change<P, T, F>(&mut self, doc: Doc, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
     where
         P: DeserializeOwned + Send + 'static,
-        F: Future<Output = Answer> + Send + 'static,
+        T: ToSchema + 'static,
+        F: Future<Output = Answer<T>> + Send + 'static,
     {
         self.offer(doc, Kind::Change, method)
     }
 
-    fn offer<P, F>(&mut self, doc: Doc, kind: Kind, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
+    fn offer<P, T, F>(&mut self, doc: Doc, kind: Kind, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
     where
         P: DeserializeOwned + Send + 'static,
-        F: Future<Output = Answer> + Send + 'static,
+        T: ToSchema + 'static,
+        F: Future<Output = Answer<T>> + Send + 'static,
     {
-        self.docs.push((doc, kind));
+        self.describe::<T>(doc, kind);
         self.module.register_async_method(doc.name, move |params, context, extensions| async move {
             let started = Instant::now();
             let call = Call { context, who: who(&extensions) };
@@ -123,22 +148,32 @@ impl Registry {
             };
             let (answer, revision) = revision_of(work).await;
             if kind == Kind::Change {
-                let result = answer.as_ref().map_or_else(|fault| fault.message().to_owned(), |_| "ok".to_owned());
+                let result = match &answer {
+                    Ok(Told { note: None, .. }) => "ok".to_owned(),
+                    Ok(Told { note: Some(note), .. }) => format!("ok: {note}"),
+                    Err(fault) => fault.message().to_owned(),
+                };
                 let params = text(&params);
                 let who = call.who.clone();
                 call.service().journal().note(journal::Call { who, method: doc.name, revision, result, params });
             }
             log(doc.name, &extensions, started, answer.as_ref().err());
-            answer.map_err(ErrorObjectOwned::from)
+            answer.map(|told| told.json).map_err(ErrorObjectOwned::from)
         })?;
         Ok(())
+    }
+
+    /// Describes a method that answers, or notifies of, a `T`.
+    pub(super) fn describe<T: ToSchema>(&mut self, doc: Doc, kind: Kind) {
+        let result = schema_of::<T>(&mut self.schemas);
+        self.methods.push(method(&doc, kind, &result));
     }
 
     /// All methods, and `schema`, which describes them (and itself).
     pub(super) fn finish(mut self) -> Result<Methods, RegisterMethodError> {
         let doc = Doc { name: "schema", about: "All methods, as an OpenRPC document.", params: &[] };
-        self.docs.push((doc, Kind::Read));
-        let schema = to_json_raw_value(&describe(&self.docs));
+        self.methods.push(method(&doc, Kind::Read, &json!({"type": "object"})));
+        let schema = to_json_raw_value(&document(self.methods, self.schemas));
         self.module.register_method("schema", move |_, _, _| match &schema {
             Ok(schema) => Ok(schema.clone()),
             Err(error) => Err(ErrorObjectOwned::from(Fault::bug(error.to_string()))),
@@ -149,10 +184,40 @@ impl Registry {
     }
 }
 
+// ===== answers =====
+
 /// The answer as JSON.
-pub(super) fn raw(value: &impl Serialize) -> Answer {
-    serde_json::value::to_raw_value(value).map_err(|error| Fault::bug(format!("the answer can't be written: {error}")))
+pub(super) fn raw<T: Serialize>(value: &T) -> Answer<T> {
+    let json = serde_json::value::to_raw_value(value);
+    Ok(Told::written(json.map_err(|error| Fault::bug(format!("the answer can't be written: {error}")))?))
 }
+
+/// The answer of a change that has nothing to tell.
+pub(super) fn done((): ()) -> Answer<Nothing> {
+    raw(&Nothing)
+}
+
+impl<T> Told<T> {
+    /// What was written without a `T`, in its form.
+    pub(super) fn written(json: Box<RawValue>) -> Self {
+        Self { json, note: None, shape: PhantomData }
+    }
+
+    /// With words for the journal.
+    pub(super) fn noting(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+}
+
+impl PartialSchema for Nothing {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(SchemaType::Null).into()
+    }
+}
+
+impl ToSchema for Nothing {}
+
+// ===== parameters =====
 
 /// Parameters by name; none at all are an empty object.
 pub(super) fn read<P: DeserializeOwned>(params: &Params<'_>) -> Result<P, Fault> {
@@ -176,31 +241,35 @@ fn log(method: &str, extensions: &Extensions, started: Instant, fault: Option<&F
 
 // ===== the description =====
 
-fn describe(docs: &[(Doc, Kind)]) -> Value {
+fn method(doc: &Doc, kind: Kind, result: &Value) -> Value {
     let param = |Param(name, kind, need, about): &Param| json!({"name": name, "required": *need == Need::Required, "description": about, "schema": {"type": word(*kind)}});
-    let method = |(doc, kind): &(Doc, Kind)| {
-        let word = match kind {
-            Kind::Read => "read",
-            Kind::Change => "change",
-            Kind::Subscription => "subscription",
-        };
-        json!({
-            "name": doc.name,
-            "summary": doc.about,
-            "tags": [{"name": word}],
-            "paramStructure": "by-name",
-            "params": doc.params.iter().map(param).collect::<Vec<_>>(),
-            "result": {"name": "result", "schema": {}},
-        })
+    let tag = match kind {
+        Kind::Read => "read",
+        Kind::Change => "change",
+        Kind::Subscription => "subscription",
     };
+    let name = if kind == Kind::Subscription { "event" } else { "result" };
+    json!({
+        "name": doc.name,
+        "summary": doc.about,
+        "tags": [{"name": tag}],
+        "paramStructure": "by-name",
+        "params": doc.params.iter().map(param).collect::<Vec<_>>(),
+        "result": {"name": name, "schema": result},
+    })
+}
+
+fn document(methods: Vec<Value>, schemas: Schemas) -> Value {
     json!({
         "openrpc": "1.3.2",
         "info": {
             "title": "vtepd admin socket",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "JSON-RPC 2.0 on a Unix socket, over HTTP or WebSocket; who may open it is an admin.",
+            "description": "JSON-RPC 2.0 on a Unix socket, over HTTP or WebSocket; who may open it is an admin. The \
+                            result of a subscription is what each of its notifications holds.",
         },
-        "methods": docs.iter().map(method).collect::<Vec<_>>(),
+        "methods": methods,
+        "components": {"schemas": schemas},
     })
 }
 

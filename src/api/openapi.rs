@@ -10,12 +10,10 @@ use axum::{
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use utoipa::{
-    ToSchema,
-    openapi::{RefOr, Schema},
-};
+use utoipa::ToSchema;
 
 use super::{list::Resource, neutron, v2};
+use crate::service::view::{Schemas, schema_of};
 
 /// The document as it is served.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document(false).to_string().into());
@@ -39,7 +37,7 @@ pub(super) fn document(whole: bool) -> Value {
 #[derive(Debug, Default)]
 pub(super) struct Description {
     paths: BTreeMap<String, Map<String, Value>>,
-    schemas: BTreeMap<String, Value>,
+    schemas: Schemas,
     /// Schemas of objects that `fields` reduces.
     reducible: Vec<String>,
 }
@@ -47,16 +45,7 @@ pub(super) struct Description {
 impl Description {
     /// A reference to the type's schema.
     pub(super) fn schema<T: ToSchema>(&mut self) -> Value {
-        let mut found: Vec<(String, RefOr<Schema>)> = Vec::new();
-        T::schemas(&mut found);
-        let name = T::name().into_owned();
-        found.push((name.clone(), T::schema()));
-        for (name, schema) in found {
-            // A schema is made of strings and numbers, which always have a JSON form.
-            let schema = serde_json::to_value(schema).unwrap_or_default();
-            self.schemas.insert(name, schema);
-        }
-        json!({"$ref": format!("#/components/schemas/{name}")})
+        schema_of::<T>(&mut self.schemas)
     }
 
     /// One call; `answer` is its status and the schema of its body.
@@ -134,12 +123,7 @@ impl Description {
 
     fn finish(mut self, whole: bool) -> Value {
         for (name, schema) in &mut self.schemas {
-            let Some(schema) = schema.as_object_mut() else { continue };
-            if schema.contains_key("properties") {
-                // Nothing is read or written that isn't told.
-                schema.entry("additionalProperties").or_insert(json!(false));
-            }
-            if !whole && self.reducible.contains(name) {
+            if let Some(schema) = schema.as_object_mut().filter(|_| !whole && self.reducible.contains(name)) {
                 schema.remove("required");
             }
         }

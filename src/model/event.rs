@@ -4,6 +4,7 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{NetworkId, Revision, status::SessionState};
 
@@ -85,7 +86,7 @@ pub struct Preview {
 }
 
 /// What a plan does with a row, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlannedRow {
     /// Inserted, updated or deleted.
     pub action: Action,
@@ -102,7 +103,7 @@ pub struct PlannedRow {
 }
 
 /// What is done with a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It comes.

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet, net::Ipv4Addr};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::hub::Scope;
 use crate::{
@@ -18,17 +19,37 @@ pub struct View<'a> {
     scope: Scope,
 }
 
+/// What [`View::write_head`] and [`Entry::write`] write together: only described as a whole.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)]
+pub struct FdbNetwork {
+    network_id: NetworkId,
+    vni: Option<Vni>,
+    /// Where it is the answer itself.
+    #[schema(required = false)]
+    revision: Option<u64>,
+    /// VTEPs that broadcasts are sent to.
+    #[schema(value_type = Vec<String>)]
+    flood: Vec<Ipv4Addr>,
+    entries: Vec<Entry<'static>>,
+}
+
 /// `entries` of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = FdbEntry)]
 pub struct Entry<'a> {
+    #[schema(value_type = String)]
     mac: MacAddr,
     #[serde(serialize_with = "list")]
+    #[schema(value_type = Vec<String>)]
     ips: Cow<'a, Ips>,
+    #[schema(value_type = String)]
     vtep: Ipv4Addr,
     kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = FdbKind)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Learned,

@@ -79,6 +79,12 @@ pub struct Call<'a> {
     pub params: &'a str,
 }
 
+/// Details of a call.
+#[derive(Serialize)]
+struct Given<'a> {
+    params: &'a RawValue,
+}
+
 // ===== impl Journal =====
 
 impl Journal {
@@ -96,7 +102,8 @@ impl Journal {
     pub fn note(&self, call: Call<'_>) {
         let params = serde_json::from_str::<&RawValue>(call.params).ok().filter(|params| params.get().len() <= DETAILS);
         let details = match params {
-            Some(params) => details(&json!({"params": params})),
+            // As it was sent: what isn't text, a lone surrogate say, has no value to be read into.
+            Some(params) => details(&Given { params }),
             None => details(&json!({"bytes": call.params.len()})),
         };
         let entry = Entry {
@@ -212,6 +219,13 @@ impl Recorder {
             tracing::warn!(%error, "old entries of the journal can't be removed; trying again later");
         }
     }
+}
+
+/// What a watcher is told who was too slow for this many entries.
+#[must_use]
+pub fn missed(entries: u64) -> Entry {
+    let details = details(&json!({"entries": entries}));
+    entry(Kind::Loss, String::new(), None, format!("{entries} events were missed"), details)
 }
 
 // ===== what the fleet reports =====

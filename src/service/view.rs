@@ -5,11 +5,13 @@ mod connection;
 mod decode;
 mod gateway;
 mod refusal;
+mod schema;
 
 pub use connection::{ConnectionBody, ConnectionView};
 pub use decode::{BadBody, Object, decode};
 pub use gateway::{GatewayBody, GatewayIntent, GatewayView, VlanNumber};
 pub use refusal::{Class, refusal};
+pub use schema::{Schemas, schema_of};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use std::{
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::{
     Read, Store, StoreError, Write, bulk,
@@ -20,7 +21,8 @@ use crate::model::Revision;
 const MAX_PAGE: u32 = 10_000;
 
 /// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[schema(as = JournalKind, rename_all = "lowercase")]
 pub enum Kind {
     /// Somebody called; `subject` is the method.
     Call,
@@ -35,12 +37,14 @@ pub enum Kind {
 }
 
 /// An entry.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = JournalEntry)]
 pub struct Entry {
     /// Counts up; 0 while it isn't written yet.
     pub id: u64,
     /// When: RFC 3339, UTC.
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String)]
     pub at: SystemTime,
     /// What kind of thing.
     pub kind: Kind,
@@ -53,6 +57,7 @@ pub struct Entry {
     /// What came of it.
     pub result: String,
     /// More, by kind.
+    #[schema(value_type = serde_json::Value)]
     pub details: Box<RawValue>,
 }
 

@@ -1,4 +1,4 @@
-//! Answers held against `/openapi.json`: the part of JSON Schema that it uses, and no other.
+//! Answers held against `/openapi.json`, and the admin socket's `schema`: the part of JSON Schema that it uses, and no other.
 
 use serde_json::Value;
 
@@ -25,12 +25,18 @@ pub(crate) fn complaints(document: &Value, method: &str, path: &str, status: u16
     }
     match serde_json::from_slice(body) {
         Ok(value) => {
-            let mut found = Vec::new();
-            check(document, schema, &value, "", &mut found);
-            found.into_iter().map(|complaint| format!("{method} {path} {status}: {complaint}")).collect()
+            let found = mismatches(document, schema, &value).into_iter();
+            found.map(|complaint| format!("{method} {path} {status}: {complaint}")).collect()
         }
         Err(error) => vec![format!("{method} {path} {status}: not JSON: {error}")],
     }
+}
+
+/// What is wrong with a value that should be as this schema of the document says.
+pub(crate) fn mismatches(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    check(document, schema, value, "", &mut found);
+    found
 }
 
 fn operation<'d>(document: &'d Value, method: &str, path: &str) -> Option<&'d Value> {
@@ -119,6 +125,14 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, found: &mut 
                 };
                 if !length.is_none_or(holds) {
                     found.push(format!("{at}: {value} breaks {keyword} {rule}"));
+                }
+            }
+            "uniqueItems" => {
+                let items = value.as_array().into_iter().flatten();
+                let distinct =
+                    items.clone().enumerate().all(|(i, one)| items.clone().take(i).all(|other| one != other));
+                if !distinct {
+                    found.push(format!("{at}: {value} has one twice"));
                 }
             }
             "format" if rule == "uuid" => {

@@ -16,6 +16,7 @@ pub(crate) mod process;
 pub(crate) mod recorder;
 pub(crate) mod rest;
 pub(crate) mod rpc;
+pub(crate) mod schema;
 pub(crate) mod sshd;
 pub(crate) mod tor;
 pub(crate) mod vintage;

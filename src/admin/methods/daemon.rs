@@ -3,24 +3,27 @@
 use std::time::SystemTime;
 
 use jsonrpsee::core::RegisterMethodError;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     super::registry::{
         Answer, Call, Doc,
         Need::{Optional, Required},
-        Param, Registry,
+        Nothing, Param, Registry,
         Type::{Integer, List, Text},
-        raw,
+        done, raw,
     },
     NoParams,
 };
 use crate::{
-    admin::fault::Fault,
-    model::status::SwitchStatus,
+    admin::controls::Reload,
+    model::{
+        Revision,
+        status::{SessionState, Status, Strangers, SwitchStatus},
+    },
     service::{
-        journal::{JournalFilter, Kind},
+        journal::{Entry, JournalFilter, Kind},
         view::BadBody,
     },
 };
@@ -63,32 +66,31 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
 }
 
 /// The whole in a few lines.
-async fn status(call: Call, _: NoParams) -> Answer {
+async fn status(call: Call, _: NoParams) -> Answer<Whole> {
     let service = call.service();
     let store = service.health().err().map(|error| error.to_string());
     let switches = service.switches().await;
-    let switch = |switch: &SwitchStatus| json!({"name": switch.name, "session": switch.session.state, "status": switch.status, "reason": switch.reason});
-    raw(&json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "ready": store.is_none(),
-        "reasons": store.into_iter().collect::<Vec<_>>(),
-        "revision": service.revision().await?,
-        "holds": service.holds().await?,
-        "switches": switches.iter().map(switch).collect::<Vec<_>>(),
-        "strangers": service.strangers(),
-    }))
+    raw(&Whole {
+        version: env!("CARGO_PKG_VERSION"),
+        ready: store.is_none(),
+        reasons: store.into_iter().collect(),
+        revision: service.revision().await?,
+        holds: service.holds().await?,
+        switches: switches.into_iter().map(Glance::from).collect(),
+        strangers: service.strangers(),
+    })
 }
 
-async fn log_level(call: Call, params: Levels) -> Answer {
+async fn log_level(call: Call, params: Levels) -> Answer<Nothing> {
     let changed = call.context.controls.log.reload(&params.levels);
-    raw(&changed.map_err(|error| Fault::from(BadBody::field("levels", error.to_string())))?)
+    done(changed.map_err(|error| BadBody::field("levels", error.to_string()))?)
 }
 
-async fn reload(call: Call, _: NoParams) -> Answer {
+async fn reload(call: Call, _: NoParams) -> Answer<Reload> {
     raw(&call.context.controls.reload().await?)
 }
 
-async fn audit(call: Call, params: Which) -> Answer {
+async fn audit(call: Call, params: Which) -> Answer<Entries> {
     let kinds = params.kinds.unwrap_or_default();
     let kinds = kinds.iter().map(|kind| kind.parse::<Kind>().map_err(|why| BadBody::field("kinds", why)));
     let since = params.since.as_deref().map(time).transpose()?;
@@ -100,10 +102,48 @@ async fn audit(call: Call, params: Which) -> Answer {
         before: params.before,
         limit: params.limit.unwrap_or(ENTRIES),
     };
-    raw(&json!({"entries": call.service().audit(&filter).await?}))
+    raw(&Entries { entries: call.service().audit(&filter).await? })
 }
 
 fn time(text: &str) -> Result<SystemTime, BadBody> {
     let wrong = |_| BadBody::field("since", format!("'{text}' is not a time as 2026-11-24T10:00:00Z"));
     humantime::parse_rfc3339_weak(text).map_err(wrong)
+}
+
+// ===== answers =====
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = DaemonStatus)]
+struct Whole {
+    version: &'static str,
+    /// Whether the store takes writes.
+    ready: bool,
+    /// Why not.
+    reasons: Vec<String>,
+    revision: Revision,
+    /// Switches of which an operator holds the deletions.
+    holds: Vec<String>,
+    switches: Vec<Glance>,
+    strangers: Strangers,
+}
+
+/// A switch at a glance.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SwitchGlance)]
+struct Glance {
+    name: String,
+    session: SessionState,
+    status: Status,
+    reason: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Entries {
+    entries: Vec<Entry>,
+}
+
+impl From<SwitchStatus> for Glance {
+    fn from(switch: SwitchStatus) -> Self {
+        Self { name: switch.name, session: switch.session.state, status: switch.status, reason: switch.reason }
+    }
 }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use jsonrpsee::core::RegisterMethodError;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
-    super::registry::{Answer, Call, Doc, Need::Required, Param, Registry, Type::Text, raw},
+    super::registry::{Answer, Call, Doc, Need::Required, Nothing, Param, Registry, Type::Text, done, raw},
     DIALECT, NoParams,
 };
 use crate::{
@@ -48,37 +49,40 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     r.change(doc("endpoint_delete", about, &[ENDPOINT]), delete)
 }
 
-async fn create(call: Call, params: NewEndpoint) -> Answer {
+async fn create(call: Call, params: NewEndpoint) -> Answer<EndpointView<'static>> {
     let draft = EndpointDraft { host: params.host, ip: params.ip_address };
     raw(&EndpointView::from(&call.service().create_endpoint(draft).await?))
 }
 
-async fn list(call: Call, _: NoParams) -> Answer {
-    #[derive(Serialize)]
-    struct Endpoints<'a> {
-        tunnel_endpoints: Vec<EndpointView<'a>>,
-    }
+async fn list(call: Call, _: NoParams) -> Answer<Endpoints<'static>> {
     let endpoints = call.service().endpoints().await?;
     raw(&Endpoints { tunnel_endpoints: endpoints.iter().map(EndpointView::from).collect() })
 }
 
-async fn show(call: Call, params: OneEndpoint) -> Answer {
+async fn show(call: Call, params: OneEndpoint) -> Answer<EndpointView<'static>> {
     raw(&EndpointView::from(&call.service().endpoint(DIALECT, &params.endpoint).await?))
 }
 
-async fn update(call: Call, params: ChangedEndpoint) -> Answer {
+async fn update(call: Call, params: ChangedEndpoint) -> Answer<EndpointView<'static>> {
     let endpoint = call.service().update_endpoint(DIALECT, &params.endpoint, params.ip_address).await?;
     raw(&EndpointView::from(&endpoint))
 }
 
-async fn delete(call: Call, params: OneEndpoint) -> Answer {
-    raw(&call.service().delete_endpoint(DIALECT, &params.endpoint).await?)
+async fn delete(call: Call, params: OneEndpoint) -> Answer<Nothing> {
+    done(call.service().delete_endpoint(DIALECT, &params.endpoint).await?)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+struct Endpoints<'a> {
+    tunnel_endpoints: Vec<EndpointView<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = TunnelEndpoint)]
 struct EndpointView<'a> {
     id: EndpointId,
     host: &'a str,
+    #[schema(value_type = String)]
     ip_address: Ipv4Addr,
 }
 

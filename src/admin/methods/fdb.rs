@@ -3,14 +3,15 @@
 use jsonrpsee::core::RegisterMethodError;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
+use utoipa::ToSchema;
 
 use super::super::{
     fault::Fault,
-    registry::{Answer, Call, Doc, Need::Optional, Param, Registry, Type::Text},
+    registry::{Answer, Call, Doc, Need::Optional, Param, Registry, Told, Type::Text},
 };
 use crate::{
     model::{Revision, Vni},
-    relay::{Scope, View},
+    relay::{FdbNetwork, Scope, View},
     service::view::BadBody,
 };
 
@@ -19,6 +20,16 @@ use crate::{
 struct Which {
     network: Option<String>,
     scope: Option<String>,
+}
+
+/// One network where one was named, else all.
+#[derive(ToSchema)]
+#[serde(untagged)]
+// It is written piece by piece, and only described as a whole.
+#[allow(dead_code)]
+enum Fdb {
+    One(FdbNetwork),
+    All { revision: Revision, networks: Vec<FdbNetwork> },
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
@@ -33,7 +44,7 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     r.read(doc, fdb)
 }
 
-async fn fdb(call: Call, which: Which) -> Answer {
+async fn fdb(call: Call, which: Which) -> Answer<Fdb> {
     let scope = match which.scope.as_deref() {
         None | Some("gateway") => Scope::Gateway,
         Some("all") => Scope::All,
@@ -44,7 +55,8 @@ async fn fdb(call: Call, which: Which) -> Answer {
         None => all(&call, scope).await?,
     };
     let text = String::from_utf8(text).map_err(|error| Fault::bug(error.to_string()))?;
-    RawValue::from_string(text).map_err(|error| Fault::bug(error.to_string()))
+    let text = RawValue::from_string(text).map_err(|error| Fault::bug(error.to_string()))?;
+    Ok(Told::written(text))
 }
 
 async fn one(call: &Call, network: &str, scope: Scope) -> Result<Vec<u8>, Fault> {

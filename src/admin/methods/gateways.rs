@@ -2,21 +2,22 @@
 
 use jsonrpsee::core::RegisterMethodError;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     super::registry::{
         Answer, Call, Doc,
         Need::{Optional, Required},
-        Param, Registry,
+        Nothing, Param, Registry,
         Type::{Integer, Object as AnObject, Text},
-        raw,
+        done, raw,
     },
     DIALECT, NoParams,
 };
 use crate::{
     model::{Connection, Gateway},
     service::{
-        Caller,
+        Caller, ConnectionStatus,
         view::{ConnectionBody, ConnectionView, GatewayBody, GatewayView, Object},
     },
 };
@@ -76,74 +77,75 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
 
 // ===== gateways =====
 
-async fn gateway_create(call: Call, params: NewGateway) -> Answer {
+async fn gateway_create(call: Call, params: NewGateway) -> Answer<OneGatewayView<'static>> {
     let draft = params.l2_gateway.0.into_draft("l2_gateway")?;
     one_gateway(&call.service().create_gateway(&Caller::default(), DIALECT, draft).await?)
 }
 
-async fn gateway_list(call: Call, _: NoParams) -> Answer {
+async fn gateway_list(call: Call, _: NoParams) -> Answer<Gateways<'static>> {
     let gateways = call.service().gateways().await?;
     raw(&Gateways { l2_gateways: gateways.iter().map(GatewayView::from).collect() })
 }
 
-async fn gateway_show(call: Call, params: OneGateway) -> Answer {
+async fn gateway_show(call: Call, params: OneGateway) -> Answer<OneGatewayView<'static>> {
     one_gateway(&call.service().gateway(DIALECT, &params.gateway).await?)
 }
 
-async fn gateway_update(call: Call, params: ChangedGateway) -> Answer {
+async fn gateway_update(call: Call, params: ChangedGateway) -> Answer<OneGatewayView<'static>> {
     let update = params.l2_gateway.0.into_update("l2_gateway")?;
     one_gateway(&call.service().update_gateway(DIALECT, &params.gateway, update).await?)
 }
 
-async fn gateway_delete(call: Call, params: OneGateway) -> Answer {
-    raw(&call.service().delete_gateway(DIALECT, &params.gateway).await?)
+async fn gateway_delete(call: Call, params: OneGateway) -> Answer<Nothing> {
+    done(call.service().delete_gateway(DIALECT, &params.gateway).await?)
 }
 
 // ===== connections =====
 
-async fn connection_create(call: Call, params: ConnectionBody) -> Answer {
+async fn connection_create(call: Call, params: ConnectionBody) -> Answer<ConnectionView<'static>> {
     let draft = params.into_draft()?;
     one_connection(&call.service().create_connection(&Caller::default(), DIALECT, draft).await?)
 }
 
-async fn connection_list(call: Call, _: NoParams) -> Answer {
+async fn connection_list(call: Call, _: NoParams) -> Answer<Connections<'static>> {
     let connections = call.service().connections().await?;
     raw(&Connections { l2_gateway_connections: connections.iter().map(ConnectionView::from).collect() })
 }
 
-async fn connection_show(call: Call, params: OneConnection) -> Answer {
+async fn connection_show(call: Call, params: OneConnection) -> Answer<ConnectionView<'static>> {
     one_connection(&call.service().connection(&params.connection).await?)
 }
 
-async fn connection_status(call: Call, params: OneConnection) -> Answer {
+async fn connection_status(call: Call, params: OneConnection) -> Answer<ConnectionStatus> {
     raw(&call.service().connection_status(&params.connection).await?)
 }
 
-async fn connection_delete(call: Call, params: OneConnection) -> Answer {
-    raw(&call.service().delete_connection(&params.connection).await?)
+async fn connection_delete(call: Call, params: OneConnection) -> Answer<Nothing> {
+    done(call.service().delete_connection(&params.connection).await?)
 }
 
 // ===== answers =====
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Gateways<'a> {
     l2_gateways: Vec<GatewayView<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OneGateway)]
 struct OneGatewayView<'a> {
     l2_gateway: GatewayView<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Connections<'a> {
     l2_gateway_connections: Vec<ConnectionView<'a>>,
 }
 
-fn one_gateway(gateway: &Gateway) -> Answer {
+fn one_gateway(gateway: &Gateway) -> Answer<OneGatewayView<'_>> {
     raw(&OneGatewayView { l2_gateway: GatewayView::from(gateway) })
 }
 
-fn one_connection(connection: &Connection) -> Answer {
+fn one_connection(connection: &Connection) -> Answer<ConnectionView<'_>> {
     raw(&ConnectionView::from(connection))
 }

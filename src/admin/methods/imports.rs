@@ -7,8 +7,8 @@ use std::{
 };
 
 use jsonrpsee::core::RegisterMethodError;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
         fault::Fault,
         registry::{
             Answer, Call, Doc,
-            Need::Required,
+            Need::{Optional, Required},
             Param, Registry,
             Type::{List, Text},
             raw,
@@ -28,6 +28,7 @@ use super::{
 use crate::service::{Caller, PortDraft, view::Object};
 
 const IMPORT: Param = Param("import", Text, Required, "what port_import_begin answered");
+const SOURCE: Param = Param("source", Text, Optional, "where the ports come from, for the journal: a file's name");
 const CHUNK: Param = Param("ports", List, Required, "as for port_create, with the UUID of the network");
 
 /// Imports at a time.
@@ -55,6 +56,15 @@ struct OneImport {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Commit {
+    import: Uuid,
+    /// For the journal alone, which keeps all parameters.
+    #[serde(rename = "source")]
+    _source: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Chunk {
     import: Uuid,
     ports: Vec<Object<NewPort>>,
@@ -64,27 +74,51 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     let doc = |name, about, params| Doc { name, about, params };
     r.read(doc("port_import_begin", "Begins a bulk of ports.", &[]), begin)?;
     r.read(doc("port_import_stage", "Adds ports to the bulk; nothing is created.", &[IMPORT, CHUNK]), stage)?;
-    r.change(doc("port_import_commit", "Creates all ports of the bulk, or none.", &[IMPORT]), commit)?;
+    r.change(doc("port_import_commit", "Creates all ports of the bulk, or none.", &[IMPORT, SOURCE]), commit)?;
     r.read(doc("port_import_abort", "Forgets the bulk.", &[IMPORT]), abort)
 }
 
-async fn begin(call: Call, _: NoParams) -> Answer {
-    raw(&json!({"import": call.context.imports.begin()?}))
+async fn begin(call: Call, _: NoParams) -> Answer<Begun> {
+    raw(&Begun { import: call.context.imports.begin()? })
 }
 
-async fn stage(call: Call, params: Chunk) -> Answer {
+async fn stage(call: Call, params: Chunk) -> Answer<Staged> {
     let ports = params.ports.into_iter().map(|Object(port)| PortDraft::from(port)).collect();
-    raw(&json!({"staged": call.context.imports.stage(params.import, ports)?}))
+    raw(&Staged { staged: call.context.imports.stage(params.import, ports)? })
 }
 
-async fn commit(call: Call, params: OneImport) -> Answer {
+async fn commit(call: Call, params: Commit) -> Answer<Created> {
     let ports = call.context.imports.take(params.import)?;
     let created = call.service().create_ports(&Caller::default(), ports).await?;
-    raw(&json!({"created": created.len()}))
+    let created = created.len();
+    Ok(raw(&Created { created })?.noting(format!("{created} ports")))
 }
 
-async fn abort(call: Call, params: OneImport) -> Answer {
-    raw(&json!({"forgotten": call.context.imports.take(params.import)?.len()}))
+async fn abort(call: Call, params: OneImport) -> Answer<Forgotten> {
+    raw(&Forgotten { forgotten: call.context.imports.take(params.import)?.len() })
+}
+
+// ===== answers =====
+
+#[derive(Serialize, ToSchema)]
+struct Begun {
+    import: Uuid,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Staged {
+    /// Ports of the bulk so far.
+    staged: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Created {
+    created: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Forgotten {
+    forgotten: usize,
 }
 
 // ===== impl Imports =====

@@ -2,6 +2,7 @@
 
 use jsonrpsee::core::RegisterMethodError;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     super::{
@@ -9,9 +10,9 @@ use super::{
         registry::{
             Answer, Call, Doc,
             Need::{Optional, Required},
-            Param, Registry,
+            Nothing, Param, Registry,
             Type::{Boolean, Integer, Text},
-            raw,
+            done, raw,
         },
     },
     DIALECT, NoParams,
@@ -64,7 +65,7 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     r.change(doc("network_delete", about, &[NETWORK]), delete)
 }
 
-async fn create(call: Call, params: NewNetwork) -> Answer {
+async fn create(call: Call, params: NewNetwork) -> Answer<NetworkView<'static>> {
     let segment = match (params.vni, params.vxlan) {
         (None, None | Some(true)) => Segment::Allocate,
         (None, Some(false)) => Segment::None,
@@ -81,26 +82,22 @@ async fn create(call: Call, params: NewNetwork) -> Answer {
     raw(&NetworkView::from(&call.service().create_network(&Caller::default(), draft).await?))
 }
 
-async fn list(call: Call, _: NoParams) -> Answer {
-    #[derive(Serialize)]
-    struct Networks<'a> {
-        networks: Vec<NetworkView<'a>>,
-    }
+async fn list(call: Call, _: NoParams) -> Answer<Networks<'static>> {
     let networks = call.service().networks(&Selection::default()).await?;
     raw(&Networks { networks: networks.iter().map(|one| NetworkView::from(&one.network)).collect() })
 }
 
-async fn show(call: Call, params: OneNetwork) -> Answer {
+async fn show(call: Call, params: OneNetwork) -> Answer<NetworkView<'static>> {
     raw(&NetworkView::from(&named(&call, &params.network).await?))
 }
 
-async fn update(call: Call, params: ChangedNetwork) -> Answer {
+async fn update(call: Call, params: ChangedNetwork) -> Answer<NetworkView<'static>> {
     let update = NetworkUpdate { name: params.name, tenant_id: params.tenant_id };
     raw(&NetworkView::from(&call.service().update_network(DIALECT, &params.network, update).await?.network))
 }
 
-async fn delete(call: Call, params: OneNetwork) -> Answer {
-    raw(&call.service().delete_network(DIALECT, &params.network).await?)
+async fn delete(call: Call, params: OneNetwork) -> Answer<Nothing> {
+    done(call.service().delete_network(DIALECT, &params.network).await?)
 }
 
 /// The network that an operator names.
@@ -108,7 +105,13 @@ pub(super) async fn named(call: &Call, network: &str) -> Result<Network, Fault> 
     Ok(call.service().network(DIALECT, network).await?.network)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+struct Networks<'a> {
+    networks: Vec<NetworkView<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Network)]
 struct NetworkView<'a> {
     id: NetworkId,
     name: &'a str,

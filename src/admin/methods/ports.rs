@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use jsonrpsee::core::RegisterMethodError;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     super::{
@@ -13,9 +14,9 @@ use super::{
         registry::{
             Answer, Call, Doc,
             Need::{Optional, Required},
-            Param, Registry,
+            Nothing, Param, Registry,
             Type::{Integer, List, Text},
-            raw,
+            done, raw,
         },
     },
     networks,
@@ -112,26 +113,22 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     r.change(doc("port_delete", "Deletes a port.", &[PORT]), delete)
 }
 
-async fn create(call: Call, mut params: NewPort) -> Answer {
+async fn create(call: Call, mut params: NewPort) -> Answer<PortView<'static>> {
     params.network = networks::named(&call, &params.network).await?.id.to_string();
-    raw(&PortView(&call.service().create_port(&Caller::default(), params.into()).await?))
+    raw(&PortView::from(&call.service().create_port(&Caller::default(), params.into()).await?))
 }
 
-async fn list(call: Call, params: Which) -> Answer {
-    #[derive(Serialize)]
-    struct Ports<'a> {
-        ports: Vec<PortView<'a>>,
-    }
+async fn list(call: Call, params: Which) -> Answer<Ports<'static>> {
     let selection = params.selection(&call).await?;
     let ports = call.service().ports(&selection).await?;
-    raw(&Ports { ports: ports.iter().map(PortView).collect() })
+    raw(&Ports { ports: ports.iter().map(PortView::from).collect() })
 }
 
-async fn show(call: Call, params: OnePort) -> Answer {
-    raw(&PortView(&call.service().port(&Caller::default(), &params.port).await?))
+async fn show(call: Call, params: OnePort) -> Answer<PortView<'static>> {
+    raw(&PortView::from(&call.service().port(&Caller::default(), &params.port).await?))
 }
 
-async fn update(call: Call, params: ChangedPort) -> Answer {
+async fn update(call: Call, params: ChangedPort) -> Answer<PortView<'static>> {
     let update = PortUpdate {
         name: params.name,
         tenant_id: params.tenant_id,
@@ -140,11 +137,11 @@ async fn update(call: Call, params: ChangedPort) -> Answer {
         host: params.host.map(Some),
         allowed_address_pairs: params.allowed_address_pairs.map(pairs),
     };
-    raw(&PortView(&call.service().update_port(&Caller::default(), &params.port, update).await?))
+    raw(&PortView::from(&call.service().update_port(&Caller::default(), &params.port, update).await?))
 }
 
-async fn delete(call: Call, params: OnePort) -> Answer {
-    raw(&call.service().delete_port(&Caller::default(), &params.port).await?)
+async fn delete(call: Call, params: OnePort) -> Answer<Nothing> {
+    done(call.service().delete_port(&Caller::default(), &params.port).await?)
 }
 
 // ===== shapes =====
@@ -190,50 +187,60 @@ fn pairs(list: Vec<Object<Pair>>) -> Vec<AddressPairDraft> {
     list.into_iter().map(|Object(pair)| AddressPairDraft { mac: pair.mac_address, ip: pair.ip_address }).collect()
 }
 
-struct PortView<'a>(&'a Port);
+// ===== answers =====
 
-impl Serialize for PortView<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct View<'a> {
-            id: PortId,
-            name: &'a str,
-            tenant_id: &'a str,
-            network_id: NetworkId,
-            mac_address: MacAddr,
-            fixed_ips: Vec<AddressView<'a>>,
-            host: &'a str,
-            allowed_address_pairs: Vec<PairView>,
-        }
-        #[derive(Serialize)]
-        struct AddressView<'a> {
-            ip_address: IpAddr,
-            subnet_id: Option<&'a str>,
-        }
-        #[derive(Serialize)]
-        struct PairView {
-            mac_address: MacAddr,
-            ip_address: IpNetwork,
-        }
-        let port = self.0;
-        View {
+#[derive(Serialize, ToSchema)]
+struct Ports<'a> {
+    ports: Vec<PortView<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Port)]
+struct PortView<'a> {
+    id: PortId,
+    name: &'a str,
+    tenant_id: &'a str,
+    network_id: NetworkId,
+    #[schema(value_type = String)]
+    mac_address: MacAddr,
+    fixed_ips: Vec<AddressView<'a>>,
+    /// Empty: unbound.
+    host: &'a str,
+    allowed_address_pairs: Vec<PairView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = FixedIp)]
+struct AddressView<'a> {
+    #[schema(value_type = String)]
+    ip_address: IpAddr,
+    subnet_id: Option<&'a str>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AddressPair)]
+struct PairView {
+    #[schema(value_type = String)]
+    mac_address: MacAddr,
+    #[schema(value_type = String)]
+    ip_address: IpNetwork,
+}
+
+impl<'a> From<&'a Port> for PortView<'a> {
+    fn from(port: &'a Port) -> Self {
+        let fixed_ips = port.fixed_ips.iter();
+        let pairs = port.allowed_address_pairs.iter();
+        Self {
             id: port.id,
             name: &port.name,
             tenant_id: &port.tenant_id,
             network_id: port.network_id,
             mac_address: port.mac,
-            fixed_ips: port
-                .fixed_ips
-                .iter()
+            fixed_ips: fixed_ips
                 .map(|fixed| AddressView { ip_address: fixed.ip, subnet_id: fixed.subnet_id.as_deref() })
                 .collect(),
             host: port.host.as_deref().unwrap_or_default(),
-            allowed_address_pairs: port
-                .allowed_address_pairs
-                .iter()
-                .map(|pair| PairView { mac_address: pair.mac, ip_address: pair.ip })
-                .collect(),
+            allowed_address_pairs: pairs.map(|pair| PairView { mac_address: pair.mac, ip_address: pair.ip }).collect(),
         }
-        .serialize(serializer)
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use jsonrpsee::core::RegisterMethodError;
 use serde::{Deserialize, Serialize};
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{
     super::{
@@ -12,9 +13,9 @@ use super::{
         registry::{
             Answer, Call, Doc,
             Need::{Optional, Required},
-            Param, Registry,
+            Nothing, Param, Registry,
             Type::{Integer, Text},
-            raw,
+            done, raw,
         },
     },
     NoParams,
@@ -22,7 +23,7 @@ use super::{
 use crate::model::{
     Revision,
     event::{PlannedRow, Preview},
-    status::{BindingStatus, Status},
+    status::{BindingStatus, Status, SwitchStatus},
 };
 
 /// Rows in words, unless another number is asked for, and at most.
@@ -58,34 +59,15 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     r.read(doc("progress", "How far each switch is with the desired state: what --wait follows.", &[]), progress)
 }
 
-async fn list(call: Call, _: NoParams) -> Answer {
-    raw(&json!({"switches": call.service().switches().await}))
+async fn list(call: Call, _: NoParams) -> Answer<Switches> {
+    raw(&Switches { switches: call.service().switches().await })
 }
 
-async fn show(call: Call, params: OneSwitch) -> Answer {
+async fn show(call: Call, params: OneSwitch) -> Answer<SwitchStatus> {
     raw(&call.service().switch(&params.switch).await?)
 }
 
-async fn diff(call: Call, params: WhichPlan) -> Answer {
-    #[derive(Serialize)]
-    struct View {
-        switch: String,
-        observe: bool,
-        revision: Revision,
-        inserts: u64,
-        updates: u64,
-        deletes: u64,
-        rows: Vec<PlannedRow>,
-        transaction: Box<RawValue>,
-        more: bool,
-        later: Vec<Later>,
-        held: usize,
-    }
-    #[derive(Serialize)]
-    struct Later {
-        logical_switch: String,
-        rows: usize,
-    }
+async fn diff(call: Call, params: WhichPlan) -> Answer<PlanView> {
     let limit = params.rows.unwrap_or(ROWS).min(MAX_ROWS);
     let Preview { observe, revision, inserts, updates, deletes, rows, transaction, more, later, held } =
         call.service().preview(&params.switch, limit).await?;
@@ -93,42 +75,24 @@ async fn diff(call: Call, params: WhichPlan) -> Answer {
     let transaction = RawValue::from_string(text).map_err(|error| Fault::bug(error.to_string()))?;
     let later = later.into_iter().map(|(logical_switch, rows)| Later { logical_switch, rows }).collect();
     let switch = params.switch;
-    raw(&View { switch, observe, revision, inserts, updates, deletes, rows, transaction, more, later, held })
+    raw(&PlanView { switch, observe, revision, inserts, updates, deletes, rows, transaction, more, later, held })
 }
 
-async fn repair(call: Call, params: OneSwitch) -> Answer {
-    raw(&call.service().repair(&params.switch).await?)
+async fn repair(call: Call, params: OneSwitch) -> Answer<Nothing> {
+    done(call.service().repair(&params.switch).await?)
 }
 
-async fn hold(call: Call, params: OneSwitch) -> Answer {
-    raw(&call.service().hold(&params.switch, &call.who).await?)
+async fn hold(call: Call, params: OneSwitch) -> Answer<Nothing> {
+    done(call.service().hold(&params.switch, &call.who).await?)
 }
 
-async fn release(call: Call, params: OneSwitch) -> Answer {
-    raw(&call.service().release(&params.switch).await?)
+async fn release(call: Call, params: OneSwitch) -> Answer<Nothing> {
+    done(call.service().release(&params.switch).await?)
 }
 
-async fn progress(call: Call, _: NoParams) -> Answer {
-    #[derive(Serialize)]
-    struct View {
-        revision: Revision,
-        switches: Vec<Progress>,
-    }
-    #[derive(Serialize)]
-    struct Progress {
-        switch: String,
-        physical_switch: String,
-        known: Option<Revision>,
-        confirmed: Option<Revision>,
-        status: Status,
-        reason: String,
-        rows_desired: u64,
-        rows_actual: u64,
-        networks: BTreeSet<String>,
-        bindings: Vec<BindingStatus>,
-    }
+async fn progress(call: Call, _: NoParams) -> Answer<Progress> {
     let revision = call.service().revision().await?;
-    let switch = |status: crate::model::status::SwitchStatus| Progress {
+    let switch = |status: SwitchStatus| SwitchProgress {
         known: status.known,
         confirmed: status.confirmed,
         status: status.status,
@@ -146,5 +110,65 @@ async fn progress(call: Call, _: NoParams) -> Answer {
         bindings: status.bindings,
     };
     let switches = call.service().switches().await.into_iter().map(switch).collect();
-    raw(&View { revision, switches })
+    raw(&Progress { revision, switches })
+}
+
+// ===== answers =====
+
+#[derive(Serialize, ToSchema)]
+struct Switches {
+    switches: Vec<SwitchStatus>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Plan)]
+struct PlanView {
+    switch: String,
+    /// `mode = observe`: only `switch_repair` has it done.
+    observe: bool,
+    revision: Revision,
+    inserts: u64,
+    updates: u64,
+    deletes: u64,
+    /// The first rows, in words.
+    rows: Vec<PlannedRow>,
+    /// Parameters of `transact` (RFC 7047 section 4.1.3), as they would be sent first.
+    #[schema(value_type = Vec<Value>)]
+    transaction: Box<RawValue>,
+    /// Whether more would follow.
+    more: bool,
+    later: Vec<Later>,
+    /// Deletions that are held.
+    held: usize,
+}
+
+/// What goes once its bindings have gone.
+#[derive(Serialize, ToSchema)]
+struct Later {
+    logical_switch: String,
+    rows: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Progress {
+    /// Of the desired state.
+    revision: Revision,
+    switches: Vec<SwitchProgress>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SwitchProgress {
+    switch: String,
+    physical_switch: String,
+    /// Revision that its worker has heard of.
+    known: Option<Revision>,
+    /// Revision that its database holds completely.
+    confirmed: Option<Revision>,
+    status: Status,
+    reason: String,
+    rows_desired: u64,
+    rows_actual: u64,
+    /// Networks that have rows there, or should have.
+    networks: BTreeSet<String>,
+    bindings: Vec<BindingStatus>,
 }

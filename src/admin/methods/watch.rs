@@ -5,14 +5,13 @@ use jsonrpsee::{
     core::{RegisterMethodError, SubscriptionResult, to_json_raw_value},
 };
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::super::registry::{Doc, Kind as MethodKind, Need::Optional, Param, Registry, Type::List, read};
 use crate::{
     admin::fault::Fault,
     service::{
-        journal::{Entry, Kind},
+        journal::{self, Entry, Kind},
         view::BadBody,
     },
 };
@@ -29,7 +28,7 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
         about: "Entries of the journal as they happen, in notifications 'event'; 'unwatch' ends it. WebSocket only.",
         params: &[Param("kinds", List, Optional, "call, plan, drift, session, loss; all where it is not given")],
     };
-    r.docs.push((doc, MethodKind::Subscription));
+    r.describe::<Entry>(doc, MethodKind::Subscription);
     r.module.register_subscription("watch", "event", "unwatch", |params, pending, context, _| async move {
         let kinds = match read::<Which>(&params).and_then(kinds) {
             Ok(kinds) => kinds,
@@ -63,9 +62,7 @@ async fn deliver(
             event = events.recv() => match event {
                 Ok(entry) if kinds.is_empty() || kinds.contains(&entry.kind) => to_json_raw_value(&*entry)?,
                 Ok(_) => continue,
-                Err(RecvError::Lagged(missed)) => {
-                    to_json_raw_value(&json!({"kind": "loss", "result": format!("{missed} events were missed")}))?
-                }
+                Err(RecvError::Lagged(missed)) => to_json_raw_value(&journal::missed(missed))?,
                 Err(RecvError::Closed) => return Ok(()),
             },
         };

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{App, problem::Problem};
+use super::{App, audit::Noted, problem::Problem};
 use crate::service::view::decode;
 
 /// What is read off a connection before an answer that doesn't need the body, so that a client which sends it whole
@@ -152,6 +152,9 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Json<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
         let payload = app.bodies.read(&head.headers, body).await?;
+        if let Some(noted) = head.extensions.get::<Noted>() {
+            noted.keep(&payload.bytes);
+        }
         if payload.bytes.len() <= DECODED_INLINE {
             return decode(&payload.bytes).map(Json).map_err(Problem::from);
         }

@@ -243,6 +243,12 @@ impl Worker {
         self.session.reason = reason;
     }
 
+    /// Tells of the session what isn't its coming or going.
+    pub(super) fn tell_session(&self, reason: &str) {
+        let (switches, state) = (self.section_names(), self.session.state);
+        self.settings.events.send(FleetEvent::Session { switches, state, reason: reason.to_owned() });
+    }
+
     /// Answers questions and takes news while something else is under way.
     async fn attend<T>(&mut self, other: impl Future<Output = T>) -> Result<T, Stopped> {
         tokio::pin!(other);

@@ -159,15 +159,21 @@ impl Planner<'_> {
         };
         Some(match operation {
             Operation::InsertMac { ip, locator, .. } => {
-                row(Action::Insert, self.place(*ip, *locator), "a port of the network has it, and it is missing")
+                let reason = if self.is_learned(network, mac) {
+                    "it was learned behind another gateway, and it is missing"
+                } else {
+                    "a port of the network has it, and it is missing"
+                };
+                row(Action::Insert, self.place(*ip, *locator), reason)
             }
             Operation::UpdateMac { row: uuid, ip, locator } => {
                 let old = self.unicast(network, mac, *uuid)?;
-                row(
-                    Action::Update,
-                    format!("{old} -> {}", self.place(*ip, *locator)),
-                    "differs from the network's port",
-                )
+                let reason = if self.is_learned(network, mac) {
+                    "differs from where it was learned"
+                } else {
+                    "differs from the network's port"
+                };
+                row(Action::Update, format!("{old} -> {}", self.place(*ip, *locator)), reason)
             }
             Operation::DeleteMac { .. } => {
                 let reason = match self.wanted(network) {
@@ -175,13 +181,21 @@ impl Planner<'_> {
                     Wanted::Yes(intent) if intent.contested.get(mac).is_some() => {
                         "several hosts claim it, so it is flooded"
                     }
-                    Wanted::Yes(_) => "no port of the network has it",
+                    Wanted::Yes(_) => "no port of the network has it, and it is learned nowhere else",
                     Wanted::No | Wanted::Unclear => UNCONNECTED,
                 };
                 row(Action::Delete, String::new(), reason)
             }
             _ => return None,
         })
+    }
+
+    /// Whether it is a switch that told of the MAC, and no port.
+    fn is_learned(&self, network: NetworkId, mac: MacAddr) -> bool {
+        match self.wanted(network) {
+            Wanted::Yes(intent) => intent.macs.get(mac).is_none(),
+            Wanted::No | Wanted::Unclear => false,
+        }
     }
 
     fn explain_bindings(

@@ -12,6 +12,8 @@ use crate::model::{MacAddr, VlanId, Vni};
 pub struct Caller {
     /// Project of the token: the default `tenant_id` of what it creates; empty where there is none.
     pub project_id: String,
+    /// Keystone's name of the user, for the journal; empty where there is none.
+    pub user: String,
     /// The compute node whose token it is: it has to do with the ports of that host alone. `None`: an admin.
     pub host: Option<String>,
 }

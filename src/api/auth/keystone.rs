@@ -121,7 +121,7 @@ impl Keystone {
         let is_admin = |role: &String| self.admin_roles.iter().any(|admin| admin.eq_ignore_ascii_case(role));
         Verdict::Valid {
             admin: token.roles.iter().any(is_admin),
-            caller: Caller { project_id: token.project_id, host: None },
+            caller: Caller { project_id: token.project_id, user: token.user, host: None },
             expires: token.expires,
         }
     }

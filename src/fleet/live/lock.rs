@@ -79,6 +79,7 @@ impl Live<'_> {
     pub(super) fn locked(&mut self, name: &str) {
         if self.is_ours(name) {
             tracing::info!(switch = %self.worker.names(), "the switch's lock is ours now");
+            self.worker.tell_session("the lock is ours");
             self.lock_granted();
         }
     }
@@ -93,6 +94,7 @@ impl Live<'_> {
     pub(super) fn stolen(&mut self, name: &str) {
         if self.is_ours(name) {
             tracing::warn!(switch = %self.worker.names(), "the switch's lock was taken by another controller");
+            self.worker.tell_session("the lock was taken by another controller: nothing is written until it is free");
             self.lock = Lock::Waiting;
         }
     }

@@ -120,6 +120,8 @@ pub(super) struct Token {
     pub(super) roles: Vec<String>,
     /// Its project; empty where it has none.
     pub(super) project_id: String,
+    /// Its user, `name@domain`.
+    pub(super) user: String,
     /// Its end.
     pub(super) expires: SystemTime,
 }
@@ -214,7 +216,8 @@ impl Client {
                 let expires = self.time(&token.expires_at)?;
                 let roles = token.roles.into_iter().map(|role| role.name).collect();
                 let project_id = token.project.map(|project| project.id).unwrap_or_default();
-                Ok(Some(Some(Token { roles, project_id, expires })))
+                let user = token.user.map(User::name).unwrap_or_default();
+                Ok(Some(Some(Token { roles, project_id, user, expires })))
             }
             StatusCode::NOT_FOUND => Ok(Some(None)),
             StatusCode::UNAUTHORIZED => Ok(None),
@@ -315,6 +318,27 @@ struct TokenBody {
     #[serde(default)]
     roles: Vec<Role>,
     project: Option<Project>,
+    user: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    name: String,
+    domain: Option<Domain>,
+}
+
+#[derive(Deserialize)]
+struct Domain {
+    name: Option<String>,
+}
+
+impl User {
+    fn name(self) -> String {
+        match self.domain.and_then(|domain| domain.name) {
+            Some(domain) => format!("{}@{domain}", self.name),
+            None => self.name,
+        }
+    }
 }
 
 #[derive(Deserialize)]

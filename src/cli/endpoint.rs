@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     Done, Session, Verdict,
-    output::Column,
+    output::{Column, text},
+    port,
     wait::{Target, Wait},
 };
 
@@ -52,35 +53,50 @@ pub(super) struct Several {
 
 impl Command {
     pub(super) async fn run(self, session: &Session) -> Done {
-        let (endpoint, wait): (Value, Option<Wait>) = match self {
-            Self::Create(Located { host, ip_address, wait }) => {
-                let params = json!({"host": host, "ip_address": ip_address});
-                (session.call("endpoint_create", &params).await?, Some(wait))
-            }
+        match self {
+            Self::Create(located) => located.run(session, "endpoint_create", "host").await,
+            Self::Update(located) => located.run(session, "endpoint_update", "endpoint").await,
             Self::List => {
                 let answer: Value = session.call("endpoint_list", &json!({})).await?;
                 let rows = answer["tunnel_endpoints"].as_array().cloned().unwrap_or_default();
                 session.output.list(&columns(), &rows)?;
-                return Ok(Verdict::Fine);
+                Ok(Verdict::Fine)
             }
-            Self::Show(One { host }) => (session.call("endpoint_show", &json!({"endpoint": host})).await?, None),
-            Self::Update(Located { host, ip_address, wait }) => {
-                let params = json!({"endpoint": host, "ip_address": ip_address});
-                (session.call("endpoint_update", &params).await?, Some(wait))
+            Self::Show(One { host }) => {
+                let endpoint: Value = session.call("endpoint_show", &json!({"endpoint": host})).await?;
+                session.output.show(&columns(), &endpoint)?;
+                Ok(Verdict::Fine)
             }
             Self::Delete(Several { host, wait }) => {
+                let mut hosts = Vec::new();
                 for host in host {
-                    let _: Value = session.call("endpoint_delete", &json!({"endpoint": host})).await?;
+                    let one = json!({"endpoint": host});
+                    // It may be named by its UUID.
+                    let shown: Value = session.call("endpoint_show", &one).await?;
+                    let _: Value = session.call("endpoint_delete", &one).await?;
+                    hosts.push(text(&shown["host"]));
                 }
-                return wait.follow(session, &Target::All).await;
+                follow(session, wait, &hosts).await
             }
-        };
-        session.output.show(&columns(), &endpoint)?;
-        match wait {
-            Some(wait) => wait.follow(session, &Target::All).await,
-            None => Ok(Verdict::Fine),
         }
     }
+}
+
+impl Located {
+    async fn run(self, session: &Session, method: &str, name: &str) -> Done {
+        let params = json!({name: self.host, "ip_address": self.ip_address});
+        let endpoint: Value = session.call(method, &params).await?;
+        session.output.show(&columns(), &endpoint)?;
+        follow(session, self.wait, &[text(&endpoint["host"])]).await
+    }
+}
+
+/// Waits for the switches that carry a network of these compute nodes.
+async fn follow(session: &Session, wait: Wait, hosts: &[String]) -> Done {
+    if !wait.is_asked() {
+        return Ok(Verdict::Fine);
+    }
+    wait.follow(session, &Target::Networks(port::networks_of(session, hosts).await?)).await
 }
 
 fn columns() -> [Column; 3] {

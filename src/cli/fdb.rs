@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Done, Session, Verdict,
-    output::{Column, Format, text},
+    output::{Column, Format},
 };
 
 #[derive(Debug, Args)]
@@ -28,7 +28,10 @@ impl Fdb {
                     Value::Array(networks) => networks.clone(),
                     _ => vec![answer],
                 };
-                let rows: Vec<Value> = networks.iter().flat_map(rows).collect();
+                let mut rows: Vec<Value> = networks.iter().flat_map(rows).collect();
+                if session.output.format() == Format::Name {
+                    rows.retain(|row| row["kind"] != "flood");
+                }
                 session.output.list(&columns(), &rows)?;
             }
         }
@@ -41,11 +44,11 @@ fn rows(network: &Value) -> Vec<Value> {
     let (id, vni) = (&network["network_id"], &network["vni"]);
     let mut rows = Vec::new();
     for vtep in network["flood"].as_array().into_iter().flatten() {
-        rows.push(json!({"id": id, "vni": vni, "mac": "(flood)", "ips": [], "vtep": vtep, "kind": "flood"}));
+        rows.push(json!({"network_id": id, "vni": vni, "mac": "(flood)", "ips": [], "vtep": vtep, "kind": "flood"}));
     }
     for entry in network["entries"].as_array().into_iter().flatten() {
         let mut row = entry.clone();
-        row["id"] = id.clone();
+        row["network_id"] = id.clone();
         row["vni"] = vni.clone();
         rows.push(row);
     }
@@ -54,7 +57,7 @@ fn rows(network: &Value) -> Vec<Value> {
 
 fn columns() -> [Column; 6] {
     [
-        Column::made("network_id", |row| text(&row["id"])),
+        Column::member("network_id"),
         Column::member("vni"),
         Column::member("mac"),
         Column::member("ips"),

@@ -16,7 +16,7 @@ use super::{
     Done, Failure, Session,
     csv::{Reader, Record},
     terminal,
-    wait::{Target, Wait},
+    wait::{self, Wait},
 };
 use crate::{admin::client::ClientError, model::MacAddr};
 
@@ -69,7 +69,7 @@ impl Import {
         let id = begun["import"].clone();
         let mut staging = Staging {
             session,
-            file: self.file.display().to_string(),
+            file: self.source(),
             id: id.clone(),
             network: self.network.clone(),
             networks: HashMap::new(),
@@ -86,11 +86,17 @@ impl Import {
         }
         staging.bar.set_message(format!("{} ports are being created", staging.lines.len()));
         staging.bar.enable_steady_tick(Duration::from_millis(200));
-        let committed: Result<Value, ClientError> = session.call("port_import_commit", &json!({"import": id})).await;
+        let commit = json!({"import": id, "source": self.source()});
+        let committed: Result<Value, ClientError> = session.call("port_import_commit", &commit).await;
         staging.bar.finish_and_clear();
         let created = committed.map_err(|error| staging.at_fault(error))?;
         terminal::remark(&format!("{} ports were created", created["created"]));
-        self.wait.follow(session, &Target::All).await
+        self.wait.follow(session, &wait::of_networks(staging.networks.values())).await
+    }
+
+    /// Where the ports come from, for the journal.
+    fn source(&self) -> String {
+        if self.file.as_os_str() == "-" { "standard input".to_owned() } else { self.file.display().to_string() }
     }
 
     fn open(&self) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {

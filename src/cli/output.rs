@@ -151,7 +151,7 @@ fn names(rows: &[Value]) -> String {
     for row in rows {
         // Only ports can't be named by their names.
         let unique = name(row).filter(|name| count.get(name) == Some(&1) && row.get("mac_address").is_none());
-        let id = ["id", "connection_id", "host", "switch"].iter().find_map(|id| row[id].as_str());
+        let id = ["id", "connection_id", "host", "switch", "mac"].iter().find_map(|id| row[id].as_str());
         let shown = unique.or_else(|| id.map(str::to_owned)).unwrap_or_default();
         all.push_str(&shown);
         all.push('\n');

@@ -2,7 +2,7 @@
 
 mod saved;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use serde_json::value::RawValue;
@@ -14,11 +14,12 @@ use super::{
     terminal,
 };
 use crate::{
-    config::{Config, Mode, SwitchConfig},
+    config::{Config, Mode, RelayConfig, SwitchConfig},
     fleet,
     intent::{Intent, Update},
     model::FeedEvent,
     plan::{Desired, Guard, InFlight, Planner, Section},
+    relay::Resolver,
     store::{StoreError, read_all},
     vtep::{self, Columns, Ownership, Replica, Touched},
 };
@@ -53,7 +54,7 @@ impl Plan {
         let sections: Vec<&SwitchConfig> =
             config.switches.values().filter(|section| replica.switch(&section.physical_switch).is_some()).collect();
         let Some(first) = sections.first() else { return Err(self.nobody(&replica)) };
-        let intent = self.desired().await?;
+        let intent = self.desired(Arc::new(config.relay.clone())).await?;
         let configs: Vec<SwitchConfig> = sections.iter().map(|section| (*section).clone()).collect();
         let policy = fleet::policy_of(&configs, columns, &saved.columns);
         let planner = Planner {
@@ -85,11 +86,14 @@ impl Plan {
         diff::print(output, &plan)
     }
 
-    /// What the store asks for.
-    async fn desired(&self) -> Result<Intent, Failure> {
-        let mut intent = Intent::default();
+    /// What the store asks for, what switches have learned for each other included: as the supervisor puts it together.
+    async fn desired(&self, policy: Arc<RelayConfig>) -> Result<Intent, Failure> {
+        let (mut resolver, mut intent) = (Resolver::new(policy.clone()), Intent::new(policy));
         let read = read_all(&self.database, |event| match event {
-            FeedEvent::Changes(set) => drop(intent.apply(set, Vec::new())),
+            FeedEvent::Changes(set) => {
+                let announced = resolver.apply(&set);
+                drop(intent.apply(set, announced));
+            }
             FeedEvent::Loaded(revision) => drop(intent.loaded(revision)),
         });
         match read.await {

@@ -1,6 +1,6 @@
 //! `l2gw port …`.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     Done, Failure, Session, Verdict,
     import::Import,
     output::{Column, Format, text},
-    wait::{self, Target, Wait},
+    wait::{self, Wait},
 };
 
 /// Ports that are asked for at once.
@@ -135,10 +135,15 @@ impl Command {
                 wait.follow(session, &wait::of_network(&port["network_id"])).await
             }
             Self::Delete(Several { port, wait }) => {
+                let mut networks = Vec::new();
                 for port in port {
-                    let _: Value = session.call("port_delete", &json!({"port": port})).await?;
+                    let one = json!({"port": port});
+                    // Afterwards nobody knows where it was.
+                    let shown: Value = session.call("port_show", &one).await?;
+                    networks.push(shown["network_id"].clone());
+                    let _: Value = session.call("port_delete", &one).await?;
                 }
-                wait.follow(session, &Target::All).await
+                wait.follow(session, &wait::of_networks(&networks)).await
             }
             Self::Import(import) => import.run(session).await,
         }
@@ -165,6 +170,22 @@ impl List {
         }
         pages.end()
     }
+}
+
+/// The networks that have ports at these compute nodes.
+pub(super) async fn networks_of(session: &Session, hosts: &[String]) -> Result<BTreeSet<String>, Failure> {
+    let mut networks = BTreeSet::new();
+    for host in hosts {
+        let mut params = json!({"host": host});
+        loop {
+            let answer: Value = session.call("port_list", &params).await?;
+            let rows = answer["ports"].as_array().map_or(&[][..], Vec::as_slice);
+            networks.extend(rows.iter().map(|port| text(&port["network_id"])));
+            let Some(last) = rows.last() else { break };
+            params["after"] = last["id"].clone();
+        }
+    }
+    Ok(networks)
 }
 
 /// Prints pages of a list as one.

@@ -1,7 +1,7 @@
 //! `--wait`: follows a change until every switch has it, with a line a switch, and the reason where one can't.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -34,10 +34,8 @@ pub(super) enum Target {
     Switches(Vec<String>),
     /// The bindings of a network on these switches are as they should be.
     Bindings { network: String, switches: Vec<String> },
-    /// The switches that carry a network hold all of it.
-    Network(String),
-    /// All switches.
-    All,
+    /// The switches that carry one of these networks hold all of it.
+    Networks(BTreeSet<String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,7 +55,7 @@ struct Switch {
     reason: String,
     rows_desired: u64,
     rows_actual: u64,
-    networks: Vec<String>,
+    networks: BTreeSet<String>,
     bindings: Vec<Binding>,
 }
 
@@ -116,15 +114,23 @@ impl Wait {
             let stuck = |(name, state): &&(String, State)| {
                 cannot(state) && since.get(name).is_some_and(|(_, since)| since.elapsed() >= PATIENCE)
             };
+            let names = || waiting.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
             if waiting.iter().all(stuck) {
                 lines.end(&states);
+                terminal::remark(&format!(
+                    "l2gw: not waiting any longer for {}: the change is kept, and made there as soon as that is possible; \
+                     'l2gw status' says what to do",
+                    names()
+                ));
                 return Ok(Verdict::Amiss);
             }
             if begun.elapsed() >= self.timeout {
                 lines.end(&states);
-                let names: Vec<&str> = waiting.iter().map(|(name, _)| name.as_str()).collect();
                 let timeout = humantime::format_duration(self.timeout);
-                return Err(Failure::Late(format!("not done within {timeout}: {}", names.join(", "))));
+                return Err(Failure::Late(format!(
+                    "not done within {timeout}: {}; it goes on by itself, 'l2gw status' says how far it is",
+                    names()
+                )));
             }
             tokio::time::sleep(PERIOD).await;
             progress = session.call("progress", &json!({})).await?;
@@ -152,8 +158,7 @@ fn states(progress: &Progress, target: &Target, revision: u64) -> Vec<(String, S
     };
     match target {
         Target::Switches(names) | Target::Bindings { switches: names, .. } => by_name(names),
-        Target::Network(network) => all(&|switch| switch.networks.contains(network)),
-        Target::All => all(&|_| true),
+        Target::Networks(networks) => all(&|switch| switch.networks.iter().any(|network| networks.contains(network))),
     }
 }
 
@@ -166,8 +171,12 @@ fn state(switch: &Switch, target: &Target, revision: u64) -> State {
         reason: if confirmed { String::new() } else { switch.reason.clone() },
         rows: (switch.rows_actual, switch.rows_desired),
     };
-    let (Target::Bindings { network, .. } | Target::Network(network)) = target else { return whole };
-    let bindings: Vec<&Binding> = switch.bindings.iter().filter(|binding| binding.network_id == *network).collect();
+    let concerns = |binding: &&Binding| match target {
+        Target::Bindings { network, .. } => binding.network_id == *network,
+        Target::Networks(networks) => networks.contains(&binding.network_id),
+        Target::Switches(_) => false,
+    };
+    let bindings: Vec<&Binding> = switch.bindings.iter().filter(concerns).collect();
     if !known || bindings.is_empty() {
         return State { done: confirmed, ..whole };
     }
@@ -248,9 +257,14 @@ impl Lines {
     }
 }
 
-/// What a port or network change waits for.
-pub(super) fn of_network(value: &Value) -> Target {
-    value.as_str().map_or(Target::All, |network| Target::Network(network.to_owned()))
+/// What a change of a port waits for.
+pub(super) fn of_network(id: &Value) -> Target {
+    of_networks([id])
+}
+
+/// What a change waits for that concerns several networks.
+pub(super) fn of_networks<'v>(ids: impl IntoIterator<Item = &'v Value>) -> Target {
+    Target::Networks(ids.into_iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 #[cfg(test)]

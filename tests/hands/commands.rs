@@ -1,11 +1,9 @@
 //! What each command does, in both spellings, and how its answers are printed.
 
-use std::process::{Command, Stdio};
-
 use serde_json::json;
 
 use crate::{
-    l2gw::{L2GW, Scene, shell},
+    l2gw::{Scene, shell, watched},
     support::{PATIENCE, eventually},
 };
 
@@ -241,20 +239,7 @@ fn the_daemon_is_told() {
 #[test]
 fn watching() {
     let scene = Scene::new().furnished();
-    let watch = ["--socket", &scene.socket(), "watch", "--count", "3", "-o", "json"];
-    let child =
-        Command::new(L2GW).args(watch).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("l2gw runs");
-    let pid = child.id();
-    let waiting = std::thread::spawn(move || child.wait_with_output().expect("it ends"));
-    // The subscription can't be seen from here: calls go on until it has heard of three.
-    eventually("it has heard enough", PATIENCE, || {
-        scene.ok(&["network", "create", "x"]);
-        if waiting.is_finished() { Ok(()) } else { Err(format!("{pid} still listens")) }
-    });
-    let output = waiting.join().expect("it ended");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let events: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(events.len(), 3, "{text}");
-    assert!(events.iter().all(|event| event["subject"] == "network_create" && event["result"] == "ok"), "{text}");
-    assert!(events[0]["who"].as_str().expect("who").contains("uid "), "{text}");
+    let events = watched(&scene, 3);
+    assert!(events.iter().all(|event| event["subject"] == "network_create" && event["result"] == "ok"), "{events:?}");
+    assert!(events[0]["who"].as_str().expect("who").contains("uid "), "{events:?}");
 }

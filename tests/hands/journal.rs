@@ -68,7 +68,10 @@ fn each_row_is_explained() {
         let found = entries(&scene, &["--contains", "/v2.0/networks"]);
         if found.is_empty() { Err("nothing yet".to_owned()) } else { Ok(found) }
     });
-    assert_eq!(rest[0]["result"], "201");
+    assert_eq!(
+        (&rest[0]["result"], &rest[0]["details"]["params"]["body"]["network"]["name"]),
+        (&"201".into(), &"by REST".into())
+    );
     assert!(rest[0]["who"].as_str().expect("who").contains("127.0.0.1"), "{rest:?}");
 
     // It outlives the daemon.

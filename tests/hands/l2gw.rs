@@ -8,7 +8,9 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
+    PATIENCE,
     daemon::{Daemon, Home},
+    eventually,
     tor::Tor,
 };
 
@@ -131,4 +133,24 @@ pub(crate) fn shell(socket: &str, script: &str) -> Said {
     let directory = Path::new(L2GW).parent().expect("it lies in a directory");
     let path = format!("{}:{}", directory.display(), std::env::var("PATH").unwrap_or_default());
     said(Command::new("bash").args(["-c", script]).env("PATH", path).env("L2GW", L2GW).env("SOCKET", socket))
+}
+
+/// What `l2gw watch` prints while networks are created, until it has printed so many events.
+pub(crate) fn watched(scene: &Scene, count: usize) -> Vec<Value> {
+    let (socket, number) = (scene.socket(), count.to_string());
+    let watch = ["--socket", &socket, "watch", "--kind", "call", "--count", &number, "-o", "json"];
+    let child =
+        Command::new(L2GW).args(watch).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("l2gw runs");
+    let pid = child.id();
+    let waiting = std::thread::spawn(move || child.wait_with_output().expect("it ends"));
+    // The subscription can't be seen from here: calls go on until it has heard of enough.
+    eventually("it has heard enough", PATIENCE, || {
+        scene.ok(&["network", "create", "x"]);
+        if waiting.is_finished() { Ok(()) } else { Err(format!("{pid} still listens")) }
+    });
+    let output = waiting.join().expect("it ended");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(events.len(), count, "{text}");
+    events
 }

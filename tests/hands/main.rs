@@ -5,9 +5,12 @@
 mod support;
 
 mod commands;
+mod described;
 mod files;
 mod journal;
 mod l2gw;
 mod mistakes;
 mod offline;
 mod plans;
+mod terminal;
+mod workday;

@@ -1,0 +1,91 @@
+//! What people see on a terminal: colours, progress. script(1) lends one.
+
+use std::process::{Command, Stdio};
+
+use crate::{
+    l2gw::{L2GW, Scene},
+    support::PATIENCE,
+};
+
+/// Output of a command on a terminal of 100 columns, standard error included.
+fn on_a_terminal(scene: &Scene, environment: &[(&str, &str)], line: &str) -> String {
+    let command = format!("stty cols 100 rows 40; {L2GW} --socket {} {line}", scene.socket());
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).stdin(Stdio::null());
+    script.env("SHELL", "/bin/sh").env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("CLICOLOR");
+    let output = script.envs(environment.iter().copied()).output().expect("script (bsdutils) is installed");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Whether it changes the colour of the text (SGR), not only the cursor's place.
+fn is_coloured(text: &str) -> bool {
+    text.split("\u{1b}[").skip(1).any(|rest| {
+        let parameters = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+        parameters.starts_with('m')
+    })
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let scene = Scene::new().connected();
+    for line in ["switch list", "status", "switch show tor-switch-1"] {
+        let coloured = on_a_terminal(&scene, &[], line);
+        assert!(is_coloured(&coloured), "{line}: {coloured:?}");
+        assert!(is_coloured(&on_a_terminal(&scene, &[("NO_COLOR", "")], line)), "an empty NO_COLOR is none");
+        for unwanted in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            let plain = on_a_terminal(&scene, &[unwanted], line);
+            assert!(!is_coloured(&plain), "{unwanted:?} {line}: {plain:?}");
+            let words =
+                |text: &str| text.split_whitespace().map(strip).filter(|word| !word.is_empty()).collect::<Vec<_>>();
+            assert_eq!(words(&plain), words(&coloured), "the same words");
+        }
+        // What goes to a file, or to another program, has none, wherever errors go.
+        let piped = on_a_terminal(&scene, &[], &format!("{line} | cat"));
+        assert!(!is_coloured(&piped), "{line}: {piped:?}");
+    }
+    // Errors and help, which clap writes.
+    for line in ["switch shwo", "--help"] {
+        assert!(!is_coloured(&on_a_terminal(&scene, &[("NO_COLOR", "1")], line)), "{line}");
+    }
+    // A table keeps to the terminal's width.
+    let table = on_a_terminal(&scene, &[("NO_COLOR", "1")], "connection list");
+    let widest = table.lines().map(|line| line.trim_end().chars().count()).max();
+    assert!(widest <= Some(100), "{widest:?}: {table}");
+}
+
+fn strip(word: &str) -> String {
+    let mut parts = word.split("\u{1b}[");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
+    }
+    text
+}
+
+#[test]
+fn progress_is_drawn_and_leaves_a_last_line() {
+    let scene = Scene::new().furnished();
+    let connect = "connection create vtep-gateway-1 network1 --default-segmentation-id 50 --wait";
+    let drawn = on_a_terminal(&scene, &[("NO_COLOR", "1")], connect);
+    for switch in ["tor-switch-1", "tor-switch-2"] {
+        // A line each, that ends with all rows there.
+        let last = drawn.rsplit(switch).next().expect("its line");
+        assert!(last.contains("[====================]") && last.contains("done"), "{drawn:?}");
+    }
+    assert!(!is_coloured(&drawn), "{drawn:?}");
+
+    let mut csv = "network,mac_address,host\n".to_owned();
+    for i in 0..9000_u32 {
+        let [_, _, b, c] = i.to_be_bytes();
+        csv.push_str(&format!("network1,fa:16:3f:00:{b:02x}:{c:02x},compute-1\n"));
+    }
+    let file = scene.file("many.csv", &csv);
+    let drawn = on_a_terminal(&scene, &[], &format!("port import {file} --wait"));
+    let bar = drawn.split('\r').find(|frame| frame.contains("=>") && frame.contains(" ports"));
+    assert!(bar.is_some(), "a bar of the file, and the ports so far: {drawn:?}");
+    assert!(drawn.contains("9000 ports are being created"), "{drawn:?}");
+    let after = drawn.rsplit("9000 ports were created").next().expect("what follows");
+    assert!(!after.contains("ports are being created"), "the bar is gone: {drawn:?}");
+    assert!(after.contains("9004/9004") || after.contains("done"), "{after:?}");
+    scene.tors[0].wait_rows("Ucast_Macs_Remote", 9002, PATIENCE);
+}

@@ -70,7 +70,7 @@ pub(super) fn check_vlans(gateway: &Gateway, connection: &Connection) -> Result<
 /// No VLAN of the connection's ports is bound to another network. Gateway and connection are in the tables already,
 /// so that connections of the same gateway are compared, too; a refusal rolls them back.
 pub(super) async fn check_clash(write: &mut Write, gateway: &Gateway, connection: &Connection) -> Result<()> {
-    if write.network_is_gone(connection.network_id).await? {
+    if !write.network_binds(connection.network_id).await? {
         return Ok(());
     }
     let wanted = bindings(gateway, connection);

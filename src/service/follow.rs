@@ -99,7 +99,7 @@ async fn put_networks(write: &mut Write, networks: Vec<Network>) -> std::result:
             network.vni = None;
             refused.push(network.id);
         }
-        // One that was gone brings its bindings back: they are explained as gone no longer.
+        // One that loses its segment loses its bindings; one that has one again brings them back.
         let before = Before::note(write, &[network.id]).await?;
         write.put_network(&network).await?;
         before.explain(write).await?;

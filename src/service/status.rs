@@ -8,6 +8,7 @@ use crate::{
         event::Preview,
         status::{BindingStatus, SessionState, Status, Strangers, SwitchStatus},
     },
+    store::Read,
 };
 
 impl Service {
@@ -16,14 +17,13 @@ impl Service {
         let mut view = self.store.snapshot().await?;
         let connection = connections::find(&mut view, id).await?;
         let gateway = view.gateway(connection.gateway_id).await?;
-        let gone = view.network_is_gone(connection.network_id).await?;
+        let why_unbound = why_unbound(&mut view, &connection).await?;
         drop(view);
         let fleet = self.fleet.switches().await;
         let wanted = gateway.map(|gateway| bindings(&gateway, &connection)).unwrap_or_default();
-        let mut switches: Vec<_> = if gone {
-            wanted.iter().map(|binding| unbound(&fleet, &connection, binding)).collect()
-        } else {
-            wanted.iter().map(|binding| status(&fleet, &connection, binding)).collect()
+        let mut switches: Vec<_> = match why_unbound {
+            Some(why) => wanted.iter().map(|binding| unbound(&fleet, &connection, binding, &why)).collect(),
+            None => wanted.iter().map(|binding| status(&fleet, &connection, binding)).collect(),
         };
         self.notice_bindings(&connection, &mut switches);
         let worst = switches.iter().map(|binding| binding.status).max().unwrap_or(Status::Pending);
@@ -132,13 +132,30 @@ fn status(fleet: &[SwitchStatus], connection: &Connection, binding: &Binding) ->
     absent(connection, binding, status, reason, session.since.clone())
 }
 
-/// The status of a binding whose network Neutron has deleted.
-fn unbound(fleet: &[SwitchStatus], connection: &Connection, binding: &Binding) -> BindingStatus {
-    let network = connection.network_id;
+/// What a source did to the network of a connection, so that it binds nothing, and the mend; `None`: it binds.
+async fn why_unbound(read: &mut Read, connection: &Connection) -> Result<Option<(String, &'static str)>> {
+    let id = connection.network_id;
+    Ok(match read.network(id).await? {
+        None => Some((format!("Neutron deleted network {id}"), "delete this connection")),
+        Some(network) if network.vni.is_none() => Some((
+            format!("network {id} has no VXLAN segment of its own any more"),
+            "give it one in Neutron, with a VNI that no other network has, or delete this connection",
+        )),
+        Some(_) => None,
+    })
+}
+
+/// The status of a binding that is unbound for this reason.
+fn unbound(
+    fleet: &[SwitchStatus],
+    connection: &Connection,
+    binding: &Binding,
+    (why, mend): &(String, &str),
+) -> BindingStatus {
     let switch = fleet.iter().find(|switch| switch.physical_switch == binding.switch);
-    let goes = switch.is_some_and(|switch| switch.draining.contains(&network));
+    let goes = switch.is_some_and(|switch| switch.draining.contains(&connection.network_id));
     let (status, state) = if goes { (Status::Draining, "is being unbound") } else { (Status::Error, "was unbound") };
-    let reason = format!("Neutron deleted network {network}: it {state}; delete this connection");
+    let reason = format!("{why}: it {state}; {mend}");
     absent(connection, binding, status, reason, String::new())
 }
 

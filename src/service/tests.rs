@@ -9,7 +9,8 @@ use std::{
 use super::*;
 use crate::{
     fleet::Fleet,
-    model::{Change, FeedEvent, Revision, Tombstone},
+    model::{Binding, Change, FeedEvent, Network, Revision, Tombstone, VlanId},
+    source::{Sink, Step},
     store::Store,
 };
 
@@ -155,4 +156,56 @@ async fn a_full_disk_is_said_and_ends_by_itself() {
     });
     recovered.await.expect("writes are taken again once there is room");
     assert!(store.health().is_ok());
+}
+
+/// What a source takes a segment from is to switches as if it were gone; with a segment it is back.
+#[tokio::test]
+async fn a_network_that_loses_its_segment_is_unbound_and_explained() {
+    let scratch = Scratch::new();
+    let (store, service) = scratch.open().await;
+    store.set_databases(&["tcp:a:6640".into()]).await.unwrap();
+    let caller = Caller::default();
+    let made = service.create_network(&caller, network("n")).await.unwrap();
+    let interfaces = vec![InterfaceDraft { name: "e".into(), vlans: vec![] }];
+    let devices = vec![DeviceDraft { name: "t".into(), interfaces }];
+    let gateway = GatewayDraft { name: "g".into(), tenant_id: None, devices };
+    service.create_gateway(&caller, Dialect::Specification, gateway).await.unwrap();
+    let connection = |network: &str| ConnectionDraft {
+        gateway: "g".into(),
+        network: network.into(),
+        default_vlan: VlanId::try_from(50).ok(),
+        port_id: None,
+        tenant_id: None,
+    };
+    let joined = service.create_connection(&caller, Dialect::Specification, connection("n")).await.unwrap();
+    let connected = |changes: &[Change]| changes.contains(&Change::ConnectionSet(joined.clone()));
+
+    let mut feed = store.feed();
+    let mut next = async || tokio::time::timeout(Duration::from_secs(10), feed.recv()).await.unwrap().unwrap();
+    while !matches!(next().await, FeedEvent::Loaded(_)) {}
+    service.take(Step::PutNetworks(vec![Network { vni: None, ..made.clone() }])).await.unwrap();
+    let FeedEvent::Changes(set) = next().await else { panic!("the change comes next") };
+    assert!(set.changes.contains(&Change::ConnectionRemoved(joined.id)), "{set:?}");
+    let (changes, tombstones, _) = load(&store).await;
+    assert!(!connected(&changes), "a daemon that starts now binds nothing either");
+    let binding = Binding { switch: "t".into(), port: "e".into(), vlan: VlanId::try_from(50).unwrap() };
+    for wanted in
+        [Tombstone::Binding { network: made.id, binding }, Tombstone::Network { network: made.id, switch: "t".into() }]
+    {
+        assert!(tombstones.contains(&wanted), "{tombstones:?}");
+    }
+    let status = service.connection_status(&joined.id.to_string()).await.unwrap();
+    assert_eq!(status.status, Status::Error);
+    assert!(status.switches[0].reason.contains("no VXLAN segment"), "{status:?}");
+    // Its VLAN is free for another network, and the network itself can be shown.
+    assert_eq!(service.network(Dialect::Neutron, &made.id.to_string()).await.unwrap().network.vni, None);
+    service.create_network(&caller, network("other")).await.unwrap();
+    let other = service.create_connection(&caller, Dialect::Specification, connection("other")).await.unwrap();
+    service.delete_connection(&other.id.to_string()).await.unwrap();
+
+    service.take(Step::PutNetworks(vec![made.clone()])).await.unwrap();
+    let (changes, tombstones, _) = load(&store).await;
+    assert!(connected(&changes));
+    assert!(!tombstones.iter().any(|t| matches!(t, Tombstone::Network { network, .. } if *network == made.id)));
+    assert_ne!(service.connection_status(&joined.id.to_string()).await.unwrap().status, Status::Draining);
 }

@@ -56,7 +56,8 @@ pub(super) const HOSTS_AMONG: &str =
     "SELECT host FROM tunnel_endpoints WHERE host IN (SELECT value FROM json_each($1))";
 
 /// A connection with another network that claims one of these [switch, port, VLAN] rows: by a VLAN that the interface
-/// names, or by its default on an interface that names none. Connections with networks that are gone claim nothing.
+/// names, or by its default on an interface that names none. Connections with networks that have no VNI (any more) claim
+/// nothing.
 pub(super) const VLAN_CLASH: &str = "
     SELECT d.device_name, i.interface_name, i.segmentation_id, c.network_id, c.id
     FROM json_each($1) AS b
@@ -64,7 +65,7 @@ pub(super) const VLAN_CLASH: &str = "
         ON i.interface_name = (b.value ->> 1) AND i.segmentation_id = (b.value ->> 2)
     CROSS JOIN pg_l2gatewaydevices AS d ON d.id = i.device_id AND d.device_name = (b.value ->> 0)
     CROSS JOIN pg_networkconnections AS c ON c.l2_gateway_id = d.l2_gateway_id
-    WHERE c.network_id <> $2 AND NOT EXISTS (SELECT 1 FROM networks AS n WHERE n.id = c.network_id AND n.gone = 1)
+    WHERE c.network_id <> $2 AND NOT EXISTS (SELECT 1 FROM networks AS n WHERE n.id = c.network_id AND n.vni IS NULL)
     UNION ALL
     SELECT d.device_name, i.interface_name, c.default_segmentation_id, c.network_id, c.id
     FROM json_each($3) AS b
@@ -73,7 +74,7 @@ pub(super) const VLAN_CLASH: &str = "
         ON c.l2_gateway_id = d.l2_gateway_id AND c.default_segmentation_id = (b.value ->> 2)
     CROSS JOIN pg_l2gatewayinterfaces AS i
         ON i.device_id = d.id AND i.interface_name = (b.value ->> 1) AND i.segmentation_id IS NULL
-    WHERE c.network_id <> $4 AND NOT EXISTS (SELECT 1 FROM networks AS n WHERE n.id = c.network_id AND n.gone = 1)
+    WHERE c.network_id <> $4 AND NOT EXISTS (SELECT 1 FROM networks AS n WHERE n.id = c.network_id AND n.vni IS NULL)
     LIMIT 1";
 
 /// Writes tombstones of rows [kind, network, switch, port, VLAN, MAC].

@@ -186,9 +186,10 @@ impl Read {
         self.connections_by(query(connections!("ORDER BY id"))).await
     }
 
-    /// The connections whose networks are there: those that bind.
+    /// The connections whose networks have a VXLAN segment: those that bind.
     pub(super) async fn live_connections(&mut self) -> Result<Vec<Connection>> {
-        const LIVE: &str = connections!("WHERE network_id IN (SELECT id FROM networks WHERE gone = 0) ORDER BY id");
+        const LIVE: &str =
+            connections!("WHERE network_id IN (SELECT id FROM networks WHERE vni IS NOT NULL) ORDER BY id");
         self.connections_by(query(LIVE)).await
     }
 
@@ -222,10 +223,10 @@ impl Read {
         self.all(query).await?.iter().map(read).collect()
     }
 
-    /// What all connections of a network bind.
+    /// What all connections of a network bind: nothing, if it has no VXLAN segment (any more).
     pub async fn network_bindings(&mut self, id: NetworkId) -> Result<BTreeSet<Binding>> {
         let mut all = BTreeSet::new();
-        if self.network_is_gone(id).await? {
+        if !self.network_binds(id).await? {
             return Ok(all);
         }
         for connection in self.connections_of_network(id).await? {

@@ -17,6 +17,12 @@ impl Read {
         Ok(self.optional(gone).await?.is_some())
     }
 
+    /// Whether connections of the network bind: it is there, and has a VXLAN segment.
+    pub async fn network_binds(&mut self, id: NetworkId) -> Result<bool> {
+        let binds = query("SELECT id FROM networks WHERE id = $1 AND vni IS NOT NULL").bind(id.to_string());
+        Ok(self.optional(binds).await?.is_some())
+    }
+
     /// The hosts whose tunnel endpoints a source dictates.
     pub async fn sourced_hosts(&mut self) -> Result<BTreeSet<String>> {
         let rows = self.all(query("SELECT host FROM tunnel_endpoints WHERE sourced = 1")).await?;
@@ -31,10 +37,10 @@ impl Read {
 }
 
 impl Write {
-    /// Adds a network or writes the one that has this identity, VNI included. One that was gone is back, and with it
-    /// its connections.
+    /// Adds a network or writes the one that has this identity, VNI included. Its connections bind for as long as it
+    /// has a VNI: without one it is to switches as if it were gone, and with one it is back.
     pub async fn put_network(&mut self, network: &Network) -> Result<()> {
-        let was_gone = self.network_is_gone(network.id).await?;
+        let (bound, binds) = (self.network_binds(network.id).await?, network.vni.is_some());
         let update = query("UPDATE networks SET name = $1, tenant_id = $2, vni = $3, gone = 0 WHERE id = $4")
             .bind(network.name.clone())
             .bind(network.tenant_id.clone())
@@ -44,9 +50,14 @@ impl Write {
             return self.insert_network(network).await;
         }
         self.changes.push(Change::NetworkSet(network.clone()));
-        if was_gone {
-            let back = self.connections_of_network(network.id).await?;
-            self.changes.extend(back.into_iter().map(Change::ConnectionSet));
+        if bound == binds {
+            return Ok(());
+        }
+        let connections = self.connections_of_network(network.id).await?.into_iter();
+        if binds {
+            self.changes.extend(connections.map(Change::ConnectionSet));
+        } else {
+            self.changes.extend(connections.map(|connection| Change::ConnectionRemoved(connection.id)));
         }
         Ok(())
     }

@@ -115,6 +115,9 @@ pub(super) const ADD_DATABASES: &str = "
     SELECT value, 0 FROM json_each($1)
     WHERE value NOT IN (SELECT name FROM switch_progress)";
 
+/// Before a column of ORDER BY: no index is walked along for it. SQLite's way to say so.
+pub(super) const UNINDEXED: &str = "+";
+
 /// Whether a column has one of the values of the placeholder's JSON array.
 pub(super) fn among(column: &str, place: usize) -> String {
     format!("{column} IN (SELECT value FROM json_each(${place}))")

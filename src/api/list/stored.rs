@@ -25,6 +25,12 @@ pub(in crate::api) trait Stored: Resource<Row: Sync> {
     /// What a filter's text is in that column; `None`: no row has such a value.
     fn cell(attribute: &str, text: &str) -> Option<Cell>;
 
+    /// The condition that an attribute without a column of its own comes to.
+    fn derived(attribute: &str, wanted: &[String]) -> Option<Condition<Self::Column>> {
+        let _ = (attribute, wanted);
+        None
+    }
+
     /// A condition that at least all rows meet which match a filter that has no column: the filter itself is applied to
     /// the rows that come back.
     fn narrowed(attribute: &str, wanted: &[String]) -> Option<Condition<Self::Column>> {
@@ -84,13 +90,23 @@ struct Rows<R: Stored> {
     selection: Option<Selection<R::Column>>,
     /// What it can't look for.
     filter: Filter,
+    /// Rows that were read and not sent yet.
+    read: std::vec::IntoIter<R::Row>,
 }
+
+/// Rows that are read at a time once a list turns out to be long. With a condition the store sorts all rows that meet
+/// it for each page, so that many short pages of a large network would cost as much as its square.
+const LONG_PAGE: usize = 8 * PAGE;
 
 impl<R: Stored> Rows<R> {
     fn of(service: Service, query: &mut ListQuery, always: Option<Condition<R::Column>>) -> Self {
         let mut selection = Selection { reverse: query.window.reverse, ..Selection::default() };
         selection.conditions.extend(always);
         query.filter.split(|attribute, wanted| {
+            if let Some(condition) = R::derived(attribute, wanted) {
+                selection.conditions.push(condition);
+                return true;
+            }
             let Some(column) = R::column(attribute) else {
                 selection.conditions.extend(R::narrowed(attribute, wanted));
                 return false;
@@ -102,7 +118,7 @@ impl<R: Stored> Rows<R> {
         let column = |Key { attribute, descending }: &Key| Some((R::column(attribute)?, *descending));
         // What all rows share puts none before another.
         selection.order = query.order.iter().filter_map(column).collect();
-        Self { service, selection: Some(selection), filter: Filter::default() }
+        Self { service, selection: Some(selection), filter: Filter::default(), read: Vec::new().into_iter() }
     }
 
     /// Whether the conditions hold on what all rows share: then they are done with.
@@ -168,6 +184,15 @@ impl<R: Stored> Source for Rows<R> {
     type Row = R::Row;
 
     async fn next(&mut self) -> Result<Option<Vec<R::Row>>, Problem> {
-        self.page(PAGE).await
+        if self.read.len() == 0 {
+            let conditions = self.selection.as_ref().is_some_and(|selection| !selection.conditions.is_empty());
+            let begun = self.selection.as_ref().is_some_and(|selection| selection.after.is_some());
+            let length = if conditions && begun { LONG_PAGE } else { PAGE };
+            match self.page(length).await? {
+                Some(rows) => self.read = rows.into_iter(),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(self.read.by_ref().take(PAGE).collect()))
     }
 }

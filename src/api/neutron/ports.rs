@@ -264,28 +264,40 @@ impl Stored for Ports {
     }
 
     fn cell(attribute: &str, text: &str) -> Option<Cell> {
-        let is = |bound: bool| Cell::Text(if bound { PortColumn::BOUND } else { PortColumn::UNBOUND }.to_owned());
         match attribute {
             "id" | "network_id" => text.parse::<Uuid>().ok().map(|id| Cell::Text(id.to_string())),
             "mac_address" => text.parse().ok().map(PortColumn::mac),
-            "status" | "binding:vif_type" => {
-                [true, false].into_iter().find(|bound| shown(attribute, *bound) == text).map(is)
-            }
             _ => Some(Cell::Text(text.to_owned())),
         }
+    }
+
+    fn derived(attribute: &str, wanted: &[String]) -> Option<Condition<PortColumn>> {
+        if !matches!(attribute, "status" | "binding:vif_type") {
+            return None;
+        }
+        let asked = |bound: bool| wanted.iter().any(|text| shown(attribute, bound) == text);
+        Some(match (asked(true), asked(false)) {
+            (true, true) => Condition::IsNull(PortColumn::Id, false),
+            (bound, unbound) if bound != unbound => Condition::IsNull(PortColumn::Host, unbound),
+            _ => Condition::Among(PortColumn::Id, Vec::new()),
+        })
     }
 
     fn narrowed(attribute: &str, wanted: &[String]) -> Option<Condition<PortColumn>> {
         if attribute != "fixed_ips" {
             return None;
         }
-        // Addresses and subnets lie in one text, each written in one way only.
-        let part = |condition: &String| match condition.split_once('=')? {
-            ("ip_address", ip) => ip.parse::<IpAddr>().ok().map(|ip| ip.to_string()),
-            ("subnet_id", id) => id.parse::<Uuid>().ok().map(|id| id.to_string()),
-            _ => None,
+        // Addresses and subnets lie in one text, each written in one way only. Who asks for an address wants few ports.
+        let asked = |name: &'static str| {
+            wanted.iter().filter_map(move |condition| condition.strip_prefix(name)?.strip_prefix('='))
         };
-        Some(Condition::Contains(PortColumn::FIXED_IPS, wanted.iter().filter_map(part).collect()))
+        let rare = asked("ip_address").next().is_some();
+        let parts = if rare {
+            asked("ip_address").filter_map(|ip| ip.parse::<IpAddr>().ok()).map(|ip| ip.to_string()).collect()
+        } else {
+            asked("subnet_id").filter_map(|id| id.parse::<Uuid>().ok()).map(|id| id.to_string()).collect()
+        };
+        Some(Condition::Contains { column: PortColumn::FIXED_IPS, parts, rare })
     }
 
     fn stored(port: &Port) -> &Port {

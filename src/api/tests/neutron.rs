@@ -49,7 +49,8 @@ async fn vnis_are_unique_and_local_networks_have_none() {
     let api = Api::new().await;
     let chosen = network(&api, json!({"provider:network_type": "vxlan", "provider:segmentation_id": 5_000_000})).await;
     assert_eq!(chosen["provider:segmentation_id"], 5_000_000);
-    let again = json!({"network": {"provider:segmentation_id": 5_000_000}});
+    // Clients send what was typed.
+    let again = json!({"network": {"provider:segmentation_id": "5000000"}});
     assert_eq!(api.post("/v2.0/networks", &again).await.error(409).0, "TunnelIdInUse");
     let local = network(&api, json!({"provider:network_type": "local"})).await;
     assert_eq!((&local["provider:network_type"], &local["provider:segmentation_id"]), (&json!("local"), &Value::Null));
@@ -164,6 +165,11 @@ async fn ports_are_filtered_in_the_store_and_here() {
         ("fixed_ips=ip_address%3D10.0.0.1".into(), 1),
         ("fixed_ips=ip_address%3D10.0.0.2".into(), 0),
         ("status=DOWN".into(), 1),
+        ("status=ACTIVE".into(), 2),
+        ("status=ACTIVE&status=DOWN&status=BUILD".into(), 3),
+        ("status=BUILD".into(), 0),
+        ("binding:vif_type=unbound&name=a".into(), 1),
+        ("binding:vif_type=unbound&status=ACTIVE".into(), 0),
         ("colour=red".into(), 0),
     ] {
         let list = api.get(&format!("/v2.0/ports?{query}")).await.expect(200);
@@ -183,7 +189,12 @@ async fn a_long_list_comes_page_by_page_and_is_whole() {
     let mut created = ids(&created, "ports");
     created.sort();
     let listed = ids(&listed.expect(200), "ports");
-    assert_eq!((listed.len(), listed), (count, created));
+    assert_eq!((listed.len(), listed), (count, created.clone()));
+    // With a condition, longer pages are read than sent.
+    for query in [format!("network_id={}", net.as_str().unwrap()), "status=DOWN".to_owned()] {
+        let listed = ids(&api.get(&format!("/v2.0/ports?{query}")).await.expect(200), "ports");
+        assert_eq!((listed.len(), listed), (count, created.clone()), "{query}");
+    }
 }
 
 #[tokio::test]

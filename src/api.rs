@@ -38,7 +38,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::{HostTokenError, KeystoneError, TokenError, load_or_create_token};
+pub use auth::{HostTokenError, KeystoneError, TokenError, load_or_create_token, try_keystone};
 pub use health::Readiness;
 pub use tls::{Tls, TlsError};
 
@@ -112,6 +112,7 @@ impl App {
 pub struct Server {
     listener: TcpListener,
     router: Router,
+    gate: Arc<Gate>,
     tls: Option<Tls>,
     monitoring: Option<(TcpListener, Router)>,
     limits: ConnectionLimits,
@@ -139,6 +140,11 @@ impl Server {
         })?;
         let hosts = config.host_token_file.as_deref().map(HostTokens::load).transpose()?.unwrap_or_default();
         let app = App::new(service, gate, hosts);
+        let gate = app.gate.clone();
+        let ready = ready.with_warnings({
+            let gate = gate.clone();
+            move || gate.complaint().into_iter().collect()
+        });
         let (router, monitoring) = match config.monitoring_listen {
             None => (router(app, Some(ready)), None),
             Some(apart) => {
@@ -146,7 +152,7 @@ impl Server {
                 (router(app, None), Some((listen("monitoring_listen", apart)?, monitoring)))
             }
         };
-        Ok(Self { listener, router, tls, monitoring, limits: ConnectionLimits::default(), address })
+        Ok(Self { listener, router, gate, tls, monitoring, limits: ConnectionLimits::default(), address })
     }
 
     /// The certificate, to renew it while the API serves; `None`: plain HTTP.
@@ -173,11 +179,12 @@ impl Server {
         let monitoring = async {
             if let Some((listener, router)) = self.monitoring {
                 // Without TLS: it is for probes of this machine or its own network, and tells no secrets.
-                listener::serve(listener, None, router, ConnectionLimits { connections: 64, ..self.limits }, shutdown)
-                    .await;
+                let limits = ConnectionLimits { connections: 64, ..self.limits };
+                listener::serve(listener, None, router, limits, shutdown.clone()).await;
             }
         };
-        tokio::join!(api, monitoring);
+        let watch = shutdown.run_until_cancelled(self.gate.watch());
+        tokio::join!(api, monitoring, watch);
     }
 }
 

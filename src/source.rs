@@ -24,6 +24,7 @@ use std::{net::Ipv4Addr, time::SystemTime};
 
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
+use utoipa::ToSchema;
 
 pub use neutron::SourceError;
 
@@ -69,7 +70,8 @@ pub trait Sink: Send + Sync + 'static {
 }
 
 /// How the source is: `GET /v2/source`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = v2::FollowedSource)]
 pub struct Status {
     /// `neutron-db`.
     pub driver: &'static str,
@@ -96,8 +98,9 @@ pub struct Status {
 }
 
 /// How the source is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = v2::SourceState)]
 pub enum State {
     /// It was not read wholly yet.
     Connecting,
@@ -108,7 +111,8 @@ pub enum State {
 }
 
 /// Losses that wait for a release.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = v2::HeldLosses)]
 pub struct Held {
     /// Networks that are no longer there, or have no VXLAN segment any more.
     pub networks: u64,
@@ -180,6 +184,36 @@ impl Source {
         // Full: one is under way already.
         let _ = self.release.try_send(());
     }
+}
+
+/// What is in a database, for `vtepd --check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Its networks.
+    pub networks: u64,
+    /// Its ports.
+    pub ports: u64,
+    /// VTEPs of its compute nodes.
+    pub tunnel_endpoints: u64,
+}
+
+/// Whether a database could be followed: connects, and reads each table that is looked at.
+///
+/// # Errors
+/// [`SourceError`], which names the table.
+pub async fn try_database(config: &SourceConfig) -> Result<Found, SourceError> {
+    let mut neutron = neutron::Neutron::connect(config).await?;
+    neutron.begin().await?;
+    let counts = neutron.counts().await?;
+    let tunnel_endpoints = neutron.endpoints().await?.len() as u64;
+    // Nothing has changed within the last 0 seconds, and no port has no id: all columns are read, and no rows.
+    neutron.recent_networks(0).await?;
+    neutron.recent_ports(0).await?;
+    neutron.networks(Some(&[])).await?;
+    neutron.ports(&[]).await?;
+    neutron.end().await?;
+    let count = |rows: i64| u64::try_from(rows).unwrap_or_default();
+    Ok(Found { networks: count(counts.networks), ports: count(counts.ports), tunnel_endpoints })
 }
 
 impl Runner {

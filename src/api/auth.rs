@@ -15,8 +15,8 @@ use subtle::ConstantTimeEq;
 
 pub use hosts::HostTokenError;
 pub(crate) use hosts::HostTokens;
-pub use keystone::ClientError as KeystoneError;
 pub(crate) use keystone::Keystone;
+pub use keystone::{ClientError as KeystoneError, try_keystone};
 pub use token_file::{TokenError, load_or_create_token};
 
 use super::{App, audit, body, problem::Problem};
@@ -56,6 +56,22 @@ impl Gate {
                 Err(Problem::new(StatusCode::FORBIDDEN, "Forbidden", message))
             }
             Self::Open => Ok(Caller::default()),
+        }
+    }
+
+    /// Looks at what the gate depends on, for as long as it is polled.
+    pub(super) async fn watch(&self) {
+        match self {
+            Self::Keystone(keystone) => keystone.watch().await,
+            Self::Token(_) | Self::Open => std::future::pending().await,
+        }
+    }
+
+    /// Why nobody is let in now, though the daemon does its work.
+    pub(super) fn complaint(&self) -> Option<String> {
+        match self {
+            Self::Keystone(keystone) => keystone.complaint(),
+            Self::Token(_) | Self::Open => None,
         }
     }
 }

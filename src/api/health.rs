@@ -17,13 +17,20 @@ use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
 #[derive(Clone)]
 pub struct Readiness {
     reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// What an operator should see to, though the daemon does its work.
+    warnings: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     metrics: Option<Metrics>,
 }
 
 impl Readiness {
     /// Asked with every `GET /readyz`: it must not block.
     pub fn new(reasons: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
-        Self { reasons: Arc::new(reasons), metrics: None }
+        Self { reasons: Arc::new(reasons), warnings: Arc::new(Vec::new), metrics: None }
+    }
+
+    /// Tells these, too, without being unready for them. Must not block.
+    pub(super) fn with_warnings(self, warnings: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
+        Self { warnings: Arc::new(warnings), ..self }
     }
 
     /// Serves these at `/metrics`, too.
@@ -53,11 +60,12 @@ async fn healthz() -> Response {
 }
 
 async fn readyz(State(ready): State<Readiness>) -> Response {
-    let reasons = (ready.reasons)();
-    if reasons.is_empty() {
-        return json_response(StatusCode::OK, &json!({"status": "ready", "reasons": []}));
-    }
-    json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "not ready", "reasons": reasons}))
+    let (reasons, warnings) = ((ready.reasons)(), (ready.warnings)());
+    let (code, status) = match reasons.as_slice() {
+        [] => (StatusCode::OK, "ready"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    };
+    json_response(code, &json!({"status": status, "reasons": reasons, "warnings": warnings}))
 }
 
 async fn metrics(State(ready): State<Readiness>) -> Response {

@@ -10,7 +10,10 @@ use clap::{CommandFactory, Parser};
 use tokio::runtime::Runtime;
 use vtepd::{
     config::{Config, DEFAULT_PATH},
-    daemon::{Daemon, EXIT_CONFIG, EXIT_FAILURE, check::check},
+    daemon::{
+        Daemon, EXIT_CONFIG, EXIT_FAILURE,
+        check::{check, check_openstack},
+    },
     telemetry,
 };
 
@@ -18,8 +21,8 @@ const EXIT_CODES: &str = "\
 Signals: SIGTERM and SIGINT stop (a second one at once), SIGHUP reads plumgrid.ini again.
 
 Exit codes:
-  0   stopped as asked; with --check: every switch can be worked with
-  1   failure, see the message; with --check: a switch can't be worked with
+  0   stopped as asked; with --check: everything that was tried can be worked with
+  1   failure, see the message; with --check: something can't be worked with
   2   wrong command line
   75  may go well later: another daemon has the store or the admin socket, or an address is taken
   78  plumgrid.ini or the environment is wrong, or names what can't be used";
@@ -31,7 +34,8 @@ struct Arguments {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
     config: PathBuf,
-    /// Reads the configuration, tries every switch, prints one line for each, and changes nothing.
+    /// Reads the configuration, tries every switch, Keystone and Neutron's database, prints a line for each, and changes
+    /// nothing.
     #[arg(long)]
     check: bool,
     /// Prints the manual page.
@@ -55,7 +59,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&format!("the runtime can't start: {error}"), EXIT_FAILURE.into()),
     };
     let code = if arguments.check {
-        runtime.block_on(check_switches(&arguments.config, config))
+        runtime.block_on(check_all(&arguments.config, config))
     } else {
         runtime.block_on(serve(arguments.config, config))
     };
@@ -82,16 +86,22 @@ async fn serve(path: PathBuf, config: Config) -> ExitCode {
     }
 }
 
-async fn check_switches(path: &std::path::Path, config: Config) -> ExitCode {
+async fn check_all(path: &std::path::Path, config: Config) -> ExitCode {
     let mut out = io::stdout();
     let notices = config.notices.iter().map(|notice| format!("{}: {notice}", path.display()));
     let mut lines: Vec<String> = notices.collect();
     lines.push(format!("{}: ok, {} switches", path.display(), config.switches.len()));
-    let reports = check(config.switches.into_values()).await;
+    let (openstack, reports) =
+        tokio::join!(check_openstack(&config.api, config.source.as_ref()), check(config.switches.into_values()));
+    lines.extend(openstack.iter().map(|tried| tried.line.clone()));
     lines.extend(reports.iter().map(ToString::to_string));
     // Whoever closed our output (`| head`) has read enough; the code still counts.
     let _ = writeln!(out, "{}", lines.join("\n"));
-    if reports.iter().all(|report| report.found.is_ok()) { ExitCode::SUCCESS } else { EXIT_FAILURE.into() }
+    if reports.iter().all(|report| report.found.is_ok()) && openstack.iter().all(|tried| tried.good) {
+        ExitCode::SUCCESS
+    } else {
+        EXIT_FAILURE.into()
+    }
 }
 
 /// Made of the command line's own definition, for `make install`.

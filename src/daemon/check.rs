@@ -1,17 +1,20 @@
-//! `vtepd --check`: tries every switch of the configuration, and changes nothing on any of them.
+//! `vtepd --check`: tries every switch of the configuration, Keystone and Neutron's database, and changes nothing on any
+//! of them.
 
 use std::{fmt, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
-    config::SwitchConfig,
+    api::try_keystone,
+    config::{ApiConfig, Auth, SourceConfig, SwitchConfig},
     fleet::endpoint,
     ovsdb::{
         Endpoint,
         client::{Client, ClientError},
         json::{Cursor, JsonError},
     },
+    source::try_database,
 };
 
 /// The database of RFC 7047 servers that are hardware VTEPs.
@@ -114,6 +117,42 @@ pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<Repo
     let mut reports = tries.join_all().await;
     reports.sort_by_key(|(index, _)| *index);
     reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// What else the daemon works with: one line, and whether it can.
+#[derive(Debug)]
+pub struct Tried {
+    /// What was found, or why it can't be worked with.
+    pub line: String,
+    /// It can.
+    pub good: bool,
+}
+
+/// Tries Keystone and Neutron's database, where they are asked for.
+pub async fn check_openstack(api: &ApiConfig, source: Option<&SourceConfig>) -> Vec<Tried> {
+    let mut tried = Vec::new();
+    if let Auth::Keystone(keystone) = &api.auth {
+        let found = try_keystone(keystone).await;
+        let found = found.map(|()| format!("ok: '{}' may validate tokens", keystone.username));
+        tried.push(Tried::new(&format!("[keystone_authtoken] {}", keystone.auth_url), found));
+    }
+    if let Some(source) = source {
+        let found = try_database(source).await.map(|found| {
+            let (networks, ports, vteps) = (found.networks, found.ports, found.tunnel_endpoints);
+            format!("ok: {networks} networks, {ports} ports, {vteps} tunnel endpoints")
+        });
+        tried.push(Tried::new(&format!("[source] {}", source.shown), found));
+    }
+    tried
+}
+
+impl Tried {
+    fn new(what: &str, found: Result<String, impl fmt::Display>) -> Self {
+        match found {
+            Ok(text) => Self { line: format!("{what}: {text}"), good: true },
+            Err(error) => Self { line: format!("{what}: FAILED: {error}"), good: false },
+        }
+    }
 }
 
 async fn look(endpoint: &Endpoint, patience: Duration, wanted: &str) -> Result<Found, CheckError> {

@@ -169,7 +169,7 @@ impl<S: Sink> Follower<S> {
         }
         let ports = neutron.recent_ports(window).await?;
         for ids in ports.chunks(PAGE) {
-            for draft in neutron.ports(ids).await?.0 {
+            for draft in neutron.ports(ids).await? {
                 memory.see_port(&draft, &mut findings);
             }
         }
@@ -258,7 +258,7 @@ impl<S: Sink> Follower<S> {
         neutron: &mut Neutron,
         ids: &[PortId],
     ) -> Result<(), LookError> {
-        let ports: Vec<_> = neutron.ports(ids).await?.0.into_iter().map(|draft| draft.port).collect();
+        let ports: Vec<_> = neutron.ports(ids).await?.into_iter().map(|draft| draft.port).collect();
         let refused = self.take(Step::PutPorts(ports.clone())).await?;
         for port in ports.iter().filter(|port| !refused.ports.contains(&port.id)) {
             memory.port_is_in_force(port);
@@ -314,7 +314,7 @@ impl<S: Sink> Follower<S> {
     }
 
     fn failed(&self, error: &LookError) {
-        let text = error.to_string();
+        let text = format!("{error}; what was read last stays in force");
         self.runner.status.send_if_modified(|status| {
             if status.state == State::Away && status.reason == text {
                 return false;
@@ -341,7 +341,7 @@ async fn compare_all(memory: &mut Memory, neutron: &mut Neutron) -> Result<Findi
     let mut after = String::new();
     while let Some((ids, last)) = neutron.port_page(&after, PAGE).await? {
         after = last;
-        for draft in neutron.ports(&ids).await?.0 {
+        for draft in neutron.ports(&ids).await? {
             memory.see_port(&draft, &mut findings);
         }
     }

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// No connection.
-    #[error("Neutron's database {shown} can't be connected to: {source}; what was read last stays in force")]
+    #[error("Neutron's database {shown} can't be connected to: {source}")]
     Connect {
         /// The database, without its account.
         shown: String,
@@ -36,7 +36,7 @@ pub enum SourceError {
         source: sqlx::Error,
     },
     /// A statement failed, or the connection broke.
-    #[error("Neutron's database {shown}: its {what} can't be read: {source}; what was read last stays in force")]
+    #[error("Neutron's database {shown}: its {what} can't be read: {source}")]
     Read {
         /// The database, without its account.
         shown: String,
@@ -46,7 +46,7 @@ pub enum SourceError {
         source: sqlx::Error,
     },
     /// No answer.
-    #[error("Neutron's database {shown} does not answer ({what}); what was read last stays in force")]
+    #[error("Neutron's database {shown} does not answer ({what})")]
     TimedOut {
         /// The database, without its account.
         shown: String,
@@ -142,19 +142,17 @@ impl Neutron {
         Ok(last.map(|last| (ids.into_iter().map(PortId).collect(), last)))
     }
 
-    /// Those of these ports that are there, and how many of their rows make no sense.
-    pub(super) async fn ports(&mut self, ids: &[PortId]) -> Result<(Vec<Draft>, usize)> {
+    /// Those of these ports that are there; rows that make no sense are left out.
+    pub(super) async fn ports(&mut self, ids: &[PortId]) -> Result<Vec<Draft>> {
         let uuids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows = self.all("ports", sql::ports(&uuids)).await?;
         let mut drafts: hashbrown::HashMap<String, Draft, foldhash::fast::RandomState> =
             hashbrown::HashMap::with_capacity_and_hasher(rows.len(), foldhash::fast::RandomState::default());
-        let mut odd = 0;
         for row in &rows {
             let text = |index| self.column::<String>("ports", row, index);
             let id = text(0)?;
-            match Draft::new(&id, text(1)?, text(2)?, &text(3)?, &text(4)?) {
-                Some(draft) => drop(drafts.insert(id, draft)),
-                None => odd += 1,
+            if let Some(draft) = Draft::new(&id, text(1)?, text(2)?, &text(3)?, &text(4)?) {
+                drafts.insert(id, draft);
             }
         }
         for (port, ip, subnet) in self.triples("ipallocations", sql::fixed_ips(&uuids)).await? {
@@ -178,7 +176,7 @@ impl Neutron {
                 draft.distributed_binding(host);
             }
         }
-        Ok((drafts.into_values().map(Draft::finish).collect(), odd))
+        Ok(drafts.into_values().map(Draft::finish).collect())
     }
 
     // ===== statements =====

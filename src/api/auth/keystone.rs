@@ -19,6 +19,7 @@ use std::{
 use axum::http::HeaderValue;
 use moka::{Expiry, future::Cache};
 use ring::digest::{SHA256, digest};
+use tokio::time::sleep;
 
 pub use client::ClientError;
 use client::{Client, Token};
@@ -27,6 +28,8 @@ use crate::{api::problem::Problem, config::KeystoneConfig, service::Caller};
 
 /// How long a verdict holds at most. A revoked token, or a role that was taken away, still counts for so long.
 const REMEMBERED: Duration = Duration::from_secs(10);
+/// Time between two looks at whether Keystone can be asked.
+const PROBED: Duration = Duration::from_secs(15);
 /// Verdicts that are remembered.
 const VERDICTS: u64 = 10_000;
 /// Longest token, in bytes: Keystone's have about 250 (Fernet) or 1000 (JWS).
@@ -53,6 +56,14 @@ enum Verdict {
     Invalid,
     /// Whose it is.
     Valid { caller: Caller, admin: bool, expires: SystemTime },
+}
+
+/// Whether `auth = keystone` could work: the account logs in, and may validate tokens. For `vtepd --check`.
+///
+/// # Errors
+/// [`ClientError`], with the mend.
+pub async fn try_keystone(config: &KeystoneConfig) -> Result<(), ClientError> {
+    Client::new(config)?.prove().await
 }
 
 impl Keystone {
@@ -113,6 +124,20 @@ impl Keystone {
             }
             Ok(_) => Err(invalid()),
         }
+    }
+
+    /// Asks Keystone now and then, so that what is wrong with it, or with our account, shows before anybody calls.
+    pub(super) async fn watch(&self) {
+        loop {
+            let proved = self.client.prove().await;
+            self.note(proved.as_ref().err());
+            sleep(PROBED).await;
+        }
+    }
+
+    /// Why tokens can't be validated; `None`: they could the last time.
+    pub(super) fn complaint(&self) -> Option<String> {
+        self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn judge(&self, token: Option<Token>) -> Verdict {

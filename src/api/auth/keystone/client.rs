@@ -200,6 +200,13 @@ impl Client {
         validated.await.unwrap_or_else(|_| Err(ClientError::TimedOut { url: self.url.clone() }))
     }
 
+    /// Whether tokens could be validated now: our account logs in, and may ask of a token, its own.
+    pub(super) async fn prove(&self) -> Result<(), ClientError> {
+        let own = timeout(PATIENCE, self.own_token(self.generation.load(Ordering::Acquire)));
+        let own = own.await.unwrap_or_else(|_| Err(ClientError::TimedOut { url: self.url.clone() }))?;
+        self.validate(&own.header).await.map(drop)
+    }
+
     /// `None`: our own token was refused.
     async fn look_up(&self, own: &HeaderValue, token: &HeaderValue) -> Result<Option<Option<Token>>, ClientError> {
         let mut subject = token.clone();

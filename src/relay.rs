@@ -25,5 +25,5 @@ pub use hub::{Change, Hub, Next, Scope, Snapshot};
 pub use keeper::{Heard, Keeper, Report, Told};
 pub use ledger::Place;
 pub use notices::Notices;
-pub use render::{FdbNetwork, View};
+pub use render::{FdbChange, FdbNetwork, FdbSnapshot, View};
 pub use resolver::Resolver;

@@ -6,17 +6,18 @@ mod endpoints;
 mod extensions;
 mod gateways;
 mod networks;
+mod number;
 mod port_view;
 mod ports;
 mod security_groups;
 mod segmentation;
 mod subnets;
 
-use axum::{Router, routing::get};
+use axum::{Router, http::request::Parts, routing::get};
 use serde::{Deserialize, de::IgnoredAny};
 use utoipa::ToSchema;
 
-use super::{App, openapi::Description};
+use super::{App, answer::Answer, list::Resource, openapi::Description, root};
 use crate::service::Dialect;
 
 const DIALECT: Dialect = Dialect::Neutron;
@@ -30,8 +31,25 @@ type Ignored = Option<Anything>;
 #[schema(value_type = Value)]
 struct Anything(IgnoredAny);
 
+/// What there is, with the name of one object.
+const COLLECTIONS: [(&str, &str); 8] = [
+    (extensions::Extensions::ONE, "extensions"),
+    (gateways::Gateways::ONE, "l2-gateways"),
+    (connections::Connections::ONE, "l2-gateway-connections"),
+    (networks::Networks::ONE, "networks"),
+    (ports::Ports::ONE, "ports"),
+    (security_groups::SecurityGroups::ONE, "security-groups"),
+    (subnets::Subnets::ONE, "subnets"),
+    (endpoints::Endpoints::ONE, "tunnel-endpoints"),
+];
+
+async fn index(parts: Parts) -> Answer {
+    root::collections(&parts, "/v2.0", &COLLECTIONS)
+}
+
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/v2.0", get(index))
         .route("/v2.0/extensions", get(extensions::list))
         .route("/v2.0/extensions/{alias}", get(extensions::show))
         .route("/v2.0/l2-gateways", get(gateways::list).post(gateways::create))
@@ -52,6 +70,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// Tells of the routes above.
 pub(super) fn describe(api: &mut Description) {
+    api.collections("/v2.0");
     api.list::<extensions::Extensions>("/v2.0/extensions");
     api.show::<extensions::Extensions>("/v2.0/extensions/{alias}");
 

@@ -1,6 +1,7 @@
 //! `GET /openapi.json`: both dialects, described from the types that are read and written.
 //!
-//! Each dialect tells its calls beside its routes; schemas are derived from the types themselves.
+//! Each dialect tells its calls beside its routes; schemas are derived from the types themselves. Where `fields` may take
+//! any member away, none is `required`; which ones stand in the answers of all other calls is told as [`WHOLE`].
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -15,22 +16,24 @@ use utoipa::ToSchema;
 use super::{list::Resource, neutron, v2};
 use crate::service::view::{Schemas, schema_of};
 
+/// Keyword of schemas: members that are there unless `fields` leaves them out.
+const WHOLE: &str = "x-required-without-fields";
+
 /// The document as it is served.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document(false).to_string().into());
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
 
 /// `GET /openapi.json`.
 pub(super) async fn serve() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
 }
 
-/// The document. `fields` may take any member away from an answer, so no member is required; `whole`: the answers of
-/// calls without `fields`.
-pub(super) fn document(whole: bool) -> Value {
+/// The document.
+pub(super) fn document() -> Value {
     let mut description = Description::default();
     description.root();
     v2::describe(&mut description);
     neutron::describe(&mut description);
-    description.finish(whole)
+    description.finish()
 }
 
 /// What is told so far.
@@ -69,6 +72,30 @@ impl Description {
             operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": body}}});
         }
         self.paths.entry(path.to_owned()).or_default().insert(method.to_owned(), operation);
+    }
+
+    /// A GET whose answer is no JSON: its type, and what else is to be said of it.
+    fn text(&mut self, path: &str, parameters: Value, content_type: &str, more: Value) {
+        self.call("get", path, parameters, None, json!({}));
+        let mut told = json!({"schema": {"type": "string"}});
+        if let (Some(told), Value::Object(more)) = (told.as_object_mut(), more) {
+            told.extend(more);
+        }
+        if let Some(operation) = self.paths.get_mut(path).and_then(|path| path.get_mut("get")) {
+            operation["responses"]["200"] = json!({"description": "the answer", "content": {content_type: told}});
+        }
+    }
+
+    /// A stream of server-sent events; `events` holds the schema of each kind's data.
+    pub(super) fn stream(&mut self, path: &str, parameters: Value, events: Value) {
+        self.text(path, parameters, "text/event-stream", json!({"x-events": events}));
+    }
+
+    /// What a version's own address answers.
+    pub(super) fn collections(&mut self, path: &str) {
+        let resource = object(&json!({"name": text(), "collection": text(), "links": links()}));
+        let answer = object(&json!({"resources": {"type": "array", "items": resource}}));
+        self.call("get", path, json!([]), None, json!({"200": answer}));
     }
 
     /// The list of a resource.
@@ -112,19 +139,24 @@ impl Description {
 
     /// What needs no token.
     fn root(&mut self) {
-        let open = json!({"type": "object"});
-        self.call("get", "/", json!([]), None, json!({"200": open}));
-        self.call("get", "/openapi.json", json!([]), None, json!({"200": open}));
-        let reasons = json!({"type": "object", "required": ["status"], "additionalProperties": false, "properties": {
-            "status": {"type": "string"}, "reasons": {"type": "array", "items": {"type": "string"}}}});
-        self.call("get", "/healthz", json!([]), None, json!({"200": reasons}));
-        self.call("get", "/readyz", json!([]), None, json!({"200": reasons, "503": reasons}));
+        let version = object(&json!({"id": text(), "status": text(), "links": links()}));
+        let versions = object(&json!({"versions": {"type": "array", "items": version}}));
+        self.call("get", "/", json!([]), None, json!({"200": versions}));
+        self.call("get", "/openapi.json", json!([]), None, json!({"200": {"type": "object"}}));
+        self.text("/metrics", json!([]), "application/openmetrics-text", json!({}));
+        let lines = json!({"type": "array", "items": text()});
+        let ready = object(&json!({"status": text(), "reasons": lines, "warnings": lines}));
+        self.call("get", "/healthz", json!([]), None, json!({"200": object(&json!({"status": text()}))}));
+        self.call("get", "/readyz", json!([]), None, json!({"200": ready, "503": ready}));
     }
 
-    fn finish(mut self, whole: bool) -> Value {
+    fn finish(mut self) -> Value {
         for (name, schema) in &mut self.schemas {
-            if let Some(schema) = schema.as_object_mut().filter(|_| !whole && self.reducible.contains(name)) {
-                schema.remove("required");
+            if self.reducible.contains(name)
+                && let Some(schema) = schema.as_object_mut()
+                && let Some(required) = schema.remove("required")
+            {
+                schema.insert(WHOLE.to_owned(), required);
             }
         }
         self.schemas.insert("Error".to_owned(), error());
@@ -141,19 +173,32 @@ impl Description {
     }
 }
 
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+/// The schema of an object with all of these members, and no others.
+fn object(members: &Value) -> Value {
+    let required: Vec<&String> = members.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({"type": "object", "required": required, "additionalProperties": false, "properties": members})
+}
+
+fn links() -> Value {
+    json!({"type": "array", "items": object(&json!({"rel": text(), "href": text()}))})
+}
+
 fn content(schema: &Value) -> Value {
     json!({"description": "the answer", "content": {"application/json": {"schema": schema}}})
 }
 
 /// The schema of an object under its name.
 pub(super) fn wrapped(name: &str, schema: &Value) -> Value {
-    json!({"type": "object", "required": [name], "additionalProperties": false, "properties": {name: schema}})
+    object(&json!({name: schema}))
 }
 
 /// The schema of a list under its name, with the links of a page.
 pub(super) fn list_of(name: &str, row: &Value) -> Value {
-    let link = json!({"type": "object", "required": ["rel", "href"], "additionalProperties": false, "properties": {
-        "rel": {"enum": ["next", "previous"]}, "href": {"type": "string"}}});
+    let link = object(&json!({"rel": {"enum": ["next", "previous"]}, "href": text()}));
     json!({"type": "object", "required": [name], "additionalProperties": false, "properties": {
         name: {"type": "array", "items": row}, format!("{name}_links"): {"type": "array", "items": link}}})
 }
@@ -183,13 +228,7 @@ fn list_parameters(sortable: &[&str]) -> Value {
 }
 
 fn error() -> Value {
-    let text = json!({"type": "string"});
-    let object = |members: Value, required: &[&str]| json!({"type": "object", "required": required, "additionalProperties": false, "properties": members});
-    let neutron = object(json!({"type": text, "message": text, "detail": text}), &["type", "message", "detail"]);
-    let keystone =
-        object(json!({"code": {"enum": [401]}, "title": text, "message": text}), &["code", "title", "message"]);
-    json!({"oneOf": [
-        object(json!({"NeutronError": neutron}), &["NeutronError"]),
-        object(json!({"error": keystone}), &["error"]),
-    ]})
+    let neutron = object(&json!({"type": text(), "message": text(), "detail": text()}));
+    let keystone = object(&json!({"code": {"enum": [401]}, "title": text(), "message": text()}));
+    json!({"oneOf": [object(&json!({"NeutronError": neutron})), object(&json!({"error": keystone}))]})
 }

@@ -8,6 +8,7 @@ mod switches;
 
 use axum::{
     Router,
+    http::request::Parts,
     routing::{get, post},
 };
 
@@ -15,19 +16,35 @@ use serde_json::json;
 
 use super::{
     App,
+    answer::Answer,
     list::Resource,
     openapi::{Description, list_of, wrapped},
+    root,
 };
 use crate::{
     model::status::{Strangers, SwitchStatus},
+    relay::{FdbChange, FdbNetwork, FdbSnapshot},
     service::{
         ConnectionStatus,
-        view::{ConnectionBody, ConnectionView, GatewayView},
+        view::{ConnectionBody, ConnectionView, GatewayView, SourceView},
     },
 };
 
+/// What there is, with the name of one object.
+const COLLECTIONS: [(&str, &str); 4] = [
+    (gateways::Gateways::ONE, "l2-gateways"),
+    (connections::Connections::ONE, "l2-gateway-connections"),
+    ("switch", "switches"),
+    ("network", "fdb"),
+];
+
+async fn index(parts: Parts) -> Answer {
+    root::collections(&parts, "/v2", &COLLECTIONS)
+}
+
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .route("/v2", get(index))
         .route("/v2/l2-gateways", get(gateways::list).post(gateways::create_or_update))
         .route("/v2/l2-gateways/{gateway}", get(gateways::show).put(gateways::update).delete(gateways::delete))
         .route("/v2/l2-gateway-connections", get(connections::list).post(connections::create))
@@ -45,6 +62,7 @@ pub(super) fn routes() -> Router<App> {
 
 /// Tells of the routes above.
 pub(super) fn describe(api: &mut Description) {
+    api.collections("/v2");
     let none = || json!([]);
     let (gateways, gateway) = ("/v2/l2-gateways", "/v2/l2-gateways/{gateway}");
     let body = api.schema::<gateways::Body>();
@@ -72,11 +90,19 @@ pub(super) fn describe(api: &mut Description) {
     api.call("get", "/v2/switches/{switch}", none(), None, json!({"200": switch}));
     api.call("post", "/v2/switches/{switch}/release", none(), None, json!({"204": null}));
 
-    let scope = || json!([{"name": "scope", "in": "query", "schema": {"enum": ["gateway", "all"]}}]);
-    let open = json!({"type": "object"});
-    // Its members are those of the driver.
-    api.call("get", "/v2/source", none(), None, json!({"200": open}));
+    let source = api.schema::<SourceView>();
+    api.call("get", "/v2/source", none(), None, json!({"200": source}));
     api.call("post", "/v2/source/release", none(), None, json!({"204": null}));
-    api.call("get", "/v2/fdb", scope(), None, json!({"200": open}));
-    api.call("get", "/v2/fdb/{network}", scope(), None, json!({"200": open}));
+
+    let scope = json!({"name": "scope", "in": "query", "schema": {"enum": ["gateway", "all"]}});
+    let (snapshot, network) = (api.schema::<FdbSnapshot<'static>>(), api.schema::<FdbNetwork<'static>>());
+    api.call("get", "/v2/fdb", json!([scope]), None, json!({"200": snapshot}));
+    api.call("get", "/v2/fdb/{network}", json!([scope]), None, json!({"200": network}));
+    let revision = |name: &str, place: &str| {
+        json!({"name": name, "in": place, "description": "go on after this revision",
+               "schema": {"type": "integer", "minimum": 0}})
+    };
+    let change = api.schema::<FdbChange<'static>>();
+    let parameters = json!([scope, revision("since", "query"), revision("Last-Event-ID", "header")]);
+    api.stream("/v2/fdb/watch", parameters, json!({"snapshot": snapshot, "change": change}));
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::hub::Scope;
 use crate::{
     intent::NetworkIntent,
-    model::{Ips, MacAddr, NetworkId, Vni},
+    model::{Ips, MacAddr, NetworkId, Revision, Vni},
 };
 
 /// A network in one scope.
@@ -19,41 +19,58 @@ pub struct View<'a> {
     scope: Scope,
 }
 
-/// What [`View::write_head`] and [`Entry::write`] write together: only described as a whole.
-#[derive(Debug, ToSchema)]
-#[allow(dead_code)]
-pub struct FdbNetwork {
-    network_id: NetworkId,
-    vni: Option<Vni>,
-    /// Where it is the answer itself.
-    #[schema(required = false)]
-    revision: Option<u64>,
-    /// VTEPs that broadcasts are sent to.
-    #[schema(value_type = Vec<String>)]
-    flood: Vec<Ipv4Addr>,
-    entries: Vec<Entry<'static>>,
-}
-
 /// `entries` of a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = FdbEntry)]
+#[schema(as = fdb::Entry)]
 pub struct Entry<'a> {
+    /// Who is reached.
     #[schema(value_type = String)]
     mac: MacAddr,
+    /// Its addresses, as far as they are known.
     #[serde(serialize_with = "list")]
     #[schema(value_type = Vec<String>)]
     ips: Cow<'a, Ips>,
+    /// Where it is reached.
     #[schema(value_type = String)]
     vtep: Ipv4Addr,
     kind: Kind,
 }
 
+/// Behind a gateway, or on a compute node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = FdbKind)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = fdb::Kind)]
 enum Kind {
     Learned,
     Port,
+}
+
+/// The FDB of a network. Long ones are written piece by piece ([`View::write_head`], [`Entry::write`]) in this form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = fdb::Network)]
+pub struct FdbNetwork<'a> {
+    /// The network.
+    pub network_id: NetworkId,
+    /// Its VNI; `None`: it has no VXLAN segment.
+    pub vni: Option<Vni>,
+    /// Of what this shows; in a snapshot of the stream it stands beside the networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
+    /// VTEPs that broadcasts are sent to, sorted.
+    #[schema(value_type = Vec<String>)]
+    pub flood: Vec<Ipv4Addr>,
+    /// Who is reached through which VTEP.
+    pub entries: Vec<Entry<'a>>,
+}
+
+/// All networks. Written piece by piece, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = fdb::Snapshot)]
+pub struct FdbSnapshot<'a> {
+    /// Of what this shows.
+    pub revision: Revision,
+    /// By id.
+    pub networks: Vec<FdbNetwork<'a>>,
 }
 
 // serde's signature.
@@ -184,18 +201,30 @@ pub(super) fn change(
         return None;
     }
     let mut text = Vec::new();
-    let change = Event { revision, network_id: shown.id(), vni: shown.vni, flood, set, del, removed: new.is_none() };
+    let change =
+        FdbChange { revision, network_id: shown.id(), vni: shown.vni, flood, set, del, removed: new.is_none() };
     write(&mut text, &change);
     Some(text)
 }
 
-#[derive(Serialize)]
-struct Event<'a> {
-    revision: u64,
+/// What became different of a network.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = fdb::Change)]
+pub struct FdbChange<'a> {
+    /// The revision that it leads to.
+    revision: Revision,
+    /// The network.
     network_id: NetworkId,
+    /// Its VNI.
     vni: Vni,
+    /// The whole list of VTEPs that broadcasts are sent to.
+    #[schema(value_type = Vec<String>)]
     flood: Vec<Ipv4Addr>,
+    /// Entries that are new or different.
     set: Vec<Entry<'a>>,
+    /// MACs that have no entry any more.
+    #[schema(value_type = Vec<String>)]
     del: Vec<MacAddr>,
+    /// The network is not there any more.
     removed: bool,
 }

@@ -6,12 +6,14 @@ mod decode;
 mod gateway;
 mod refusal;
 mod schema;
+mod source;
 
 pub use connection::{ConnectionBody, ConnectionView};
 pub use decode::{BadBody, Object, decode};
 pub use gateway::{GatewayBody, GatewayIntent, GatewayView, VlanNumber};
 pub use refusal::{Class, refusal};
 pub use schema::{Schemas, schema_of};
+pub use source::{NativeSource, SourceView};
 
 #[cfg(test)]
 mod tests;

@@ -111,7 +111,7 @@ impl Keystone {
         let environment = [("OS_KEYSTONE_CONFIG_FILES", config.as_str())];
         self.process =
             Some(Process::start("keystone-wsgi-public", &args, &environment, &self.scratch.join("wsgi.log")));
-        let rest = Rest { address: self.address, token: None };
+        let rest = Rest { address: self.address, token: None, described: false };
         eventually("Keystone", PATIENCE * 3, || {
             let answer = rest.raw("GET", "/v3/", &[("Connection", "close")], b"").map_err(|e| e.to_string())?;
             if answer.status == 200 { Ok(()) } else { Err(answer.status.to_string()) }
@@ -129,7 +129,7 @@ impl Keystone {
         if !project.is_empty() {
             auth["scope"] = json!({"project": {"name": project, "domain": {"id": "default"}}});
         }
-        let rest = Rest { address: self.address, token: None };
+        let rest = Rest { address: self.address, token: None, described: false };
         let answer = rest.post("/v3/auth/tokens", &json!({"auth": auth}));
         assert_eq!(answer.status, 201, "{}", answer.json());
         answer.header("x-subject-token").expect("a token").to_owned()
@@ -137,7 +137,7 @@ impl Keystone {
 
     /// Keystone's own API, as this user.
     pub(crate) fn rest(&self, user: &str, project: &str) -> Rest {
-        Rest { address: self.address, token: Some(self.token(user, project)) }
+        Rest { address: self.address, token: Some(self.token(user, project)), described: false }
     }
 
     /// Revokes a token.

@@ -217,7 +217,7 @@ impl Daemon {
             "token" => Some(fs::read_to_string(self.home.token_file()).expect("the token").trim().to_owned()),
             _ => None,
         };
-        Rest { address: self.address.expect("the daemon runs"), token }
+        Rest { address: self.address.expect("the daemon runs"), token, described: true }
     }
 
     /// Where switches may dial in: `ptcp` or `pssl` of `[listen]`, with port 0 there.

@@ -1,4 +1,5 @@
-//! A blocking HTTP/1.1 client, one connection a call unless it is kept.
+//! A blocking HTTP/1.1 client, one connection a call unless it is kept. Every answer of a daemon's is held against its
+//! `/openapi.json`.
 
 use std::{
     fmt::Write as _,
@@ -6,12 +7,13 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::Path,
+    sync::OnceLock,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, schema};
 
 /// An answer: status, headers (names in lower case), body.
 #[derive(Clone, Debug)]
@@ -54,16 +56,47 @@ impl Answer {
     }
 }
 
+/// What daemons say of themselves: all of a test are one program.
+static DOCUMENT: OnceLock<Value> = OnceLock::new();
+
 /// The API at an address, with a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Rest {
     pub(crate) address: SocketAddr,
     pub(crate) token: Option<String>,
+    /// It is a daemon's: its answers are what its document says.
+    pub(crate) described: bool,
 }
 
 impl Rest {
     /// A call; `body` is sent as it is.
+    ///
+    /// # Panics
+    /// Where the answer is not what `/openapi.json` says.
+    #[track_caller]
     pub(crate) fn raw(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+        let answer = self.send(method, path, headers, body)?;
+        if let Some(document) = self.document() {
+            let kind = answer.header("content-type").unwrap_or_default();
+            let complaints = schema::complaints(document, (method, path), (answer.status, kind), &answer.body);
+            assert!(complaints.is_empty(), "not what /openapi.json says:\n{}", complaints.join("\n"));
+        }
+        Ok(answer)
+    }
+
+    /// What the daemon says of itself, if it answers.
+    pub(crate) fn document(&self) -> Option<&'static Value> {
+        if !self.described {
+            return None;
+        }
+        if DOCUMENT.get().is_none() {
+            let told = self.send("GET", "/openapi.json", &[], b"").ok().filter(|answer| answer.status == 200)?;
+            let _ = DOCUMENT.set(told.json());
+        }
+        DOCUMENT.get()
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
         let stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_read_timeout(Some(Duration::from_mins(2)))?;
         stream.set_nodelay(true)?;

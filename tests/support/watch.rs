@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{PATIENCE, rest::Rest};
+use super::{PATIENCE, rest::Rest, schema::event_complaints};
 
 /// An event as the stream brought it.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Known {
 pub(crate) struct Watch {
     stream: BufReader<TcpStream>,
     rest: Vec<u8>,
+    /// What the daemon says of its events.
+    document: Option<&'static Value>,
     /// The last id.
     pub(crate) last: Option<String>,
     pub(crate) networks: BTreeMap<String, Known>,
@@ -68,7 +70,8 @@ impl Watch {
             }
         }
         assert!(event_stream, "its type is text/event-stream");
-        Self { stream, rest: Vec::new(), last: None, networks: BTreeMap::new(), seen: BTreeMap::new() }
+        let document = rest.document();
+        Self { stream, rest: Vec::new(), document, last: None, networks: BTreeMap::new(), seen: BTreeMap::new() }
     }
 
     fn chunk(&mut self) -> io::Result<()> {
@@ -147,6 +150,10 @@ impl Watch {
     }
 
     fn take(&mut self, event: &Event) {
+        if let Some(document) = self.document {
+            let complaints = event_complaints(document, "/v2/fdb/watch", &event.kind, &event.data);
+            assert!(complaints.is_empty(), "not what /openapi.json says:\n{}", complaints.join("\n"));
+        }
         *self.seen.entry(event.kind.clone()).or_default() += 1;
         match event.kind.as_str() {
             "snapshot" => {

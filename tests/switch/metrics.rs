@@ -15,7 +15,7 @@ fn metrics_are_served_apart_without_a_token() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
     let home = Home::new().tor(&tor).switch("off", "management_ip = 127.0.0.1\nport = 1\n");
     let scene = Scene::with(home.api(&format!("monitoring_listen = {free}")), "t");
-    let apart = crate::support::rest::Rest { address: free, token: None };
+    let apart = crate::support::rest::Rest { address: free, token: None, described: false };
     let answer = apart.get("/metrics");
     assert_eq!(answer.status, 200);
     assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/openmetrics-text")));

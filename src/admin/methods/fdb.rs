@@ -28,8 +28,8 @@ struct Which {
 // It is written piece by piece, and only described as a whole.
 #[allow(dead_code)]
 enum Fdb {
-    One(FdbNetwork),
-    All { revision: Revision, networks: Vec<FdbNetwork> },
+    One(FdbNetwork<'static>),
+    All { revision: Revision, networks: Vec<FdbNetwork<'static>> },
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {

@@ -1,26 +1,34 @@
 //! Bodies that create one (`{"port": {…}}`) or many (`{"ports": […]}`), and project ids under both of their names.
 
-use crate::service::view::{BadBody, Object};
+use crate::{
+    api::list::Resource,
+    service::view::{BadBody, Object},
+};
 
-/// What a creation's body holds.
+/// What a creation's body asks for.
 #[derive(Debug)]
-pub(super) enum Bulk<T> {
+pub(super) enum Bulk<D> {
     /// One, under the singular.
-    One(T),
+    One(D),
     /// Many, under the plural: all are created, or none.
-    Many(Vec<T>),
+    Many(Vec<D>),
 }
 
-impl<T> Bulk<T> {
-    /// Exactly one of the two members.
-    pub(super) fn of(
-        (one, singular): (Option<Object<T>>, &str),
-        (many, plural): (Option<Vec<Object<T>>>, &str),
+impl<D> Bulk<D> {
+    /// Reads whichever of the two members of a creation of `R` is there; `draft` is told where its object stands.
+    pub(super) fn of<R: Resource, T>(
+        one: Option<Object<T>>,
+        many: Option<Vec<Object<T>>>,
+        draft: impl Fn(T, &str) -> Result<D, BadBody>,
     ) -> Result<Self, BadBody> {
+        let (singular, plural) = (R::ONE, R::MANY);
         match (one, many) {
-            (Some(Object(one)), None) => Ok(Self::One(one)),
+            (Some(Object(one)), None) => draft(one, singular).map(Self::One),
             (None, Some(many)) if many.is_empty() => Err(BadBody::field(plural, "is empty: name at least one")),
-            (None, Some(many)) => Ok(Self::Many(many.into_iter().map(|Object(one)| one).collect())),
+            (None, Some(many)) => {
+                let drafts = many.into_iter().enumerate().map(|(i, Object(one))| draft(one, &format!("{plural}[{i}]")));
+                drafts.collect::<Result<_, _>>().map(Self::Many)
+            }
             (None, None) => Err(BadBody::field("body", format!("needs `{singular}`, or `{plural}` for many at once"))),
             (Some(_), Some(_)) => Err(BadBody::field("body", format!("has both `{singular}` and `{plural}`"))),
         }
@@ -36,9 +44,4 @@ pub(super) fn project(at: &str, tenant: Option<String>, project: Option<String>)
         }
         (tenant, project) => Ok(tenant.or(project)),
     }
-}
-
-/// The path of the `i`-th element of a bulk.
-pub(super) fn element(plural: &str, i: usize) -> String {
-    format!("{plural}[{i}]")
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     DIALECT,
-    bulk::{Bulk, element, project},
+    bulk::{Bulk, project},
     segmentation::{DefaultSegmentationId, ShownSegmentationId},
 };
 use crate::{
@@ -136,15 +136,12 @@ pub(super) async fn create(
     Json(body): Json<Creation>,
 ) -> Answer {
     let (one, many) = (body.l2_gateway_connection, body.l2_gateway_connections);
-    match Bulk::of((one, Connections::ONE), (many, Connections::MANY))? {
-        Bulk::One(new) => {
-            let draft = new.into_draft(Connections::ONE)?;
+    match Bulk::of::<Connections, _>(one, many, NewConnection::into_draft)? {
+        Bulk::One(draft) => {
             let connection = app.service.create_connection(&caller, DIALECT, draft).await?;
             list::whole::<Connections>(StatusCode::CREATED, &connection)
         }
-        Bulk::Many(new) => {
-            let draft = |(i, new): (usize, NewConnection)| new.into_draft(&element(Connections::MANY, i));
-            let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
+        Bulk::Many(drafts) => {
             list::created::<Connections>(app.service.create_connections(&caller, DIALECT, drafts).await?).await
         }
     }

@@ -100,13 +100,14 @@ pub(super) async fn show(State(app): State<App>, Named(id): Named, fields: Field
 }
 
 pub(super) async fn create(State(app): State<App>, Json(body): Json<Creation>) -> Answer {
-    match Bulk::of((body.tunnel_endpoint, Endpoints::ONE), (body.tunnel_endpoints, Endpoints::MANY))? {
-        Bulk::One(new) => {
-            let endpoint = app.service.create_endpoint(new.into()).await?;
+    let read = |new: NewEndpoint, _: &str| Ok(EndpointDraft::from(new));
+    match Bulk::of::<Endpoints, _>(body.tunnel_endpoint, body.tunnel_endpoints, read)? {
+        Bulk::One(draft) => {
+            let endpoint = app.service.create_endpoint(draft).await?;
             list::whole::<Endpoints>(StatusCode::CREATED, &endpoint)
         }
-        Bulk::Many(new) => {
-            let endpoints = app.service.create_endpoints(new.into_iter().map(Into::into).collect()).await?;
+        Bulk::Many(drafts) => {
+            let endpoints = app.service.create_endpoints(drafts).await?;
             list::created::<Endpoints>(endpoints).await
         }
     }

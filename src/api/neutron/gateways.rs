@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{
     DIALECT, Ignored,
-    bulk::{Bulk, element, project},
+    bulk::{Bulk, project},
     segmentation::SegmentationIds,
 };
 use crate::{
@@ -209,15 +209,12 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of((body.l2_gateway, Gateways::ONE), (body.l2_gateways, Gateways::MANY))? {
-        Bulk::One(new) => {
-            let draft = new.into_draft(Gateways::ONE)?;
+    match Bulk::of::<Gateways, _>(body.l2_gateway, body.l2_gateways, NewGateway::into_draft)? {
+        Bulk::One(draft) => {
             let gateway = app.service.create_gateway(&caller, DIALECT, draft).await?;
             list::whole::<Gateways>(StatusCode::CREATED, &gateway)
         }
-        Bulk::Many(new) => {
-            let draft = |(i, new): (usize, NewGateway)| new.into_draft(&element(Gateways::MANY, i));
-            let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
+        Bulk::Many(drafts) => {
             list::created::<Gateways>(app.service.create_gateways(&caller, DIALECT, drafts).await?).await
         }
     }

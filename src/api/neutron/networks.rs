@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     DIALECT, Ignored,
-    bulk::{Bulk, element, project},
+    bulk::{Bulk, project},
+    number::Number,
 };
 use crate::{
     api::{
@@ -49,7 +50,7 @@ struct NewNetwork {
     #[serde(rename = "provider:network_type")]
     network_type: Option<String>,
     #[serde(rename = "provider:segmentation_id")]
-    segmentation_id: Option<i64>,
+    segmentation_id: Option<Number>,
     #[serde(rename = "provider:physical_network")]
     physical_network: Option<String>,
     #[serde(rename = "admin_state_up")]
@@ -116,7 +117,7 @@ impl NewNetwork {
         let segmentation_id = format!("{at}.provider:segmentation_id");
         let segment = match (self.network_type.as_deref(), self.segmentation_id) {
             (None | Some("vxlan"), None) => Segment::Allocate,
-            (None | Some("vxlan"), Some(number)) => {
+            (None | Some("vxlan"), Some(Number(number))) => {
                 Segment::Vni(Vni::try_from(number).map_err(|error| BadBody::field(segmentation_id, error.to_string()))?)
             }
             (Some("local"), None) => Segment::None,
@@ -285,14 +286,12 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of((body.network, Networks::ONE), (body.networks, Networks::MANY))? {
-        Bulk::One(new) => {
-            let network = app.service.create_network(&caller, new.into_draft(Networks::ONE)?).await?;
+    match Bulk::of::<Networks, _>(body.network, body.networks, NewNetwork::into_draft)? {
+        Bulk::One(draft) => {
+            let network = app.service.create_network(&caller, draft).await?;
             list::whole::<Networks>(StatusCode::CREATED, &network.into())
         }
-        Bulk::Many(new) => {
-            let draft = |(i, new): (usize, NewNetwork)| new.into_draft(&element(Networks::MANY, i));
-            let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
+        Bulk::Many(drafts) => {
             let networks = app.service.create_networks(&caller, drafts).await?;
             list::created::<Networks>(networks.into_iter().map(Into::into).collect()).await
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Ignored,
-    bulk::{Bulk, element, project},
+    bulk::{Bulk, project},
     port_view::{PortView, shown},
 };
 use crate::{
@@ -331,14 +331,12 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of((body.port, Ports::ONE), (body.ports, Ports::MANY))? {
-        Bulk::One(new) => {
-            let port = app.service.create_port(&caller, new.into_draft(Ports::ONE)?).await?;
+    match Bulk::of::<Ports, _>(body.port, body.ports, NewPort::into_draft)? {
+        Bulk::One(draft) => {
+            let port = app.service.create_port(&caller, draft).await?;
             list::whole::<Ports>(StatusCode::CREATED, &port)
         }
-        Bulk::Many(new) => {
-            let draft = |(i, new): (usize, NewPort)| new.into_draft(&element(Ports::MANY, i));
-            let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
+        Bulk::Many(drafts) => {
             let ports = app.service.create_ports(&caller, drafts).await?;
             list::created::<Ports>(ports).await
         }

@@ -12,6 +12,7 @@ use utoipa::{
     openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
 };
 
+use super::number::Number;
 use crate::model::VlanId;
 
 /// A VLAN, 0 to 4094.
@@ -20,33 +21,8 @@ pub(super) struct SegmentationId(pub(super) VlanId);
 
 impl<'de> Deserialize<'de> for SegmentationId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-
-        impl Visitor<'_> for Number {
-            type Value = SegmentationId;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a VLAN: an integer from 0 to 4094, or a string that holds one")
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<SegmentationId, E> {
-                VlanId::try_from(number).map(SegmentationId).map_err(E::custom)
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<SegmentationId, E> {
-                // What i64 can't hold is no VLAN either; the message shows the nearest number that it holds.
-                self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SegmentationId, E> {
-                match text.parse() {
-                    Ok(number) => self.visit_i64(number),
-                    Err(_) => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(Number)
+        let Number(number) = Number::deserialize(deserializer)?;
+        VlanId::try_from(number).map(Self).map_err(de::Error::custom)
     }
 }
 

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::{
     Ignored,
-    bulk::{Bulk, element, project},
+    bulk::{Bulk, project},
+    number::Number,
 };
 use crate::{
     api::{
@@ -45,7 +46,7 @@ struct NewSubnet {
     network_id: String,
     #[schema(value_type = String)]
     cidr: IpNetwork,
-    ip_version: Option<u8>,
+    ip_version: Option<Number>,
     name: Option<String>,
     tenant_id: Option<String>,
     project_id: Option<String>,
@@ -139,8 +140,8 @@ impl NewSubnet {
             let reason = "must be null: there are no subnet pools; give a cidr alone";
             return Err(BadBody::field(format!("{at}.subnetpool_id"), reason));
         }
-        if let Some(version) = self.ip_version.filter(|version| *version != ip_version(self.cidr)) {
-            let reason = format!("is {version}, and {} is IPv{}", self.cidr, ip_version(self.cidr));
+        if let Some(version) = self.ip_version.filter(|version| version.0 != i64::from(ip_version(self.cidr))) {
+            let reason = format!("is {}, and {} is IPv{}", version.0, self.cidr, ip_version(self.cidr));
             return Err(BadBody::field(format!("{at}.ip_version"), reason));
         }
         Ok(SubnetDraft {
@@ -292,16 +293,12 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of((body.subnet, Subnets::ONE), (body.subnets, Subnets::MANY))? {
-        Bulk::One(new) => {
-            let subnet = app.service.create_subnet(&caller, new.into_draft(Subnets::ONE)?).await?;
+    match Bulk::of::<Subnets, _>(body.subnet, body.subnets, NewSubnet::into_draft)? {
+        Bulk::One(draft) => {
+            let subnet = app.service.create_subnet(&caller, draft).await?;
             list::whole::<Subnets>(StatusCode::CREATED, &subnet)
         }
-        Bulk::Many(new) => {
-            let draft = |(i, new): (usize, NewSubnet)| new.into_draft(&element(Subnets::MANY, i));
-            let drafts = new.into_iter().enumerate().map(draft).collect::<Result<_, _>>()?;
-            list::created::<Subnets>(app.service.create_subnets(&caller, drafts).await?).await
-        }
+        Bulk::Many(drafts) => list::created::<Subnets>(app.service.create_subnets(&caller, drafts).await?).await,
     }
 }
 

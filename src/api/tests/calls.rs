@@ -16,7 +16,7 @@ use crate::{
 #[tokio::test]
 async fn what_is_not_there_is_404_and_what_is_not_possible_405() {
     let api = Api::new().await;
-    for path in ["/nothing", "/v2", "/v2/", "/v2.0/routers", "/v2/l2-gateways/a/b", "//"] {
+    for path in ["/nothing", "/v3", "/v2.0/routers", "/v2/l2-gateways/a/b", "//"] {
         assert_eq!(api.get(path).await.error(404).0, "HTTPNotFound", "{path}");
     }
     for (method, path, allowed) in [
@@ -54,6 +54,18 @@ async fn the_version_document_names_both_dialects() {
     assert_eq!(versions["versions"][0]["status"], "CURRENT");
     assert_eq!(versions["versions"][0]["links"][0]["href"], "http://ctl:9797/v2.0/");
     assert_eq!(versions["versions"][1]["id"], "v2");
+    // And its links lead somewhere.
+    for version in ["v2.0", "v2"] {
+        let told = api.get(&format!("/{version}/")).await.expect(200);
+        for resource in told["resources"].as_array().unwrap() {
+            let href = resource["links"][0]["href"].as_str().unwrap();
+            assert_eq!(href, format!("/{version}/{}", resource["collection"].as_str().unwrap()));
+            // The FDB waits for a fleet, which these tests don't have.
+            if !href.ends_with("/fdb") {
+                api.get(href).await.expect(200);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -101,11 +101,11 @@ fn over(store: Store) -> Service {
 }
 
 /// Every answer that a test sees is what `/openapi.json` says.
-fn hold_against_the_document(method: &str, uri: &Uri, status: u16, body: &[u8]) {
-    static WHOLE: LazyLock<Value> = LazyLock::new(|| document(true));
-    static REDUCED: LazyLock<Value> = LazyLock::new(|| document(false));
-    let document = if uri.query().unwrap_or_default().contains("fields=") { &*REDUCED } else { &*WHOLE };
-    let complaints = schema::complaints(document, method, uri.path(), status, body);
+fn hold_against_the_document(method: &str, uri: &Uri, answer: &Answer) {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
+    let kind = answer.headers.get("content-type").map_or("", |kind| kind.to_str().unwrap());
+    let (target, status) = (uri.path_and_query().unwrap().as_str(), answer.status.as_u16());
+    let complaints = schema::complaints(&DOCUMENT, (method, target), (status, kind), &answer.body);
     assert!(complaints.is_empty(), "not what /openapi.json says:\n{}", complaints.join("\n"));
 }
 
@@ -128,8 +128,9 @@ impl Api {
         let (head, body) = response.into_parts();
         assert!(head.headers["x-openstack-request-id"].to_str().unwrap().starts_with("req-"));
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
-        hold_against_the_document(method.as_str(), &uri, head.status.as_u16(), &body);
-        Answer { status: head.status, headers: head.headers, body }
+        let answer = Answer { status: head.status, headers: head.headers, body };
+        hold_against_the_document(method.as_str(), &uri, &answer);
+        answer
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {

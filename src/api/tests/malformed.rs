@@ -69,9 +69,9 @@ const BODIES: &[(&str, &str, &str, &str, &str)] = &[
     (
         "POST",
         "/v2.0/networks",
-        "{\"networks\": [{}, {\"provider:segmentation_id\": \"7\"}]}",
+        "{\"networks\": [{}, {\"provider:segmentation_id\": \"7.5\"}]}",
         "InvalidInput",
-        "networks[1].provider:segmentation_id: invalid type: string \"7\", expected an integer",
+        "networks[1].provider:segmentation_id: invalid value: string \"7.5\", expected an integer, or a string that holds one",
     ),
     (
         "POST",

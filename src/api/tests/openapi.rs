@@ -1,6 +1,9 @@
 //! The document itself.
 
-use super::{harness::Api, schema::complaints};
+use super::{
+    harness::Api,
+    schema::{complaints, event_complaints},
+};
 use crate::api::openapi::document;
 
 #[tokio::test]
@@ -33,9 +36,9 @@ async fn every_call_that_is_described_is_there() {
 
 #[test]
 fn an_answer_that_differs_is_told() {
-    let document = document(true);
+    let document = document();
     let complain = |method: &str, path: &str, status: u16, body: &str| {
-        complaints(&document, method, path, status, body.as_bytes()).join("; ")
+        complaints(&document, (method, path), (status, "application/json"), body.as_bytes()).join("; ")
     };
     for (method, path, status, body, complaint) in [
         ("GET", "/v2.0/networks.json", 200, "{\"networks\": [{\"id\": 5}]}", ".networks[0].id: 5 is not"),
@@ -50,4 +53,11 @@ fn an_answer_that_differs_is_told() {
         assert!(found.contains(complaint), "{method} {path} {status} {body}: {found}");
     }
     assert_eq!(complain("GET", "/v2.0/networks", 200, "{\"networks\": []}"), "");
+    assert_eq!(complain("GET", "/v2.0/networks?fields=id", 200, "{\"networks\": [{}]}"), "");
+
+    let network = serde_json::json!({"network_id": uuid::Uuid::nil(), "vni": 5, "flood": ["192.0.2.1"], "entries": []});
+    let event = |kind: &str, data| event_complaints(&document, "/v2/fdb/watch", kind, &data).join("; ");
+    assert_eq!(event("snapshot", serde_json::json!({"revision": 1, "networks": [network]})), "");
+    assert!(event("snapshot", serde_json::json!({"networks": [network]})).contains("revision is missing"));
+    assert!(event("shrug", serde_json::json!({})).contains("not described"));
 }

@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
 };
 use serde::Deserialize;
-use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
@@ -19,8 +18,8 @@ use crate::{
         named::Named,
         problem::Problem,
     },
-    model::{Revision, Vni},
-    relay::{Hub, Next, Scope, Snapshot, View},
+    model::Revision,
+    relay::{FdbNetwork, Hub, Next, Scope, Snapshot, View},
 };
 
 /// A stream that has nothing to say says so.
@@ -70,8 +69,8 @@ pub(super) async fn show(State(app): State<App>, Named(key): Named, uri: Uri) ->
     let scope = parameters.scope()?;
     let (network, revision, rows) = app.service.fdb_of(&key, scope).await?;
     if rows.as_ref().is_none_or(|rows| View::of(rows, scope).is_none()) {
-        let vni = network.vni.map(Vni::get);
-        let nothing = json!({"network_id": network.id, "vni": vni, "revision": revision, "flood": [], "entries": []});
+        let (network_id, vni, revision) = (network.id, network.vni, Some(revision));
+        let nothing = FdbNetwork { network_id, vni, revision, flood: Vec::new(), entries: Vec::new() };
         return answer::bare(StatusCode::OK, &nothing);
     }
     Ok(answer::written("application/json", async move |mut out: Out| {

@@ -1,18 +1,17 @@
 //! `/v2/source`: where networks and ports come from, and its guard's release.
 
 use axum::{extract::State, http::StatusCode};
-use serde_json::json;
 
-use crate::api::{
-    App,
-    answer::{self, Answer},
+use crate::{
+    api::{
+        App,
+        answer::{self, Answer},
+    },
+    service::view::SourceView,
 };
 
 pub(super) async fn show(State(app): State<App>) -> Answer {
-    match app.service.source() {
-        Some(source) => answer::bare(StatusCode::OK, &source),
-        None => answer::bare(StatusCode::OK, &json!({"driver": "native"})),
-    }
+    answer::bare(StatusCode::OK, &SourceView::from(app.service.source()))
 }
 
 /// Lets losses pass that the guard holds; needs no body.

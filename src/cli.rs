@@ -21,6 +21,7 @@ mod network;
 mod output;
 mod plan;
 mod port;
+mod source;
 mod status;
 mod switch;
 mod terminal;
@@ -95,6 +96,9 @@ enum Command {
     /// Tunnel endpoints: the VTEP address of each compute node.
     #[command(subcommand)]
     Endpoint(endpoint::Command),
+    /// Where networks and ports come from: the API, or Neutron's own database.
+    #[command(subcommand)]
+    Source(source::Command),
     /// What compute nodes are told of the MACs behind gateways.
     Fdb(fdb::Fdb),
     /// What is wrong, and what to do.
@@ -204,6 +208,7 @@ async fn dispatch(arguments: Arguments) -> Done {
         Command::Network(command) => command.run(&session).await,
         Command::Port(command) => command.run(&session).await,
         Command::Endpoint(command) => command.run(&session).await,
+        Command::Source(command) => command.run(&session).await,
         Command::Fdb(fdb) => fdb.run(&session).await,
         Command::Status(status) => status.run(&session).await,
         Command::Watch(watch) => watch.run(&session).await,

@@ -7,6 +7,7 @@ mod gateways;
 pub(super) mod imports;
 mod networks;
 mod ports;
+mod source;
 mod switches;
 mod watch;
 
@@ -34,6 +35,7 @@ pub(super) fn all(context: Context) -> Result<Methods, RegisterMethodError> {
     imports::offer(&mut registry)?;
     endpoints::offer(&mut registry)?;
     switches::offer(&mut registry)?;
+    source::offer(&mut registry)?;
     fdb::offer(&mut registry)?;
     watch::offer(&mut registry)?;
     registry.finish()

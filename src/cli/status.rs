@@ -82,10 +82,25 @@ fn problems(status: &Value, switches: &[Value]) -> Vec<Problem> {
         let mend = format!("l2gw switch release {name}");
         problems.push(Problem::new("held", &name, "an operator holds its deletions".to_owned(), &mend));
     }
+    problems.extend(of_source(&status["source"]));
     for switch in switches {
         problems.extend(of_switch(switch));
     }
     problems
+}
+
+/// What is wrong with Neutron's database, where networks and ports come from it.
+fn of_source(source: &Value) -> Option<Problem> {
+    let place = text(&source["connection"]);
+    let reason = text(&source["reason"]);
+    match source["state"].as_str()? {
+        "following" if reason.is_empty() => None,
+        "following" => {
+            Some(Problem::new("held", &place, reason, "look at 'l2gw source show', then 'l2gw source release'"))
+        }
+        "connecting" => Some(Problem::new("pending", &place, reason, "it is being read for the first time")),
+        _ => Some(Problem::new("error", &place, reason, "try it with 'vtepd --check'; it is dialled again by itself")),
+    }
 }
 
 fn of_switch(switch: &Value) -> Vec<Problem> {

@@ -24,7 +24,7 @@ use crate::{
     },
     service::{
         journal::{Entry, JournalFilter, Kind},
-        view::BadBody,
+        view::{BadBody, SourceView},
     },
 };
 
@@ -78,6 +78,7 @@ async fn status(call: Call, _: NoParams) -> Answer<Whole> {
         holds: service.holds().await?,
         switches: switches.into_iter().map(Glance::from).collect(),
         strangers: service.strangers(),
+        source: service.source().into(),
     })
 }
 
@@ -125,6 +126,7 @@ struct Whole {
     holds: Vec<String>,
     switches: Vec<Glance>,
     strangers: Strangers,
+    source: SourceView,
 }
 
 /// A switch at a glance.

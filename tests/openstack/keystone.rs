@@ -1,7 +1,5 @@
 //! `auth = keystone` with a real Keystone.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,6 +28,9 @@ fn with(daemon: &Daemon, token: &str) -> Rest {
 fn admins_may_call_and_nobody_else() {
     let mut keystone = Keystone::start(3600);
     let daemon = daemon(&keystone, PASSWORD);
+    let (code, words) = check(&daemon);
+    assert_eq!(code, Some(0), "{words}");
+    assert!(words.contains("ok: 'vtepd' may validate tokens"), "{words}");
     let (admin, member) =
         (with(&daemon, &keystone.token("admin", "demo")), with(&daemon, &keystone.token("member", "demo")));
 
@@ -75,8 +76,12 @@ fn admins_may_call_and_nobody_else() {
     for path in ["/healthz", "/readyz", "/"] {
         daemon.rest().get(path).expect(200);
     }
+    // The switches are kept all the same: an operator is told, nobody is taken out of service.
+    let ready = daemon.rest().get("/readyz").expect(200);
+    assert!(ready["warnings"][0].as_str().is_some_and(|warning| warning.contains("can't be reached")), "{ready}");
     keystone.resume();
     admin.get("/v2.0/networks").expect(200);
+    assert_eq!(daemon.rest().get("/readyz").expect(200)["warnings"], json!([]));
     assert!(!daemon.home.log().contains(PASSWORD));
 }
 
@@ -85,14 +90,15 @@ fn admins_may_call_and_nobody_else() {
 fn no_token_is_taken_beyond_its_end() {
     let keystone = Keystone::start(8);
     let daemon = daemon(&keystone, PASSWORD);
+    // To ask of a token, the service account has to log in.
+    assert_eq!(with(&daemon, "nonsense").get("/v2.0/networks").status, 401);
     let token = keystone.token("admin", "demo");
     with(&daemon, &token).get("/v2.0/networks").expect(200);
     eventually("an expired token is refused", PATIENCE, || match with(&daemon, &token).get("/v2.0/networks").status {
         401 => Ok(()),
         status => Err(status.to_string()),
     });
-    // By now the service account's first token has ended, too, or is about to.
-    std::thread::sleep(Duration::from_secs(3));
+    // By now the service account's first token, which was older, has ended, too.
     with(&daemon, &keystone.token("admin", "demo")).get("/v2.0/networks").expect(200);
 }
 
@@ -100,6 +106,12 @@ fn no_token_is_taken_beyond_its_end() {
 fn an_account_that_keystone_refuses_opens_no_door() {
     let keystone = Keystone::start(3600);
     let daemon = daemon(&keystone, "falsch");
+    // Before anybody calls.
+    eventually("the warning", PATIENCE, || {
+        let ready = daemon.rest().get("/readyz").expect(200);
+        let warning = ready["warnings"][0].as_str().unwrap_or_default();
+        if warning.contains("refuses the service account 'vtepd'") { Ok(()) } else { Err(ready.to_string()) }
+    });
     let refused = with(&daemon, &keystone.token("admin", "demo")).get("/v2.0/networks");
     assert_eq!(refused.status, 503);
     let text = refused.json().to_string();
@@ -107,4 +119,17 @@ fn an_account_that_keystone_refuses_opens_no_door() {
     let log = daemon.home.log();
     assert!(log.contains("refuses the service account 'vtepd'") && !log.contains("falsch"), "{log}");
     assert_eq!(daemon.rest().post("/v2.0/networks", &Value::Null).status, 401);
+    let (code, words) = check(&daemon);
+    assert_eq!(code, Some(1), "{words}");
+    assert!(
+        words.contains("[keystone_authtoken] ") && words.contains("FAILED: ") && !words.contains("falsch"),
+        "{words}"
+    );
+}
+
+/// `vtepd --check` with the daemon's configuration: its exit code and its words.
+fn check(daemon: &Daemon) -> (Option<i32>, String) {
+    let before = daemon.home.log().len();
+    let status = daemon.home.spawn(&["--check"]).wait(PATIENCE);
+    (status.code(), daemon.home.log().get(before..).unwrap_or_default().to_owned())
 }

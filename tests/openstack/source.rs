@@ -298,6 +298,103 @@ fn mass_deletions_are_held_until_they_are_released() {
     assert_eq!(source["networks"], 1, "{source}");
 }
 
+/// A network that loses its VXLAN segment is to its switches as if it were deleted; the guard has a say in it.
+#[test]
+fn a_segment_that_is_taken_away_unbinds_its_network() {
+    let mut nets = Vec::new();
+    let cloud = Cloud::start(ZED, |neutron| {
+        nets.extend((0..12).map(|n| neutron.network(&format!("network{n}"), &[("vxlan", 5001 + n)])));
+        neutron.ports(&nets[0], 1, 20, "compute-1");
+    });
+    let (neutron, net) = (&cloud.neutron, &nets[0]);
+    let segment = |networks: &str, kind: &str| {
+        neutron.server.sql(&format!(
+            "UPDATE networksegments SET network_type = '{kind}' WHERE network_id IN ({networks});\nUPDATE \
+             standardattributes SET updated_at = {} WHERE id IN (SELECT standard_attr_id FROM networks WHERE id IN \
+             ({networks}))",
+            neutron.server.now()
+        ));
+    };
+    let connection = cloud.connect(net, 50);
+    cloud.tor.wait("the ports", |dump| dump.macs().len() == 20);
+
+    segment(&format!("'{net}'"), "geneve");
+    let status = eventually("the unbinding", PATIENCE, || {
+        let status = cloud.rest.status(&connection);
+        if status["status"] == "error" { Ok(status) } else { Err(status.to_string()) }
+    });
+    assert!(status.to_string().contains("no VXLAN segment"), "{status}");
+    cloud.tor.wait("its rows' end", |dump| dump.logical_switches().is_empty() && dump.macs().is_empty());
+    let shown = cloud.rest.get(&format!("/v2.0/networks/{net}")).expect(200);
+    assert_eq!(shown["network"]["provider:network_type"], "local");
+
+    segment(&format!("'{net}'"), "vxlan");
+    cloud.rest.wait_status(&connection, "active");
+    cloud.tor.wait("the ports again", |dump| dump.macs().len() == 20);
+
+    // Many at once are held.
+    let all = nets.iter().map(|net| format!("'{net}'")).collect::<Vec<_>>().join(",");
+    segment(&all, "geneve");
+    cloud.wait_source("the hold", |source| source["held"]["networks"] == 12);
+    assert_eq!(cloud.tor.dump().macs().len(), 20);
+    assert_eq!(cloud.rest.status(&connection)["status"], "active");
+    segment(&all, "vxlan");
+    cloud.wait_source("the end of the hold", |source| source["held"]["networks"] == 0);
+}
+
+/// Two daemons, one store: one of them polls and writes. The other takes over when it has the store.
+#[test]
+fn one_daemon_polls_and_the_next_one_takes_over() {
+    let mut net = String::new();
+    let mut cloud = Cloud::start(LATEST, |neutron| net = neutron.network("network1", &[("vxlan", 5001)]));
+    cloud.connect(&net, 50);
+    let before = cloud.daemon.home.log().len();
+    let refused = cloud.daemon.home.spawn(&[]).wait(PATIENCE);
+    assert_eq!(refused.code(), Some(75), "it may go well later");
+    let words = cloud.daemon.home.log().get(before..).unwrap_or_default().to_owned();
+    let holder = format!("process {} uses it", cloud.daemon.process().pid());
+    assert!(words.contains(&holder) && !words.contains("following"), "{words}");
+
+    cloud.daemon.kill();
+    cloud.neutron.port(&net, "fa:16:3e:00:00:01", &["10.0.0.11"], "compute-1");
+    cloud.daemon.start();
+    cloud.rest = cloud.daemon.rest();
+    let row = ("fa:16:3e:00:00:01", "10.0.0.11", VTEP_1);
+    cloud.wait_rows("what the next daemon read", PATIENCE, &[row], &[VTEP_1]);
+}
+
+/// `vtepd --check` reads what a look reads.
+#[test]
+fn check_tries_the_database() {
+    let mut cloud = Cloud::start(ZED_ON_POSTGRESQL, |neutron| {
+        let net = neutron.network("network1", &[("vxlan", 5001)]);
+        neutron.port(&net, "fa:16:3e:00:00:01", &["10.0.0.11"], "compute-1");
+    });
+    cloud.daemon.stop();
+    let check = |home: &Home| {
+        let before = home.log().len();
+        let status = home.spawn(&["--check"]).wait(PATIENCE);
+        (status.code(), home.log().get(before..).unwrap_or_default().to_owned())
+    };
+    let (code, words) = check(&cloud.daemon.home);
+    assert!(words.contains("postgresql://localhost/neutron: ok: 1 networks, 1 ports, 2 tunnel endpoints"), "{words}");
+    assert_eq!(code, Some(0));
+    cloud.neutron.server.sql("ALTER TABLE ml2_port_bindings RENAME TO elsewhere");
+    let (code, words) = check(&cloud.daemon.home);
+    assert!(
+        words.contains("[source] postgresql://localhost/neutron: FAILED: ") && words.contains("ml2_port_bindings"),
+        "{words}"
+    );
+    assert_eq!(code, Some(1));
+    cloud.neutron.server.stop();
+    let (code, words) = check(&cloud.daemon.home);
+    assert!(words.contains("can't be connected to"), "{words}");
+    assert_eq!(code, Some(1));
+    cloud.neutron.server.resume();
+    cloud.neutron.server.sql("ALTER TABLE elsewhere RENAME TO ml2_port_bindings");
+    cloud.daemon.start();
+}
+
 /// What was read last stays in force; what happened meanwhile is found.
 #[test]
 fn a_database_that_is_away_changes_nothing() {

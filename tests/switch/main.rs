@@ -4,6 +4,7 @@
 mod support;
 
 mod admin;
+mod certificate;
 mod changes;
 mod conversion;
 mod demo;

@@ -292,7 +292,11 @@ fn mass_deletions_are_held_until_they_are_released() {
     cloud.wait_source("the hold after a restart", |source| source["held"]["ports"] == 40);
     assert_eq!(cloud.tor.dump().macs().len(), 40);
 
-    assert_eq!(cloud.rest.call("POST", "/v2/source/release", &Value::Null).status, 204);
+    // What an operator sees and does: `l2gw source show`, `l2gw source release`.
+    let shown = cloud.daemon.admin("source_show", &json!({}));
+    assert_eq!((&shown["held"]["ports"], &shown["driver"]), (&json!(40), &json!("neutron-db")));
+    assert_eq!(cloud.daemon.admin("status", &json!({}))["source"]["held"], shown["held"]);
+    assert_eq!(cloud.daemon.admin("source_release", &json!({})), Value::Null);
     cloud.tor.wait("the released end", |dump| dump.logical_switches().is_empty() && dump.macs().is_empty());
     let source = cloud.wait_source("nothing is held", |source| source["held"]["ports"] == 0);
     assert_eq!(source["networks"], 1, "{source}");

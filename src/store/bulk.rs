@@ -24,6 +24,11 @@ pub(super) const PORTS_PAGE: &str = "
            json_group_array(json_array(id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere))
     FROM (SELECT rowid AS place, * FROM ports WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
 
+/// The rows of a statement in its order, each as an array, in one array.
+pub(super) fn gathered(columns: &str, statement: &str) -> String {
+    format!("SELECT json_group_array(json_array({columns})) FROM ({statement})")
+}
+
 /// Ports of [network, MAC] rows that exist.
 pub(super) const PORTS_WITH_MACS: &str = "
     SELECT p.id, p.network_id, p.mac

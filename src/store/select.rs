@@ -65,6 +65,8 @@ pub struct Selection<C> {
     pub order: Vec<(C, bool)>,
     /// Only rows that come after the one with these values: those of the columns of `order`, and the id.
     pub after: Option<Vec<Cell>>,
+    /// Only rows that come before the one with these values, likewise.
+    pub before: Option<Vec<Cell>>,
     /// The whole order backwards.
     pub reverse: bool,
     /// At most so many.
@@ -74,7 +76,7 @@ pub struct Selection<C> {
 // Not derived: a column needs no default.
 impl<C> Default for Selection<C> {
     fn default() -> Self {
-        Self { conditions: Vec::new(), order: Vec::new(), after: None, reverse: false, limit: None }
+        Self { conditions: Vec::new(), order: Vec::new(), after: None, before: None, reverse: false, limit: None }
     }
 }
 
@@ -86,7 +88,16 @@ impl<C: Column> Selection<C> {
 
     /// Goes on after this row.
     pub fn go_on_after(&mut self, row: &C::Row) {
-        self.after = Some(self.keys().map(|(column, _)| column.cell(row)).collect());
+        self.after = Some(self.place(row));
+    }
+
+    /// Ends before this row.
+    pub fn end_before(&mut self, row: &C::Row) {
+        self.before = Some(self.place(row));
+    }
+
+    fn place(&self, row: &C::Row) -> Vec<Cell> {
+        self.keys().map(|(column, _)| column.cell(row)).collect()
     }
 
     /// The whole order: the id comes last, if it didn't come before.
@@ -101,6 +112,19 @@ impl<C: Column> Selection<C> {
         table: &str,
         always: Option<&str>,
     ) -> Result<Query<'static, Any, AnyArguments>> {
+        Ok(self.statement(columns, table, always)?.query())
+    }
+
+    /// The same rows in one, whose only column is the JSON array of their arrays.
+    pub(super) fn gathered(&self, columns: &str, table: &str) -> Result<Query<'static, Any, AnyArguments>> {
+        // With a limit, the order within holds for what is gathered from it.
+        let limited = Self { limit: Some(self.limit.unwrap_or(u32::MAX)), ..self.clone() };
+        let mut statement = limited.statement(columns, table, None)?;
+        statement.sql = bulk::gathered(columns, &statement.sql);
+        Ok(statement.query())
+    }
+
+    fn statement(&self, columns: &str, table: &str, always: Option<&str>) -> Result<Statement> {
         let mut text = Statement { sql: format!("SELECT {columns} FROM {table}"), values: Vec::new() };
         let mut conjunction = " WHERE ";
         if let Some(always) = always {
@@ -113,13 +137,18 @@ impl<C: Column> Selection<C> {
             text.condition(condition)?;
             conjunction = " AND ";
         }
-        if let Some(after) = &self.after {
-            text.sql.push_str(conjunction);
-            text.after(&self.keys().collect::<Vec<_>>(), after);
+        let forwards = self.keys().collect::<Vec<_>>();
+        let backwards = self.keys().map(|(column, down)| (column, !down)).collect::<Vec<_>>();
+        for (place, keys) in [(&self.after, &forwards), (&self.before, &backwards)] {
+            if let Some(place) = place {
+                text.sql.push_str(conjunction);
+                text.beyond(keys, place);
+                conjunction = " AND ";
+            }
         }
         let rare = self.conditions.iter().any(|condition| matches!(condition, Condition::Contains { rare: true, .. }));
         let mut separator = " ORDER BY ";
-        for (column, down) in self.keys() {
+        for (column, down) in forwards {
             text.sql.push_str(separator);
             text.sql.push_str(if rare { bulk::UNINDEXED } else { "" });
             text.ordered(column);
@@ -130,11 +159,7 @@ impl<C: Column> Selection<C> {
             text.sql.push_str(" LIMIT ");
             text.value(Cell::Number(limit.into()));
         }
-        let query = text.values.into_iter().fold(assembled(text.sql), |query, value| match value {
-            Cell::Text(text) => query.bind(text),
-            Cell::Number(number) => query.bind(number),
-        });
-        Ok(query)
+        Ok(text)
     }
 }
 
@@ -145,6 +170,13 @@ struct Statement {
 }
 
 impl Statement {
+    fn query(self) -> Query<'static, Any, AnyArguments> {
+        self.values.into_iter().fold(assembled(self.sql), |query, value| match value {
+            Cell::Text(text) => query.bind(text),
+            Cell::Number(number) => query.bind(number),
+        })
+    }
+
     fn value(&mut self, value: Cell) {
         self.values.push(value);
         // Writing into a String can't fail.
@@ -177,7 +209,7 @@ impl Statement {
     }
 
     /// `(a, b, id) > (1, 2, 3)`, written out: the directions may differ.
-    fn after<C: Column>(&mut self, keys: &[(C, bool)], values: &[Cell]) {
+    fn beyond<C: Column>(&mut self, keys: &[(C, bool)], values: &[Cell]) {
         for (i, ((column, down), value)) in keys.iter().zip(values).enumerate() {
             let last = i + 1 == keys.len().min(values.len());
             self.sql.push('(');

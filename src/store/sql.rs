@@ -87,6 +87,12 @@ impl<'r> Columns<'r> {
         text.parse().map_err(|_| self.corrupt(text))
     }
 
+    /// The same, where it may be NULL.
+    pub(super) fn optional_parsed<T: FromStr>(&mut self) -> Result<Option<T>> {
+        let text = self.optional_string()?;
+        text.map(|text| text.parse().map_err(|_| self.corrupt(&text))).transpose()
+    }
+
     pub(super) fn integer(&mut self) -> Result<i64> {
         let index = self.index();
         Ok(self.row.try_get(index)?)

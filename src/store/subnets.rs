@@ -134,10 +134,7 @@ fn subnet(row: &AnyRow) -> Result<Subnet> {
         name: columns.string()?,
         tenant_id: columns.string()?,
         cidr: columns.parsed()?,
-        gateway_ip: match columns.optional_string()? {
-            None => None,
-            Some(text) => Some(text.parse().map_err(|_| columns.corrupt(text))?),
-        },
+        gateway_ip: columns.optional_parsed()?,
         pools: {
             let text = columns.text()?;
             read_pools(text).ok_or_else(|| columns.corrupt(text))?

@@ -60,18 +60,12 @@ pub(in crate::api) async fn stored<R: Stored>(
         return send::<R>(query.fields, Vec::new().into_iter(), Vec::new()).await;
     }
     rows.filter = std::mem::take(&mut query.filter);
+    let Window { limit, reverse, .. } = query.window;
     if let Some(marker) = &query.window.marker {
-        rows.start_after(marker).await?;
+        // Without a limit there is nothing to be counted from the marker backwards: all rows before it, in their order.
+        rows.begin(marker, reverse && limit.is_none()).await?;
     }
-    let Window { limit: Some(limit), reverse, .. } = query.window else {
-        if !query.window.reverse {
-            return send::<R>(query.fields, rows, Vec::new()).await;
-        }
-        // Backwards without a limit: all rows before the marker, which are held to be turned round.
-        let mut page = rows.take(usize::MAX).await?;
-        page.reverse();
-        return send::<R>(query.fields, page.into_iter(), Vec::new()).await;
-    };
+    let Some(limit) = limit else { return send::<R>(query.fields, rows, Vec::new()).await };
     // One more tells whether there is a neighbour.
     let mut page = rows.take(limit + 1).await?;
     let beyond = page.len() > limit;
@@ -100,7 +94,8 @@ const LONG_PAGE: usize = 8 * PAGE;
 
 impl<R: Stored> Rows<R> {
     fn of(service: Service, query: &mut ListQuery, always: Option<Condition<R::Column>>) -> Self {
-        let mut selection = Selection { reverse: query.window.reverse, ..Selection::default() };
+        let Window { limit, reverse, .. } = query.window;
+        let mut selection = Selection { reverse: reverse && limit.is_some(), ..Selection::default() };
         selection.conditions.extend(always);
         query.filter.split(|attribute, wanted| {
             if let Some(condition) = R::derived(attribute, wanted) {
@@ -138,12 +133,15 @@ impl<R: Stored> Rows<R> {
         Ok(any.first().is_some_and(|row| shared.matches(&attributes::<R>(row))))
     }
 
-    async fn start_after(&mut self, marker: &str) -> Result<(), Problem> {
+    /// Begins after the marker, or ends before it.
+    async fn begin(&mut self, marker: &str, ends: bool) -> Result<(), Problem> {
         let id = R::cell("id", marker).ok_or_else(|| R::missing(marker.to_owned()))?;
         let rows = R::read(&self.service, &Selection::among(<R::Column as Column>::ID, vec![id])).await?;
         let row = rows.first().ok_or_else(|| R::missing(marker.to_owned()))?;
-        if let Some(selection) = &mut self.selection {
-            selection.go_on_after(R::stored(row));
+        match &mut self.selection {
+            Some(selection) if ends => selection.end_before(R::stored(row)),
+            Some(selection) => selection.go_on_after(R::stored(row)),
+            None => {}
         }
         Ok(())
     }

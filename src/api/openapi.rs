@@ -87,7 +87,7 @@ impl Description {
     }
 
     /// A stream of server-sent events; `events` holds the schema of each kind's data.
-    pub(super) fn stream(&mut self, path: &str, parameters: Value, events: Value) {
+    pub(super) fn stream(&mut self, path: &str, parameters: Value, events: &Value) {
         self.text(path, parameters, "text/event-stream", json!({"x-events": events}));
     }
 

@@ -104,5 +104,5 @@ pub(super) fn describe(api: &mut Description) {
     };
     let change = api.schema::<FdbChange<'static>>();
     let parameters = json!([scope, revision("since", "query"), revision("Last-Event-ID", "header")]);
-    api.stream("/v2/fdb/watch", parameters, json!({"snapshot": snapshot, "change": change}));
+    api.stream("/v2/fdb/watch", parameters, &json!({"snapshot": snapshot, "change": change}));
 }

@@ -56,6 +56,10 @@ fn openstack(program: impl Into<std::path::PathBuf>) {
     // A network, and a virtual machine on it.
     let network = client.json(&["network", "create", "blue"]);
     assert_eq!(network["provider:segmentation_id"], 1000);
+    // What was typed comes as a text.
+    let red = ["network", "create", "--provider-network-type", "vxlan", "--provider-segment", "5001", "red"];
+    assert_eq!(client.json(&red)["provider:segmentation_id"], 5001);
+    client.ok(&["network", "delete", "red"]);
     client.ok(&["network", "set", "--name", "green", "blue"]);
     assert_eq!(client.json(&["network", "list"])[0]["Name"], "green");
     client.ok(&["subnet", "create", "--network", "green", "--subnet-range", "10.0.0.0/24", "sub"]);

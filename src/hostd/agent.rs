@@ -259,10 +259,16 @@ impl Agent {
             self.tell();
             return;
         }
-        for error in failures.iter().take(NAMED) {
+        let (overtaken, wrong): (Vec<_>, Vec<_>) = failures.iter().partition(|error| error.is_overtaken());
+        if let Some(first) = overtaken.first() {
+            tracing::info!(entries = overtaken.len(), %first, "somebody else was faster: everything is read again");
+        }
+        for error in wrong.iter().take(NAMED) {
             tracing::error!(%error, "the kernel is not as it should be");
         }
-        tracing::warn!(failures = failures.len(), seconds = self.pause.as_secs(), "it will be tried again");
+        if !wrong.is_empty() {
+            tracing::warn!(failures = wrong.len(), seconds = self.pause.as_secs(), "it will be tried again");
+        }
         self.retry = Some(Instant::now() + self.pause);
         self.pause = (self.pause * 2).min(LONGEST_RETRY);
     }

@@ -346,6 +346,13 @@ fn refused(what: &str, result: Result<(), rtnetlink::Error>) -> Result<(), Netli
     })
 }
 
+impl NetlinkError {
+    /// Whether somebody was faster: what was to be made is there (EEXIST). It is for a fresh look to say what that means.
+    pub(super) fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Refused { why, .. } if why.raw_os_error() == Some(17))
+    }
+}
+
 /// What is to be deleted and isn't there has been deleted.
 fn gone(result: Result<(), NetlinkError>) -> Result<(), NetlinkError> {
     match result {

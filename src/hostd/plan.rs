@@ -189,11 +189,12 @@ fn flood(
     noted: &BTreeSet<Ipv4Addr>,
     operations: &mut Vec<Operation>,
 ) {
-    for &vtep in network.flood.difference(&actual.flood) {
-        operations.push(Operation::Flood { device, vtep });
-    }
+    // In this order: where one twin takes the other's place, a broadcast may get lost, but must not come twice.
     for &vtep in actual.flood.difference(&network.flood).filter(|vtep| noted.contains(vtep)) {
         operations.push(Operation::Unflood { device, vtep });
+    }
+    for &vtep in network.flood.difference(&actual.flood) {
+        operations.push(Operation::Flood { device, vtep });
     }
 }
 

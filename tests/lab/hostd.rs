@@ -1,7 +1,7 @@
 //! vtep-hostd and the kernel: interfaces and entries as they are told, others' left alone, drift repaired, nothing lost
 //! while vtepd is away.
 
-use std::{fs, os::unix::net::UnixDatagram, thread, time::Duration};
+use std::{fs, os::unix::net::UnixDatagram, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -13,22 +13,22 @@ use super::{
 };
 use crate::support::{PATIENCE, eventually, process::Process};
 
-const NETWORK: &str = "11111111-1111-4111-8111-111111111111";
+pub(crate) const NETWORK: &str = "11111111-1111-4111-8111-111111111111";
 const OTHER: &str = "22222222-2222-4222-8222-222222222222";
-const DEVICE: &str = "vtep-5000";
-const BRIDGE: &str = "vtbr-5000";
+pub(crate) const DEVICE: &str = "vtep-5000";
+pub(crate) const BRIDGE: &str = "vtbr-5000";
 
 /// A node, its vtep-hostd, and the double.
-struct Scene {
-    lab: Lab,
+pub(crate) struct Scene {
+    pub(crate) lab: Lab,
     double: Double,
-    hostd: Process,
-    watcher: Watcher,
+    pub(crate) hostd: Process,
+    pub(crate) watcher: Watcher,
     lines: &'static str,
 }
 
 impl Scene {
-    fn start(lines: &'static str) -> Self {
+    pub(crate) fn start(lines: &'static str) -> Self {
         let lab = Lab::start(0, 1, &[]);
         let double = Double::listen("10.98.0.1:9797");
         let hostd = lab.nodes[0].hostd(lab.scratch.path(), lines);
@@ -36,7 +36,7 @@ impl Scene {
         Self { lab, double, hostd, watcher, lines }
     }
 
-    fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &Node {
         &self.lab.nodes[0]
     }
 
@@ -46,13 +46,13 @@ impl Scene {
         self.watcher = self.double.accept();
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.lab.log("node-1")).unwrap_or_default()
     }
 
     /// Waits until the VXLAN device's entries are these; of each line of `bridge fdb`, the beginning counts.
     #[track_caller]
-    fn wait(&self, expected: &[&str]) {
+    pub(crate) fn wait(&self, expected: &[&str]) {
         let mut expected: Vec<String> = expected.iter().map(|entry| (*entry).to_owned()).collect();
         expected.sort();
         eventually("the entries", PATIENCE, || {
@@ -80,23 +80,23 @@ fn exists(ns: &Ns, interface: &str) -> bool {
     ns.try_run(&["ip", "link", "show", interface]).0
 }
 
-fn entry(mac: &str, vtep: &str, kind: &str) -> Value {
+pub(crate) fn entry(mac: &str, vtep: &str, kind: &str) -> Value {
     json!({"mac": mac, "ips": [], "vtep": vtep, "kind": kind})
 }
 
-fn local() -> Value {
+pub(crate) fn local() -> Value {
     entry("02:aa:00:00:00:01", "10.99.0.101", "port")
 }
 
-fn snapshot(networks: &[Value]) -> Value {
+pub(crate) fn snapshot(networks: &[Value]) -> Value {
     json!({"revision": 1, "networks": networks})
 }
 
-fn network(id: &str, vni: u32, flood: &[&str], entries: &[Value]) -> Value {
+pub(crate) fn network(id: &str, vni: u32, flood: &[&str], entries: &[Value]) -> Value {
     json!({"network_id": id, "vni": vni, "flood": flood, "entries": entries})
 }
 
-fn change(flood: &[&str], set: &[Value], del: &[&str]) -> Value {
+pub(crate) fn change(flood: &[&str], set: &[Value], del: &[&str]) -> Value {
     json!({"revision": 2, "network_id": NETWORK, "vni": 5000, "flood": flood, "set": set, "del": del, "removed": false})
 }
 
@@ -201,8 +201,11 @@ fn entries_of_others_stay_and_drift_is_repaired_also_over_a_restart() {
         bridge(&scene, "add 02:cc:00:00:00:01 dev vtep-5000 dst 10.99.0.77");
         scene.wait(&with(&ours));
         scene.restart();
-        // Nothing is touched before something is told.
-        thread::sleep(Duration::from_millis(300));
+        // Nothing is touched before something is told: it has read what there is, and waits.
+        eventually("it has begun", PATIENCE, || {
+            let log = scene.log();
+            if log.matches("vtepd is heard").count() == 2 { Ok(()) } else { Err(log) }
+        });
         scene.wait(&with(&ours));
         let told = [local(), entry(BM, "10.99.0.12", "learned"), entry("02:cc:00:00:00:01", "10.99.0.12", "learned")];
         all(&mut scene, &["10.99.0.12"], &told);
@@ -289,6 +292,45 @@ fn arp_is_answered_here_where_the_address_is_known() {
         eventually("no answer", PATIENCE, || if asked("192.168.50.11").0 { Err(scene.log()) } else { Ok(()) });
         let left = scene.node().ns.run(&["ip", "neigh", "show", "dev", BRIDGE]);
         assert_eq!(left, "");
+    });
+}
+
+/// The same for IPv6: a neighbour solicitation is answered by the bridge.
+#[test]
+fn neighbours_are_solicited_here_where_the_address_is_known() {
+    inside(|| {
+        let mut scene = Scene::start("arp_proxy = yes\n");
+        let allow = "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0";
+        scene.node().ns.sh(allow);
+        let known =
+            json!({"mac": BM, "ips": ["192.168.50.11", "2001:db8:50::11"], "vtep": "10.99.0.11", "kind": "learned"});
+        let told = network(NETWORK, 5000, &["10.99.0.11"], &[local(), known]);
+        scene.watcher.send("snapshot", 1, &snapshot(&[told]));
+        let vm = scene.node().vm(1);
+        vm.plug(scene.node(), 5000);
+        vm.ns.sh(allow);
+        vm.ns.ip("link set eth0 down\nlink set eth0 up\naddr add 2001:db8:50::101/64 dev eth0 nodad");
+        // Nobody is behind the tunnel to answer the ping: whom the machine takes for the address is the bridge's word.
+        let asked = |address: &str| {
+            vm.ns.try_run(&["ping", "-6", "-c1", "-W1", address]);
+            vm.ns.run(&["ip", "-6", "neigh", "show", address, "dev", "eth0"])
+        };
+        eventually("an answer", PATIENCE, || {
+            let entry = asked("2001:db8:50::11");
+            if entry.contains(&format!("lladdr {BM}")) { Ok(()) } else { Err(format!("{entry}\n{}", scene.log())) }
+        });
+        let entry = asked("2001:db8:50::12");
+        assert!(!entry.contains("lladdr"), "who isn't known is asked himself: {entry}");
+        // Nobody behind the tunnel was bothered with what the bridge knows.
+        scene.watcher.send("change", 2, &change(&["10.99.0.11"], &[], &[BM]));
+        eventually("nothing is left", PATIENCE, || {
+            let left = scene.node().ns.run(&["ip", "-6", "neigh", "show", "nud", "noarp", "dev", BRIDGE]);
+            let left: Vec<&str> = left.lines().filter(|line| line.starts_with("2001:")).collect();
+            if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
+        });
+        vm.ns.sh("ip -6 neigh flush dev eth0");
+        let entry = asked("2001:db8:50::11");
+        assert!(!entry.contains("lladdr"), "nobody answers for it any more: {entry}");
     });
 }
 

@@ -109,3 +109,28 @@ fn prepare() {
     let done = Command::new("sh").args(["-c", "mount -t tmpfs lab /run && ip link set lo up"]).status();
     assert!(done.expect("sh runs").success(), "the lab's own /run");
 }
+
+/// Where namespaces are refused a test says so and is skipped; in CI it fails. `unshare` is a stand-in that refuses.
+#[test]
+fn without_namespaces_a_test_is_skipped_and_ci_fails() {
+    let scratch = crate::support::process::Scratch::new();
+    let unshare = scratch.join("unshare");
+    fs::write(&unshare, "#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n")
+        .expect("the stand-in");
+    fs::set_permissions(&unshare, fs::Permissions::from_mode(0o755)).expect("the stand-in can be run");
+    let path = format!("{}:{}", scratch.path().display(), env::var("PATH").unwrap_or_default());
+    let run = |ci: Option<&str>| {
+        let mut test = Command::new(env::current_exe().expect("the test knows itself"));
+        test.args(["--exact", "reach::vm_and_bare_metal_reach_each_other", "--nocapture"]).env("PATH", &path);
+        test.env_remove(MARK).env_remove("CI").envs(ci.map(|value| ("CI", value)));
+        let output = test.output().expect("the test runs");
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (output.status.success(), said)
+    };
+    let refused = "the lab needs network namespaces, and this machine gives none";
+    let (passes, said) = run(None);
+    assert!(passes && said.contains(&format!("SKIPPED: {refused}")), "{said}");
+    assert!(said.contains("unshare failed: Operation not permitted"), "why: {said}");
+    let (passes, said) = run(Some("true"));
+    assert!(!passes && said.contains(refused) && !said.contains("SKIPPED"), "{said}");
+}

@@ -12,6 +12,7 @@ mod net;
 mod ovs;
 mod reach;
 mod show;
+mod strain;
 mod topology;
 mod traffic;
 mod twins;

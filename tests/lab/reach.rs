@@ -6,7 +6,7 @@ use super::{
     inside::inside,
     ovs::Wiring,
     topology::{Segment, bm},
-    traffic::{answers, reaches},
+    traffic::{Capture, answers, reaches},
     world::{SOON, VLAN, VNI, World},
 };
 use crate::support::eventually;
@@ -65,5 +65,28 @@ fn a_host_is_used_without_neutron() {
             if there.is_empty() { Ok(()) } else { Err(format!("{there:#?}")) }
         });
         world.lab.switches[0].wait("no MAC", SOON, |dump| dump.macs().is_empty());
+    });
+}
+
+/// `arp_proxy`: the node answers for machines elsewhere, and they are not asked.
+#[test]
+fn arp_does_not_leave_the_node_where_vtepd_knows_the_answer() {
+    inside(|| {
+        let world = World::start_with(0, 2, &[], "", "arp_proxy = yes\n");
+        let ((vm_1, _), (vm_2, _)) = (world.vm(1, 1), world.vm(2, 2));
+        reaches(&vm_1.ns, &vm_2.ip, SOON);
+        let filter = format!("arp and ether src {}", vm_1.mac);
+        let capture = Capture::start(&vm_2.ns, "eth0", &filter, world.lab.log("asked"));
+        let asks = |ip: &str| vm_1.ns.try_run(&["arping", "-c", "3", "-w", "1", "-i", "eth0", ip]);
+        let (answered, said) = asks(&vm_2.ip);
+        assert!(answered && said.contains(&vm_2.mac), "{said}");
+        // Who isn't known is asked over the tunnel, as ever: the machine there hears the question.
+        assert!(!asks("192.168.50.99").0);
+        eventually("the question for somebody unknown", SOON, || {
+            let frames = capture.frames();
+            if frames.iter().any(|frame| frame.contains("192.168.50.99")) { Ok(()) } else { Err(format!("{frames:?}")) }
+        });
+        let frames = capture.end();
+        assert!(!frames.iter().any(|frame| frame.contains(&format!("who-has {}", vm_2.ip))), "{frames:#?}");
     });
 }

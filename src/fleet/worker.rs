@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     Database,
     certificates::Shown,
-    database::{endpoint, tls},
+    database::endpoint,
     events::Events,
     live,
     mailbox::{Mailbox, News},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::SwitchConfig,
-    intent::{HostNames, SwitchIntent},
+    intent::SwitchIntent,
     model::{
         NetworkId, Revision,
         event::{FleetEvent, Preview},
@@ -39,8 +39,8 @@ const AFTER_REFUSED_LOG_IN: Duration = Duration::from_mins(1);
 /// What the supervisor asks a worker.
 #[derive(Debug)]
 pub(super) enum Query {
-    /// How are you? With the compute nodes behind VTEPs, where tunnels are told of.
-    Status(Arc<HostNames>, oneshot::Sender<Vec<SwitchStatus>>),
+    /// How are you?
+    Status(oneshot::Sender<Vec<SwitchStatus>>),
     /// Let held deletions through.
     Release,
     /// Hold all deletions, or don't any more.
@@ -49,8 +49,8 @@ pub(super) enum Query {
     Repair,
     /// What would be done? Why not is told in words.
     Plan(PlanQuery, oneshot::Sender<Result<Preview, String>>),
-    /// Which sections' switches still answer on this session? Without a session: none.
-    Alive(oneshot::Sender<Vec<String>>),
+    /// Does the switch still answer? Where there is no session: no.
+    Alive(oneshot::Sender<bool>),
     /// The switch dialled in.
     Adopt(Box<Arrival>),
 }
@@ -91,9 +91,7 @@ pub(super) struct Worker {
     pub(super) released: bool,
     pub(super) counters: Counters,
     /// When somebody was told of a certificate that expires.
-    pub(super) warned: Option<Instant>,
-    /// A session died while it held the lock, and the server may not know.
-    pub(super) ghost: bool,
+    pub(super) warned: Option<SystemTime>,
     /// An operator holds all deletions.
     pub(super) hold: bool,
     /// An operator asked for a repair that isn't done yet.
@@ -101,7 +99,7 @@ pub(super) struct Worker {
 }
 
 /// State of the session, for the status.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) state: SessionState,
     pub(super) since: SystemTime,
@@ -110,8 +108,6 @@ pub(super) struct Session {
     pub(super) peer: String,
     /// Who showed what, with TLS.
     pub(super) certificates: Shown,
-    /// The Physical_Switches that a switch which dialled in said it is.
-    pub(super) introduced: Option<Vec<String>>,
     /// What was last reported: the session is up.
     reported: Option<bool>,
 }
@@ -159,13 +155,11 @@ impl Worker {
                 reason: String::new(),
                 peer: String::new(),
                 certificates: Shown::default(),
-                introduced: None,
                 reported: None,
             },
             released: false,
             counters: Counters::default(),
             warned: None,
-            ghost: false,
             hold,
             repairing: false,
         }
@@ -220,11 +214,10 @@ impl Worker {
         };
         backoff.connected(std::time::Instant::now());
         self.counters.sessions += 1;
-        let probe = self.settings.sections.iter().map(|s| s.inactivity_probe).min().unwrap_or_default();
-        let (connection, inbox) = Connection::open(stream, Limits { probe, ..Limits::default() });
+        let limits = Limits { probe: self.inactivity_probe(), ..Limits::default() };
+        let (connection, inbox) = Connection::open(stream, limits);
         self.session.peer = peer;
-        let tls = self.settings.sections.first().map(|section| tls(&section.tls)).unwrap_or_default();
-        self.session.certificates = Shown::new(certificates, tls);
+        self.session.certificates = Shown::new(certificates);
         self.warn_of_expiry();
         let ended = live::Live::run(self, connection, inbox, backoff).await;
         self.session.peer.clear();
@@ -248,6 +241,17 @@ impl Worker {
         }
         self.session.state = state;
         self.session.reason = reason;
+    }
+
+    fn inactivity_probe(&self) -> Duration {
+        self.settings.sections.iter().map(|section| section.inactivity_probe).min().unwrap_or_default()
+    }
+
+    /// How long a switch with so many MACs may leave a probe unanswered: half a minute, unless probes come more or less
+    /// often than usual; and longer with a big database, because a server that compacts it says nothing for seconds.
+    pub(super) fn patience(&self, macs: usize) -> Duration {
+        let compacting = Duration::from_secs(u64::try_from(macs / 50_000).unwrap_or(0));
+        self.inactivity_probe() * 6 + compacting
     }
 
     /// Tells of the session what isn't its coming or going.
@@ -283,8 +287,7 @@ impl Worker {
             tokio::select! {
                 news = self.mailbox.take() => drop(merge(&mut self.desired, &mut self.revision, news)),
                 query = self.queries.recv() => match query {
-                    Some(query) => if let Some(Arrival { stream, peer, certificates, names, .. }) = self.answer(query) {
-                        self.session.introduced = Some(names);
+                    Some(query) => if let Some(Arrival { stream, peer, certificates, .. }) = self.answer(query) {
                         return Ok(Connected { stream, peer: peer.to_string(), certificates });
                     },
                     None => return Err(Stopped),
@@ -297,7 +300,7 @@ impl Worker {
     fn answer(&mut self, query: Query) -> Option<Arrival> {
         match query {
             // Who asked may have gone.
-            Query::Status(_, answer) => drop(answer.send(status::without_session(self))),
+            Query::Status(answer) => drop(answer.send(status::without_session(self))),
             Query::Release => self.released = true,
             Query::Hold(hold) => self.hold = hold,
             Query::Repair => self.repairing = true,
@@ -305,7 +308,7 @@ impl Worker {
                 let reason = status::without_session(self).pop().map(|status| status.reason);
                 let _ = answer.send(Err(reason.unwrap_or_default()));
             }
-            Query::Alive(answer) => drop(answer.send(Vec::new())),
+            Query::Alive(answer) => drop(answer.send(false)),
             Query::Adopt(arrival) => return Some(*arrival),
         }
         None

@@ -136,6 +136,78 @@ fn neither_a_lost_session_nor_a_restart_withdraws_a_mac() {
     pair.rest.wait_status(&pair.connections[1], "active");
 }
 
+/// With `learned_hold`, a switch that is away for too long is believed to have lost its MACs; its place in the flood lists it
+/// keeps.
+#[test]
+fn a_switch_that_is_away_for_too_long_loses_its_macs() {
+    let mut pair = Pair::begin("[relay]\nlearned_hold = 1s\n");
+    let name = pair.name();
+    pair.tors[0].learn(&name, BARE, "");
+    pair.tors[1].wait("the MAC", |dump| dump.macs().len() == 1);
+    pair.tors[0].kill();
+    pair.wait_vtep(BARE, None);
+    pair.tors[1].wait("no MAC", |dump| dump.macs().is_empty());
+    assert_eq!(fdb(&pair.rest, &pair.network, "").flood, ["192.0.2.1", "192.0.2.2"]);
+    pair.tors[0].restart(crate::support::tor::Contents::Kept);
+    pair.wait_vtep(BARE, Some("192.0.2.1"));
+    pair.tors[1].wait("it is told again", |dump| dump.macs().len() == 1);
+}
+
+/// Several Physical_Switches behind one server share Logical_Switch and tables: a MAC's switch is the one whose VTEP its
+/// locator is.
+#[test]
+fn switches_behind_one_server_are_told_apart_by_their_vteps() {
+    let shared = Tor::shared(&[("left", "192.0.2.1"), ("middle", "192.0.2.2")]);
+    let right = Tor::start("right", "192.0.2.3");
+    let daemon = Home::new().tor(&shared).tor(&right).start();
+    let rest = daemon.rest();
+    let network = rest.network("n");
+    let connections = ["left", "middle", "right"].map(|name| {
+        rest.gateway(name, &[(name, &["Ethernet40"])]);
+        rest.connect(name, &network, 50)
+    });
+    for connection in &connections {
+        rest.wait_status(connection, "active");
+    }
+    let name = logical_switch(&network);
+    let until = |what: &str, good: &dyn Fn(&crate::support::watch::Known) -> bool| {
+        Watch::open(&rest, "", None).until(&network, what, good);
+    };
+    let at = |mac: &str, vtep: &str| {
+        until(mac, &|known| known.entries.get(mac).is_some_and(|(place, _)| place == vtep));
+    };
+    until("all VTEPs", &|known| known.flood == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    shared.vtep_ctl(&["add-ucast-local", &name, BARE, "192.0.2.1"]);
+    shared.vtep_ctl(&["add-ucast-local", &name, OTHER, "192.0.2.2"]);
+    at(BARE, "192.0.2.1");
+    at(OTHER, "192.0.2.2");
+    right.wait("both", |dump| dump.macs() == macs(&name, &[(BARE, "", "192.0.2.1"), (OTHER, "", "192.0.2.2")]));
+    assert!(shared.dump().macs().is_empty(), "nothing goes back into the database that it came from");
+    right.learn(&name, "02:00:00:00:00:0d", "");
+    shared.wait("the right one's MAC", |dump| dump.macs() == macs(&name, &[("02:00:00:00:00:0d", "", "192.0.2.3")]));
+    // It moves from one to the other behind the same server.
+    shared.vtep_ctl(&["del-ucast-local", &name, BARE]);
+    shared.vtep_ctl(&["add-ucast-local", &name, BARE, "192.0.2.2"]);
+    at(BARE, "192.0.2.2");
+    // One of the two is disconnected: what the other has learned stays.
+    rest.disconnect(&connections[0]);
+    until("two VTEPs", &|known| known.flood == ["192.0.2.2", "192.0.2.3"]);
+    let left = fdb(&rest, &network, "").entries;
+    assert_eq!(left.keys().map(String::as_str).collect::<Vec<_>>(), [BARE, OTHER, "02:00:00:00:00:0d"]);
+}
+
+/// `ipaddr` of Ucast_Macs_Local may be an IPv6 address.
+#[test]
+fn an_ipv6_address_is_relayed() {
+    let pair = Pair::begin("");
+    let name = pair.name();
+    pair.tors[0].learn(&name, BARE, "2001:db8::77");
+    pair.tors[1]
+        .wait("the MAC and its address", |dump| dump.macs() == macs(&name, &[(BARE, "2001:db8::77", "192.0.2.1")]));
+    let answer = pair.rest.get(&format!("/v2/fdb/{}", pair.network)).expect(200);
+    assert_eq!(answer["entries"][0]["ips"], json!(["2001:db8::77"]));
+}
+
 #[test]
 fn a_mac_that_is_a_port_on_a_compute_node_is_a_loop() {
     let pair = Pair::begin("");

@@ -138,6 +138,27 @@ fn in_a_bundle_one_switch_gets_the_broadcasts_and_its_twin_takes_over() {
     assert_eq!(twins.floods(1), [APART[first]]);
 }
 
+/// A switch that freezes says nothing: its connection stays open. The twin takes over once six more probes could have been
+/// answered; how soon is `inactivity_probe`'s to say.
+#[test]
+fn a_frozen_switch_is_replaced_after_its_probes() {
+    let twins = Twins::begin(APART, "[l2gateway]\ninactivity_probe = 500ms\n");
+    let first = twins.forwarder();
+    twins.tors[first].freeze();
+    let begun = Instant::now();
+    Watch::open(&twins.rest, "", None).until(&twins.network, "the twin", |known| {
+        known.flood.contains(&APART[1 - first].to_owned()) && !known.flood.contains(&APART[first].to_owned())
+    });
+    let took = begun.elapsed();
+    println!("replaced after {took:?}");
+    // 0.5 s of silence, 3 s for the probe, 1 s of grace.
+    assert!(took > Duration::from_secs(3) && took < Duration::from_secs(7), "{took:?}");
+    twins.tors[first].thaw();
+    let name = ["a", "b"][first];
+    twins.rest.wait_switch(name, "it is back", |now| now["session"]["state"] == "up");
+    assert_eq!(twins.forwarder(), 1 - first, "there is no fail-back");
+}
+
 #[test]
 fn twins_that_share_one_vtep_are_one_entry() {
     let twins = Twins::begin(["192.0.2.1", "192.0.2.1"], "");

@@ -67,3 +67,75 @@ async fn an_explanation_is_kept_until_every_database_that_it_may_concern_has_con
     supervisor.confirm(&databases[0], 7);
     assert!(confirmed.try_recv().is_err());
 }
+
+/// What one change costs the task that all changes go through, when a gateway's switches have learned 100,000 MACs:
+/// measured, and bounded for the change of one MAC. `make soak` runs it.
+#[tokio::test]
+#[ignore = "it measures"]
+async fn one_change_among_100_000_learned_macs() {
+    use crate::model::{
+        Change, Connection, ConnectionId, Device, DeviceId, Election, Gateway, GatewayId, Ips, LearnedMac, Network,
+        SwitchVteps, Vni,
+    };
+    const MACS: u32 = 100_000;
+    let (mut supervisor, _confirmed) = started().await;
+    let (gateway, network) = (GatewayId::random(), NetworkId::random());
+    let mut revision = 0;
+    let mut commit = |supervisor: &mut Supervisor, changes: Vec<Change>| {
+        revision += 1;
+        let begun = std::time::Instant::now();
+        supervisor.feed(FeedEvent::Changes(ChangeSet { revision, changes, tombstones: Vec::new() }));
+        begun.elapsed()
+    };
+    let device = |name: &str| Device { id: DeviceId::random(), name: name.to_owned(), interfaces: Vec::new() };
+    let vteps = |name: &str, ip: [u8; 4]| {
+        Change::VtepsSet(SwitchVteps { switch: name.to_owned(), network: None, vteps: vec![ip.into()] })
+    };
+    let learned = |i: u32, switch: &str, ip: [u8; 4]| {
+        let [_, a, b, c] = i.to_be_bytes();
+        Change::LearnedSet(LearnedMac {
+            switch: switch.to_owned(),
+            network,
+            mac: MacAddr::new([2, 0, 0, a, b, c]),
+            vtep: ip.into(),
+            ips: Ips::None,
+            learned_ms: u64::from(i),
+        })
+    };
+    let election = |eligible: &[&str]| {
+        let eligible: Vec<String> = eligible.iter().map(|name| (*name).to_owned()).collect();
+        Change::ElectionSet(Election { gateway, network, forwarder: eligible.first().cloned(), eligible })
+    };
+    let connection = Connection {
+        id: ConnectionId::random(),
+        tenant_id: String::new(),
+        gateway_id: gateway,
+        network_id: network,
+        port_id: String::new(),
+        default_vlan: None,
+    };
+    let devices = vec![device("a"), device("b")];
+    let of_network = Network { id: network, name: "n".into(), tenant_id: String::new(), vni: Vni::try_from(5000).ok() };
+    let first = vec![
+        Change::NetworkSet(of_network),
+        Change::GatewaySet(Gateway { id: gateway, name: "g".into(), tenant_id: String::new(), devices }),
+        Change::ConnectionSet(connection),
+        vteps("a", [192, 0, 2, 1]),
+        vteps("b", [192, 0, 2, 2]),
+        election(&["a", "b"]),
+    ];
+    commit(&mut supervisor, first);
+    for chunk in 0..MACS / 1000 {
+        commit(&mut supervisor, (chunk * 1000..(chunk + 1) * 1000).map(|i| learned(i, "a", [192, 0, 2, 1])).collect());
+    }
+    supervisor.feed(FeedEvent::Loaded(u64::from(MACS)));
+    let mut one = Duration::MAX;
+    for i in 0..10 {
+        one = one.min(commit(&mut supervisor, vec![learned(MACS + i, "a", [192, 0, 2, 1])]));
+    }
+    let away = commit(&mut supervisor, vec![election(&["b"])]);
+    let back = commit(&mut supervisor, vec![election(&["b", "a"])]);
+    println!("among {MACS} learned MACs: one more {one:?}, all of them to the twin {away:?}, and back {back:?}");
+    assert!(one < Duration::from_millis(50), "{one:?}");
+    supervisor.stop(|_, _| true).await;
+}

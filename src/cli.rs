@@ -56,9 +56,11 @@ Exit codes:
   77  no right to open the admin socket
   78  plumgrid.ini is wrong";
 
+const GLOBAL: &str = "Options of all commands";
+
 /// The command line of vtepd: gateways, connections, switches.
 #[derive(Debug, Parser)]
-#[command(name = "l2gw", version, after_help = HELP, propagate_version = true, subcommand_required = true)]
+#[command(name = "l2gw", version, after_help = HELP, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 pub struct Arguments {
     #[command(flatten)]
     globals: Globals,
@@ -69,10 +71,14 @@ pub struct Arguments {
 #[derive(Debug, Args)]
 struct Globals {
     /// The admin socket of vtepd.
-    #[arg(long, global = true, value_name = "PATH", default_value = "/run/vtepd/admin.sock")]
+    #[arg(long, global = true, value_name = "PATH", default_value = "/run/vtepd/admin.sock", help_heading = GLOBAL)]
     socket: PathBuf,
-    /// How the answer is printed.
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    /// How the answer is printed: as a table for people, or as json, yaml or csv, or names alone, as other commands take
+    /// them.
+    #[arg(
+        short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table,
+        hide_possible_values = true, help_heading = GLOBAL
+    )]
     output: Format,
 }
 
@@ -176,6 +182,9 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Ok(Verdict::Amiss) => ExitCode::from(failure::AMISS),
         Err(failure) => {
             terminal::complain(&failure);
+            if let Some(command) = failure.hint() {
+                terminal::remark(&format!("l2gw: '{command}' shows what there is"));
+            }
             ExitCode::from(failure.code())
         }
     }

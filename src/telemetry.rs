@@ -18,6 +18,7 @@ use std::{
     os::{linux::fs::MetadataExt, unix::ffi::OsStrExt},
 };
 
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 /// The log can't be set up.
@@ -84,7 +85,18 @@ fn filter(levels: &str, rust_log: Option<String>) -> Result<EnvFilter, LogError>
         Some(levels) => (levels, "RUST_LOG"),
         None => (levels.to_owned(), "[DEFAULT]"),
     };
-    EnvFilter::try_new(&levels).map_err(|error| LogError::Levels { levels, origin, why: error.to_string() })
+    let refused = |why: String| LogError::Levels { levels: levels.clone(), origin, why };
+    // The filter would take a misspelt level for the name of a module, and log nothing else.
+    let word = levels
+        .split(',')
+        .map(str::trim)
+        .find(|word| !word.is_empty() && !word.contains(['=', '[', ':']) && word.parse::<LevelFilter>().is_err());
+    if let Some(word) = word {
+        return Err(refused(format!(
+            "'{word}' is no level: use error, warn, info, debug or trace, and MODULE=LEVEL for single modules"
+        )));
+    }
+    EnvFilter::try_new(&levels).map_err(|error| refused(error.to_string()))
 }
 
 type Below = tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>;

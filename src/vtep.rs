@@ -4,7 +4,6 @@
 pub mod columns;
 mod decode;
 mod extras;
-pub mod identity;
 pub mod operations;
 pub mod ownership;
 pub mod replica;

@@ -173,7 +173,7 @@ impl Registry {
     pub(super) fn finish(mut self) -> Result<Methods, RegisterMethodError> {
         let doc = Doc { name: "schema", about: "All methods, as an OpenRPC document.", params: &[] };
         self.methods.push(method(&doc, Kind::Read, &json!({"type": "object"})));
-        let schema = to_json_raw_value(&document(self.methods, self.schemas));
+        let schema = to_json_raw_value(&document(&self.methods, &self.schemas));
         self.module.register_method("schema", move |_, _, _| match &schema {
             Ok(schema) => Ok(schema.clone()),
             Err(error) => Err(ErrorObjectOwned::from(Fault::bug(error.to_string()))),
@@ -259,7 +259,7 @@ fn method(doc: &Doc, kind: Kind, result: &Value) -> Value {
     })
 }
 
-fn document(methods: Vec<Value>, schemas: Schemas) -> Value {
+fn document(methods: &[Value], schemas: &Schemas) -> Value {
     json!({
         "openrpc": "1.3.2",
         "info": {

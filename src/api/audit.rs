@@ -40,8 +40,8 @@ pub(super) async fn through(service: &Service, caller: &Caller, mut request: Req
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    let method = request.method().to_string();
     let path: String = request.uri().path().chars().take(NOTED_PATH).collect();
+    let method = format!("{} {path}", request.method());
     let who = who(caller, request.extensions().get::<Peer>());
     let noted = Noted::default();
     request.extensions_mut().insert(noted.clone());

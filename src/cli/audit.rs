@@ -6,8 +6,9 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Session, Verdict,
+    Done, Output, Session, Verdict,
     output::{Column, text},
+    terminal,
 };
 
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ pub(super) struct Audit {
     /// About this switch.
     #[arg(long, value_name = "SWITCH", conflicts_with = "call")]
     switch: Option<String>,
-    /// Calls of this method (gateway_create), or of this REST path.
+    /// Calls of this method: gateway_create, or 'POST /v2.0/networks'.
     #[arg(long, value_name = "METHOD")]
     call: Option<String>,
     /// Whose details hold this text: a MAC, a UUID, a VLAN ('VLAN 50').
@@ -61,7 +62,11 @@ impl Audit {
         });
         let answer: Value = session.call("audit", &params).await?;
         let rows = answer["entries"].as_array().cloned().unwrap_or_default();
-        session.output.list(&columns(self.rows), &rows)?;
+        if session.output.is_table() && !rows.is_empty() {
+            rows.iter().try_for_each(|entry| Output::text(&line(entry, self.rows)))?;
+        } else {
+            session.output.list(&columns(self.rows), &rows)?;
+        }
         Ok(Verdict::Fine)
     }
 }
@@ -69,6 +74,32 @@ impl Audit {
 pub(super) fn words(kinds: &[Kind]) -> Vec<String> {
     let word = |kind: &Kind| kind.to_possible_value().map(|value| value.get_name().to_owned());
     kinds.iter().filter_map(word).collect()
+}
+
+/// An entry for people: a line, which the terminal may break where it likes, as it does with those of a log.
+pub(super) fn line(entry: &Value, with_rows: bool) -> String {
+    let member = |name: &str| text(&entry[name]);
+    let (kind, result) = (member("kind"), member("result"));
+    let word = match kind.as_str() {
+        "drift" | "loss" => "pending",
+        "session" => &result,
+        _ => "",
+    };
+    let kind = terminal::painted(word, &format!("{kind:7}"));
+    let by = match member("who") {
+        who if who.is_empty() => who,
+        who => format!(" by {who}"),
+    };
+    let revision = match &entry["revision"] {
+        Value::Null => String::new(),
+        revision => format!(", revision {revision}"),
+    };
+    let details = match details(entry, with_rows) {
+        details if details.is_empty() => details,
+        details if with_rows && entry["kind"] == "plan" => format!("\n    {}", details.replace('\n', "\n    ")),
+        details => format!(": {details}"),
+    };
+    format!("{} {kind} {}{by}: {result}{revision}{details}\n", member("at"), member("subject"))
 }
 
 fn columns(with_rows: bool) -> [Column; 7] {
@@ -89,12 +120,16 @@ pub(super) fn details(entry: &Value, with_rows: bool) -> String {
     match entry["kind"].as_str().unwrap_or_default() {
         "call" => match &details["params"] {
             Value::Null => String::new(),
-            params => params.to_string(),
+            params => given(params).to_string(),
         },
         "plan" => {
             let rows = details["rows"].as_array().map_or(&[][..], Vec::as_slice);
+            let all: u64 = ["inserts", "updates", "deletes"].iter().filter_map(|kind| details[kind].as_u64()).sum();
             if with_rows {
-                return rows.iter().map(row).collect::<Vec<_>>().join("\n");
+                let mut lines: Vec<String> = rows.iter().map(row).collect();
+                let untold = all.saturating_sub(rows.len() as u64);
+                lines.extend((untold > 0).then(|| format!("and {untold} more rows, which were not kept")));
+                return lines.join("\n");
             }
             let drifted = match details["drifted"].as_u64() {
                 Some(drifted) if drifted > 0 => format!(" (and {drifted} put back)"),
@@ -102,8 +137,10 @@ pub(super) fn details(entry: &Value, with_rows: bool) -> String {
             };
             match rows {
                 [] => String::new(),
-                [one] => format!("{}{drifted}", row(one)),
-                [first, rest @ ..] => format!("{} and {} more rows{drifted}", row(first), rest.len()),
+                [first, ..] => match all.saturating_sub(1) {
+                    0 => format!("{}{drifted}", row(first)),
+                    more => format!("{} and {more} more rows{drifted}", row(first)),
+                },
             }
         }
         "drift" => {
@@ -117,6 +154,14 @@ pub(super) fn details(entry: &Value, with_rows: bool) -> String {
         "session" => text(&details["reason"]),
         _ => String::new(),
     }
+}
+
+/// What a call was given, without what was left out; of a REST call its body.
+fn given(params: &Value) -> Value {
+    let params = params.get("body").unwrap_or(params);
+    let Some(members) = params.as_object() else { return params.clone() };
+    let said = members.iter().filter(|(name, value)| !value.is_null() && *name != "path");
+    said.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// `update Ucast_Macs_Remote fa:16:3e:00:00:01: 10.9.9.9 at … -> 10.0.0.11 at …`

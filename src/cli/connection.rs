@@ -1,12 +1,10 @@
 //! `l2gw connection …`, and the specification's `l2gw l2-gateway-connection-…`.
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict, gateway,
+    Done, Failure, Session, Verdict, gateway, network,
     output::{Column, text},
     wait::{Target, Wait},
 };
@@ -139,33 +137,20 @@ async fn switches(session: &Session, connection: &Value) -> Result<Vec<String>, 
 
 /// With the names of gateways and networks for people; programs get the ids.
 async fn columns(session: &Session) -> Result<Vec<Column>, Failure> {
-    let (mut gateways, mut networks) = (HashMap::new(), HashMap::new());
-    if session.output.is_table() {
+    let gateway = if session.output.is_table() {
         let answer: Value = session.call("gateway_list", &json!({})).await?;
-        gateways = names(&answer["l2_gateways"]);
-        let answer: Value = session.call("network_list", &json!({})).await?;
-        networks = names(&answer["networks"]);
-    }
-    let named = |names: HashMap<String, String>, member: &'static str| {
-        move |value: &Value| {
-            let id = text(&value[member]);
-            names.get(&id).filter(|name| !name.is_empty()).cloned().unwrap_or(id)
-        }
+        network::named("gateway", "gateway_id", &answer["l2_gateways"])
+    } else {
+        Column::member("gateway_id")
     };
-    let (gateway, network) =
-        if session.output.is_table() { ("gateway", "network") } else { ("gateway_id", "network_id") };
     Ok(vec![
         Column::member("connection_id"),
-        Column::made(network, named(networks, "network_id")),
-        Column::made(gateway, named(gateways, "gateway_id")),
+        network::column(session).await?,
+        gateway,
         Column::member("default_segmentation_id"),
         Column::member("port_id").only_alone(),
         Column::member("tenant_id").only_alone(),
     ])
-}
-
-fn names(list: &Value) -> HashMap<String, String> {
-    list.as_array().into_iter().flatten().map(|one| (text(&one["id"]), text(&one["name"]))).collect()
 }
 
 /// A binding of a connection or of a switch.

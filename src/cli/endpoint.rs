@@ -1,14 +1,14 @@
 //! `l2gw endpoint …`: where each compute node's tunnels end.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Session, Verdict,
+    Done, Failure, Session, Verdict,
     output::{Column, text},
-    port,
+    port, terminal,
     wait::{Target, Wait},
 };
 
@@ -97,6 +97,25 @@ async fn follow(session: &Session, wait: Wait, hosts: &[String]) -> Done {
         return Ok(Verdict::Fine);
     }
     wait.follow(session, &Target::Networks(port::networks_of(session, hosts).await?)).await
+}
+
+/// Tells of compute nodes that no switch can send to yet: a typing error, perhaps.
+pub(super) async fn remark_missing(session: &Session, hosts: impl IntoIterator<Item = String>) -> Result<(), Failure> {
+    let mut hosts: BTreeSet<String> = hosts.into_iter().filter(|host| !host.is_empty()).collect();
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let answer: Value = session.call("endpoint_list", &json!({})).await?;
+    for endpoint in answer["tunnel_endpoints"].as_array().into_iter().flatten() {
+        hosts.remove(&text(&endpoint["host"]));
+    }
+    for host in hosts {
+        terminal::remark(&format!(
+            "l2gw: note: '{host}' has no tunnel endpoint: until 'l2gw endpoint create {host} ADDRESS' its ports are on no \
+             switch"
+        ));
+    }
+    Ok(())
 }
 
 fn columns() -> [Column; 3] {

@@ -65,6 +65,20 @@ impl From<io::Error> for Failure {
 // ===== impl Failure =====
 
 impl Failure {
+    /// The command that lists what there is, where what was named isn't there.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        let Self::Client(ClientError::Refused { kind, .. }) = self else { return None };
+        Some(match kind.as_str() {
+            "L2GatewayNotFound" => "l2gw gateway list",
+            "L2GatewayConnectionNotFound" => "l2gw connection list",
+            "NetworkNotFound" => "l2gw network list",
+            "PortNotFound" => "l2gw port list",
+            "TunnelEndpointNotFound" => "l2gw endpoint list",
+            "SwitchNotFound" => "l2gw switch list",
+            _ => return None,
+        })
+    }
+
     /// The process's exit code.
     #[must_use]
     pub fn code(&self) -> u8 {

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Done, Session, Verdict,
+    Done, Failure, Session, Verdict, network,
     output::{Column, Format},
 };
 
@@ -32,7 +32,7 @@ impl Fdb {
                 if session.output.format() == Format::Name {
                     rows.retain(|row| row["kind"] != "flood");
                 }
-                session.output.list(&columns(), &rows)?;
+                session.output.list(&columns(session).await?, &rows)?;
             }
         }
         Ok(Verdict::Fine)
@@ -55,13 +55,13 @@ fn rows(network: &Value) -> Vec<Value> {
     rows
 }
 
-fn columns() -> [Column; 6] {
-    [
-        Column::member("network_id"),
+async fn columns(session: &Session) -> Result<[Column; 6], Failure> {
+    Ok([
+        network::column(session).await?,
         Column::member("vni"),
         Column::member("mac"),
         Column::member("ips"),
         Column::member("vtep"),
         Column::member("kind"),
-    ]
+    ])
 }

@@ -1,7 +1,7 @@
 //! `l2gw port import FILE.csv`: read line by line, staged in pieces, committed once. All ports are created, or none.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs::File,
     io::{self, BufRead, BufReader},
     path::PathBuf,
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Done, Failure, Session,
     csv::{Reader, Record},
-    terminal,
+    endpoint, terminal,
     wait::{self, Wait},
 };
 use crate::{admin::client::ClientError, model::MacAddr};
@@ -73,6 +73,7 @@ impl Import {
             id: id.clone(),
             network: self.network.clone(),
             networks: HashMap::new(),
+            hosts: BTreeSet::new(),
             lines: Vec::new(),
             piece: Vec::new(),
             bar: bar(size),
@@ -91,6 +92,7 @@ impl Import {
         staging.bar.finish_and_clear();
         let created = committed.map_err(|error| staging.at_fault(error))?;
         terminal::remark(&format!("{} ports were created", created["created"]));
+        endpoint::remark_missing(session, std::mem::take(&mut staging.hosts)).await?;
         self.wait.follow(session, &wait::of_networks(staging.networks.values())).await
     }
 
@@ -131,6 +133,7 @@ struct Staging<'s> {
     network: Option<String>,
     /// UUIDs of networks by what the file calls them.
     networks: HashMap<String, Value>,
+    hosts: BTreeSet<String>,
     /// The line of each port.
     lines: Vec<usize>,
     piece: Vec<Value>,
@@ -191,7 +194,12 @@ impl Staging<'_> {
                     let ips = value.split([' ', ';']).filter(|ip| !ip.is_empty());
                     port.insert("fixed_ips".to_owned(), ips.map(|ip| json!({"ip_address": ip})).collect());
                 }
-                Field::Host => drop(port.insert("host".to_owned(), json!(value))),
+                Field::Host => {
+                    if !self.hosts.contains(value) {
+                        self.hosts.insert(value.clone());
+                    }
+                    port.insert("host".to_owned(), json!(value));
+                }
                 Field::Name => drop(port.insert("name".to_owned(), json!(value))),
                 Field::Tenant => drop(port.insert("tenant_id".to_owned(), json!(value))),
                 Field::Ignored => {}

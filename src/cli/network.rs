@@ -1,9 +1,14 @@
 //! `l2gw network …`.
 
+use std::collections::HashMap;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Done, Session, Verdict, output::Column};
+use super::{
+    Done, Failure, Session, Verdict,
+    output::{Column, text},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -88,6 +93,31 @@ impl Command {
         session.output.show(&columns(), &network)?;
         Ok(Verdict::Fine)
     }
+}
+
+/// Whose a row is: the network's name for people, the UUID for programs and where the name is another's, too.
+pub(super) async fn column(session: &Session) -> Result<Column, Failure> {
+    if !session.output.is_table() {
+        return Ok(Column::member("network_id"));
+    }
+    let answer: Value = session.call("network_list", &json!({})).await?;
+    Ok(named("network", "network_id", &answer["networks"]))
+}
+
+/// A column of names, of which the objects have the ids.
+pub(super) fn named(title: &'static str, member: &'static str, list: &Value) -> Column {
+    let mut names: HashMap<String, String> = HashMap::new();
+    let mut ids: HashMap<String, usize> = HashMap::new();
+    for one in list.as_array().into_iter().flatten() {
+        let name = text(&one["name"]);
+        *ids.entry(name.clone()).or_default() += 1;
+        names.insert(text(&one["id"]), name);
+    }
+    names.retain(|_, name| !name.is_empty() && ids.get(name) == Some(&1));
+    Column::made(title, move |value| {
+        let id = text(&value[member]);
+        names.get(&id).cloned().unwrap_or(id)
+    })
 }
 
 fn columns() -> [Column; 4] {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -173,8 +173,16 @@ fn frame() -> Table {
 fn table(columns: &[&Column], rows: &[Value]) -> String {
     let mut table = frame();
     table.set_header(columns.iter().map(|column| head(&column.title())).collect::<Vec<_>>());
-    for row in rows {
-        table.add_row(columns.iter().map(|column| cell(&(column.show)(row))).collect::<Vec<_>>());
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| columns.iter().map(|column| (column.show)(row)).collect()).collect();
+    for row in &rows {
+        table.add_row(row.iter().map(|text| cell(text)).collect::<Vec<_>>());
+    }
+    // A UUID in two halves can't be copied: only sentences are broken into lines.
+    for (i, column) in table.column_iter_mut().enumerate() {
+        if rows.iter().all(|row| !row[i].contains(' ')) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     trimmed(table)
 }

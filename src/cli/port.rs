@@ -6,8 +6,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict,
+    Done, Failure, Session, Verdict, endpoint,
     import::Import,
+    network,
     output::{Column, Format, text},
     wait::{self, Wait},
 };
@@ -112,13 +113,14 @@ impl Command {
                 params["network"] = json!(network);
                 params["tenant_id"] = json!(tenant_id);
                 let port: Value = session.call("port_create", &params).await?;
-                session.output.show(&columns(), &port)?;
+                session.output.show(&columns(session).await?, &port)?;
+                endpoint::remark_missing(session, [text(&port["host"])]).await?;
                 wait.follow(session, &wait::of_network(&port["network_id"])).await
             }
             Self::List(list) => list.run(session).await,
             Self::Show(One { port }) => {
                 let port: Value = session.call("port_show", &json!({"port": port})).await?;
-                session.output.show(&columns(), &port)?;
+                session.output.show(&columns(session).await?, &port)?;
                 Ok(Verdict::Fine)
             }
             Self::Update(Update { port, content, wait }) => {
@@ -131,7 +133,8 @@ impl Command {
                 }
                 params["port"] = json!(port);
                 let port: Value = session.call("port_update", &params).await?;
-                session.output.show(&columns(), &port)?;
+                session.output.show(&columns(session).await?, &port)?;
+                endpoint::remark_missing(session, [text(&port["host"])]).await?;
                 wait.follow(session, &wait::of_network(&port["network_id"])).await
             }
             Self::Delete(Several { port, wait }) => {
@@ -155,7 +158,7 @@ impl List {
     async fn run(self, session: &Session) -> Done {
         let mut params = json!({"network": self.network, "host": self.host, "mac_address": self.mac_address});
         let mut left = self.limit.unwrap_or(usize::MAX);
-        let mut pages = Pages::new(session);
+        let mut pages = Pages::new(session).await?;
         while left > 0 {
             params["limit"] = json!(left.min(PAGE));
             let answer: Value = session.call("port_list", &params).await?;
@@ -198,8 +201,8 @@ struct Pages<'s> {
 }
 
 impl<'s> Pages<'s> {
-    fn new(session: &'s Session) -> Self {
-        Self { session, columns: columns().into_iter().collect(), rows: Vec::new(), any: false }
+    async fn new(session: &'s Session) -> Result<Self, Failure> {
+        Ok(Self { session, columns: columns(session).await?, rows: Vec::new(), any: false })
     }
 
     fn put(&mut self, rows: Vec<Value>) -> Result<(), Failure> {
@@ -263,8 +266,8 @@ fn pair(text: &str) -> Result<Value, String> {
     Ok(pair)
 }
 
-fn columns() -> [Column; 8] {
-    [
+async fn columns(session: &Session) -> Result<Vec<Column>, Failure> {
+    Ok(vec![
         Column::member("id"),
         Column::member("name"),
         Column::member("mac_address"),
@@ -273,7 +276,7 @@ fn columns() -> [Column; 8] {
             ips.map(|fixed| text(&fixed["ip_address"])).collect::<Vec<_>>().join(" ")
         }),
         Column::member("host"),
-        Column::member("network_id"),
+        network::column(session).await?,
         Column::made("allowed_addresses", |port| {
             let pairs = port["allowed_address_pairs"].as_array().into_iter().flatten();
             pairs
@@ -283,5 +286,5 @@ fn columns() -> [Column; 8] {
         })
         .only_alone(),
         Column::member("tenant_id").only_alone(),
-    ]
+    ])
 }

@@ -59,9 +59,10 @@ fn head(status: &Value, switches: &[Value], connections: usize) -> String {
     let count = |member: &str| switches.iter().filter_map(|switch| switch[member].as_u64()).sum::<u64>();
     let store = if status["ready"] == true { "the store takes writes" } else { "THE STORE TAKES NO WRITES" };
     format!(
-        "vtepd {}: {up} of {} switches up, {connections} connections, {} of {} rows on the switches, revision {}, {store}\n",
+        "vtepd {}: {up} of {} switches up, {connections} connection{}, {} of {} rows on the switches, revision {}, {store}\n",
         text(&status["version"]),
         switches.len(),
+        if connections == 1 { "" } else { "s" },
         count("rows_actual"),
         count("rows_desired"),
         status["revision"],

@@ -114,7 +114,9 @@ impl Wait {
             let stuck = |(name, state): &&(String, State)| {
                 cannot(state) && since.get(name).is_some_and(|(_, since)| since.elapsed() >= PATIENCE)
             };
-            let names = || waiting.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+            let names = || {
+                waiting.iter().map(|(name, state)| format!("{name} ({})", state.words())).collect::<Vec<_>>().join(", ")
+            };
             if waiting.iter().all(stuck) {
                 lines.end(&states);
                 terminal::remark(&format!(
@@ -135,6 +137,14 @@ impl Wait {
             tokio::time::sleep(PERIOD).await;
             progress = session.call("progress", &json!({})).await?;
         }
+    }
+}
+
+impl State {
+    /// `down: can't connect to …`
+    fn words(&self) -> String {
+        let Self { status, reason, .. } = self;
+        if reason.is_empty() { status.clone() } else { format!("{status}: {reason}") }
     }
 }
 
@@ -220,23 +230,22 @@ impl Lines {
     fn draw(&mut self, states: &[(String, State)]) {
         let width = states.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, state) in states {
-            let State { status, reason, rows: (actual, desired), .. } = state;
+            let (actual, desired) = state.rows;
             if let Some(bars) = &self.bars {
                 let bar = self.of.entry(name.clone()).or_insert_with(|| {
                     let bar = bars.add(ProgressBar::new(1));
                     // The template is ours; should it be wrong, the default does.
-                    let style = ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len} {msg}");
+                    let style = ProgressStyle::with_template("{prefix} [{bar:20}] {pos}/{len} {wide_msg}");
                     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
                     bar
                 });
                 bar.set_prefix(format!("{name:width$}"));
-                bar.set_length((*desired).max(*actual));
-                bar.set_position(*actual);
-                let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-                bar.set_message(format!("{status}{reason}"));
+                bar.set_length(desired.max(actual));
+                bar.set_position(actual);
+                bar.set_message(state.words());
                 bar.tick();
             } else {
-                let line = if reason.is_empty() { status.clone() } else { format!("{status}: {reason}") };
+                let line = state.words();
                 if self.told.get(name) != Some(&line) {
                     terminal::remark(&format!("{name}: {actual}/{desired} rows, {line}"));
                     self.told.insert(name.clone(), line);

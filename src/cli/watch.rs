@@ -50,19 +50,7 @@ fn print(format: Format, event: &Value) -> Result<(), Failure> {
         Format::Yaml => format!("---\n{}", yaml::write(event)),
         Format::Csv => csv::line([&text(&event["at"]), &kind, &subject, &result, &audit::details(event, false)]),
         Format::Name => format!("{subject}\n"),
-        Format::Table => {
-            let word = match kind.as_str() {
-                "drift" | "loss" => "pending",
-                "session" => &result,
-                _ => "",
-            };
-            let who = text(&event["who"]);
-            let by = if who.is_empty() { String::new() } else { format!(" by {who}") };
-            let details = audit::details(event, false);
-            let details = if details.is_empty() { details } else { format!(": {details}") };
-            let at = text(&event["at"]);
-            format!("{at} {} {subject}{by}: {result}{details}\n", terminal::painted(word, &format!("{kind:7}")))
-        }
+        Format::Table => audit::line(event, false),
     };
     Output::text(&line)
 }

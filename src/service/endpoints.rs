@@ -88,7 +88,7 @@ fn vtep(field: &str, ip: IpAddr) -> Result<Ipv4Addr> {
         IpAddr::V4(ip) => ip,
         IpAddr::V6(ip) => return Err(ServiceError::Ipv6Endpoint { ip }),
     };
-    if ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() {
+    if ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_loopback() {
         return Err(rules::invalid(field, format!("{ip} is not the address of a single host")));
     }
     Ok(ip)

@@ -166,6 +166,8 @@ fn waiting_tells_who_cannot_follow() {
     let said = scene.run(&create).expect(1);
     assert!(said.err.contains("tor-switch-1: ") && said.err.contains(", done"), "{}", said.err);
     assert!(said.err.contains("tor-switch-2: 0/") && said.err.contains("down: "), "{}", said.err);
+    let last = said.err.lines().last().expect("a last line");
+    assert!(last.contains("not waiting any longer for tor-switch-2 (down: ") && last.contains("l2gw status"), "{last}");
     let late = scene.run(&[
         "connection",
         "delete",
@@ -175,6 +177,19 @@ fn waiting_tells_who_cannot_follow() {
         "1s",
     ]);
     assert!(late.expect(75).err.contains("not done within 1s: tor-switch-2"));
+    // Who isn't concerned isn't waited for, up or down.
+    scene.ok(&["network", "create", "other"]);
+    scene.ok(&["gateway", "create", "left", "--device", "name=tor-switch-1,interface_names=Ethernet41:60"]);
+    scene.ok(&["connection", "create", "left", "other", "--wait"]);
+    let csv = scene.file("other.csv", "network,mac,host\nother,fa:16:3e:00:00:0a,compute-9\n");
+    let said = scene.ok(&["port", "import", &csv, "--wait"]);
+    assert!(said.err.contains("'compute-9' has no tunnel endpoint"), "a typing error, perhaps: {}", said.err);
+    let said = scene.ok(&["endpoint", "create", "compute-9", "198.51.100.19", "--wait"]);
+    assert!(said.err.contains("tor-switch-1: ") && !said.err.contains("tor-switch-2"), "{}", said.err);
+    assert!(scene.tors[0].dump().macs().iter().any(|row| row.address == "fa:16:3e:00:00:0a"));
+    let port = scene.ok(&["port", "list", "--network", "other", "-o", "name"]).name();
+    let said = scene.ok(&["port", "delete", &port, "--wait"]);
+    assert!(!said.err.contains("tor-switch-2"), "{}", said.err);
 }
 
 #[test]
@@ -186,7 +201,7 @@ fn status_says_what_is_wrong_and_what_to_do() {
     });
     let said = scene.ok(&["status"]);
     assert!(
-        said.out.contains("2 of 2 switches up, 1 connections") && said.out.contains("nothing is wrong"),
+        said.out.contains("2 of 2 switches up, 1 connection,") && said.out.contains("nothing is wrong"),
         "{}",
         said.out
     );
@@ -221,6 +236,7 @@ fn the_daemon_is_told() {
     let mut scene = Scene::new();
     scene.ok(&["log-level", "info,vtepd::fleet=debug"]);
     assert!(scene.run(&["log-level", "nonsense=what"]).expect(65).err.contains("levels"));
+    assert!(scene.run(&["log-level", "loud"]).expect(65).err.contains("'loud' is no level: use error, warn"));
     assert!(scene.ok(&["reload"]).out.contains("no switch changed"));
     scene.daemon.home.drop_last();
     scene.daemon.home.write_ini();
@@ -234,6 +250,37 @@ fn the_daemon_is_told() {
     let schema = scene.ok(&["schema"]).out;
     assert!(schema.contains("gateway_create") && schema.contains("watch"), "{schema}");
     assert_eq!(scene.ok(&["schema", "-o", "json"]).json()["openrpc"], "1.3.2");
+}
+
+/// What is behind switches, with what they know of it; and ports with `--all`.
+#[test]
+fn the_fdb() {
+    let scene = Scene::new().connected();
+    let network = scene.network();
+    for (mac, ip) in [("02:bb:00:00:00:01", "10.0.0.77"), ("02:bb:00:00:00:02", "2001:db8::77")] {
+        scene.tors[0].learn(&format!("vtepd-{network}"), mac, ip);
+    }
+    eventually("both are told", PATIENCE, || {
+        let said = scene.ok(&["fdb"]).out;
+        if said.contains("10.0.0.77") && said.contains("2001:db8::77") { Ok(()) } else { Err(said) }
+    });
+    let table = scene.ok(&["fdb", "network1"]).out;
+    let words =
+        |row: &str| table.lines().find(|line| line.contains(row)).map(str::split_whitespace).map(Vec::from_iter);
+    let row = ["network1", "1000", "02:bb:00:00:00:02", "2001:db8::77", "192.0.2.1", "learned"];
+    assert_eq!(words("00:02"), Some(row.to_vec()), "{table}");
+    let flood = words("(flood)").expect("the flood list");
+    assert_eq!((flood[0], flood[4]), ("network1", "flood"), "{table}");
+    assert!(!table.contains("fa:16:3e:00:00:01"), "{table}");
+    let all = scene.ok(&["fdb", "network1", "--all", "-o", "csv"]).out;
+    assert!(all.contains(&format!("{network},1000,fa:16:3e:00:00:01,10.0.0.11,198.51.100.11,port\n")), "{all}");
+    assert!(all.contains(&format!("{network},1000,(flood),,198.51.100.11,flood\n")), "{all}");
+    assert_eq!(scene.ok(&["fdb", "-o", "name"]).out, "02:bb:00:00:00:01\n02:bb:00:00:00:02\n");
+    let json = scene.ok(&["fdb", "network1", "-o", "json"]).json();
+    assert_eq!((&json["network_id"], json["entries"].as_array().map(Vec::len)), (&json!(network), Some(2)));
+    assert!(scene.ok(&["fdb", "-o", "yaml"]).out.contains("networks:"));
+    scene.ok(&["network", "create", "bare"]);
+    assert_eq!(scene.ok(&["fdb", "bare"]).err, "(none)\n");
 }
 
 #[test]

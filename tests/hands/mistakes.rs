@@ -10,6 +10,7 @@ fn each_mistake_is_named_with_its_mend() {
     let bad_csv = scene.file("bad.csv", "network,mac\nnetwork1,fa:16:3e:00:01:01\nnetwork1,nonsense\n");
     let cases: &[(&[&str], i32, &str)] = &[
         // The command line.
+        (&[], 2, "Usage: l2gw [OPTIONS] <COMMAND>"),
         (&["gatewya", "list"], 2, "'gateway'"),
         (&["gateway", "create", "g"], 2, "--device"),
         (&["gateway", "create", "g", "--device", "tor-switch-1"], 2, "write name=SWITCH,interface_names="),
@@ -35,6 +36,7 @@ fn each_mistake_is_named_with_its_mend() {
             "its ports are: Ethernet40, Ethernet41",
         ),
         (&["gateway", "update", "vtep-gateway-1", "--remove-interface", "Ethernet40"], 65, "would have no interface"),
+        (&["endpoint", "create", "h", "127.0.0.1"], 65, "127.0.0.1 is not the address of a single host"),
         (&["endpoint", "create", "h", "2001:db8::1"], 65, "give the host's IPv4 address"),
         (&["port", "create", "network1", "--mac", "01:00:5e:00:00:01"], 65, "group address"),
         (&["port", "import", &bad_csv], 65, "bad.csv:3: 'nonsense' is no MAC; nothing was created"),
@@ -44,7 +46,9 @@ fn each_mistake_is_named_with_its_mend() {
             66,
             "did you mean 'tor-switch-1'?",
         ),
-        (&["gateway", "show", "nobody's"], 66, "no L2 gateway is called 'nobody's'"),
+        (&["gateway", "show", "nobody's"], 66, "no L2 gateway is called 'nobody's'\nl2gw: 'l2gw gateway list' shows"),
+        (&["port", "delete", nobody], 66, "'l2gw port list' shows what there is"),
+        (&["endpoint", "update", "nobody's", "198.51.100.1"], 66, "'l2gw endpoint list' shows what there is"),
         (
             &["gateway", "update", "vtep-gateway-1", "--device", "name=t", "--add-interface", "e"],
             66,

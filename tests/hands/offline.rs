@@ -2,6 +2,34 @@
 
 use crate::l2gw::{Scene, alone};
 
+/// What one gateway's switch has learned stands at the other's: it is no surplus.
+#[test]
+fn learned_macs_are_known_without_the_daemon() {
+    let mut scene = Scene::new();
+    scene.ok(&["network", "create", "blue"]);
+    for (gateway, switch) in [("left", "tor-switch-1"), ("right", "tor-switch-2")] {
+        let device = format!("name={switch},interface_names=Ethernet41:60");
+        scene.ok(&["gateway", "create", gateway, "--device", &device]);
+        scene.ok(&["connection", "create", gateway, "blue", "--wait"]);
+    }
+    let blue = scene.ok(&["network", "show", "blue", "-o", "json"]).json()["id"].as_str().expect("its id").to_owned();
+    scene.tors[0].learn(&format!("vtepd-{blue}"), "02:bb:00:00:00:01", "10.0.0.77");
+    scene.tors[1].wait("it is told", |dump| dump.macs().iter().any(|row| row.ip == "10.0.0.77"));
+    scene.daemon.stop();
+    let paths = [scene.daemon.home.store(), scene.daemon.home.ini()].map(|path| path.display().to_string());
+    for (tor, more) in scene.tors.iter().zip([&[][..], &["--rows", "5"]]) {
+        let file = tor.file().display().to_string();
+        let mut args = vec!["plan", "--database", &paths[0], "--config", &paths[1], "--switch-dump", &file];
+        args.extend_from_slice(more);
+        assert_eq!(alone(&args).expect(0).out, format!("{}: nothing differs\n", tor.name()));
+    }
+    scene.tors[1].vtep_ctl(&["del-ucast-remote", &format!("vtepd-{blue}"), "02:bb:00:00:00:01"]);
+    let file = scene.tors[1].file().display().to_string();
+    let args = ["plan", "--database", &paths[0], "--config", &paths[1], "--switch-dump", &file];
+    let said = alone(&args).expect(1);
+    assert!(said.out.contains("10.0.0.77 at 192.0.2.1") && said.out.contains("learned behind another"), "{}", said.out);
+}
+
 #[test]
 fn a_saved_switch_is_planned_against() {
     let mut scene = Scene::new().connected();

@@ -1,6 +1,9 @@
 //! What people see on a terminal: colours, progress. script(1) lends one.
 
-use std::process::{Command, Stdio};
+use std::{
+    fmt::Write as _,
+    process::{Command, Stdio},
+};
 
 use crate::{
     l2gw::{L2GW, Scene},
@@ -77,7 +80,7 @@ fn progress_is_drawn_and_leaves_a_last_line() {
     let mut csv = "network,mac_address,host\n".to_owned();
     for i in 0..9000_u32 {
         let [_, _, b, c] = i.to_be_bytes();
-        csv.push_str(&format!("network1,fa:16:3f:00:{b:02x}:{c:02x},compute-1\n"));
+        let _ = writeln!(csv, "network1,fa:16:3f:00:{b:02x}:{c:02x},compute-1");
     }
     let file = scene.file("many.csv", &csv);
     let drawn = on_a_terminal(&scene, &[], &format!("port import {file} --wait"));

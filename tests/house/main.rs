@@ -2,7 +2,6 @@
 //! the unit and what it is told.
 
 mod arrows;
-mod clocks;
 mod files;
 mod install;
 mod packaging;

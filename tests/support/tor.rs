@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::{
     PATIENCE,
-    clock::Clock,
     dump::Dump,
     eventually,
     pki::Identity509,
@@ -47,7 +46,6 @@ pub(crate) struct Tor {
     host: &'static str,
     port: u16,
     tls: Option<Identity509>,
-    env: Vec<(&'static str, String)>,
     // Dropped last: the server's files lie in it.
     scratch: Scratch,
 }
@@ -60,12 +58,7 @@ impl Tor {
 
     /// A switch that listens with TLS alone, and wants to see a certificate of this CA.
     pub(crate) fn with_tls(name: &str, tunnel_ip: &str, identity: &Identity509) -> Self {
-        Self::build(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1", Some(identity.clone()), Vec::new())
-    }
-
-    /// A switch that goes by a clock of its own.
-    pub(crate) fn with_clock(name: &str, tunnel_ip: &str, clock: &Clock) -> Self {
-        Self::build(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1", None, clock.env())
+        Self::build(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1", Some(identity.clone()))
     }
 
     /// Several Physical_Switches behind one server (as Arista CVX has them).
@@ -84,7 +77,7 @@ impl Tor {
     }
 
     fn start_with(identities: &[(&str, &str)], change: impl FnOnce(Value) -> Value, host: &'static str) -> Self {
-        Self::build(identities, change, host, None, Vec::new())
+        Self::build(identities, change, host, None)
     }
 
     fn build(
@@ -92,7 +85,6 @@ impl Tor {
         change: impl FnOnce(Value) -> Value,
         host: &'static str,
         tls: Option<Identity509>,
-        env: Vec<(&'static str, String)>,
     ) -> Self {
         let scratch = Scratch::new();
         let text = fs::read_to_string(SCHEMA).expect("openvswitch-vtep is installed");
@@ -107,7 +99,7 @@ impl Tor {
                 ports: vec!["Ethernet40".to_owned(), "Ethernet41".to_owned()],
             })
             .collect();
-        let mut tor = Self { server: None, identities, schema: path, host, port: 0, tls, env, scratch };
+        let mut tor = Self { server: None, identities, schema: path, host, port: 0, tls, scratch };
         tor.create();
         tor.boot();
         tor.introduce();
@@ -169,8 +161,7 @@ impl Tor {
             args.push(format!("--certificate={}", certificate.display()));
             args.push(format!("--ca-cert={}", ca.display()));
         }
-        let env: Vec<_> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        self.server = Some(Process::start("ovsdb-server", &args, &env, &log));
+        self.server = Some(Process::start("ovsdb-server", &args, &[], &log));
         self.port = eventually("ovsdb-server's start", PATIENCE, || {
             let text = fs::read_to_string(&log).map_err(|e| e.to_string())?;
             let port = if self.port == 0 { port_in_log(&text) } else { Some(self.port) };
@@ -208,22 +199,6 @@ impl Tor {
 
     pub(crate) fn hang_up(&self, target: &str) {
         self.appctl(&["ovsdb-server/remove-remote", target]);
-    }
-
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.scratch.join("ovsdb.log")).unwrap_or_default()
-    }
-
-    /// Has the server write something into its log.
-    pub(crate) fn log_a_line(&self) {
-        let before = self.log().len();
-        self.appctl(&["vlog/set", "console:dbg"]);
-        eventually("a line of the server's log", PATIENCE, || {
-            // What it does with this is a line.
-            self.rpc().call("echo", &json!([]));
-            if self.log().len() > before { Ok(()) } else { Err("nothing".to_owned()) }
-        });
-        self.appctl(&["vlog/set", "console:info"]);
     }
 
     fn appctl(&self, args: &[&str]) {

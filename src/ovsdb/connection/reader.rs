@@ -1,10 +1,6 @@
 //! The reader task: bytes become messages; echoes and probes are its own business.
 
-use std::{
-    mem,
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
+use std::{mem, sync::Arc, time::Instant};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::{
@@ -85,8 +81,7 @@ impl Reader<'_> {
                 biased;
                 read = self.input.read_buf(&mut window) => match read {
                     Ok(0) => return CloseReason::Ended { within_message: self.framer.within_message() },
-                    Ok(count) => {
-                        self.shared.received.fetch_add(count as u64, Ordering::Relaxed);
+                    Ok(_) => {
                         self.liveness.heard(now());
                         if let Err(reason) = self.take_messages().await {
                             return reason;

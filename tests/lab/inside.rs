@@ -47,7 +47,7 @@ pub(crate) fn inside(body: impl FnOnce()) {
     let thread = thread::current();
     let name = thread.name().expect("libtest names a test's thread after it");
     let exe = env::current_exe().expect("the test knows itself");
-    let mut again = unshare();
+    let mut again = unshare(name == "show::show");
     again.arg(exe).args(["--exact", name, "--nocapture", "--include-ignored"]).env(MARK, "1");
     // The compute nodes have to find the daemon.
     again.env("VTEPD_API__LISTEN", "10.98.0.1:9797").env("VTEPD_API__HOST_TOKEN_FILE", HOST_TOKENS);
@@ -66,13 +66,20 @@ pub(crate) fn inside(body: impl FnOnce()) {
     assert!(status.success(), "inside the lab: {status}");
 }
 
-/// Ends with whoever started it; what runs inside ends with it.
-fn unshare() -> Command {
+/// Ends with whoever started it; what runs inside ends with it. Who isn't root gets a user namespace and all rights in it:
+/// as the same user, because tcpdump gives up the rights of a root, which that namespace lets nobody do; but as its root
+/// where others will come in (`open_door`), who get no rights otherwise.
+fn unshare(visited: bool) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", "unshare"]);
-    if !nix::unistd::Uid::effective().is_root() {
-        command.arg("--map-root-user");
-    }
+    let user: &[&str] = if nix::unistd::Uid::effective().is_root() {
+        &[]
+    } else if visited {
+        &["--map-root-user"]
+    } else {
+        &["--map-current-user", "--keep-caps"]
+    };
+    command.args(user);
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]);
     command
 }
@@ -96,7 +103,8 @@ exec nsenter -t "$pid" {user}-m -n -p -- "$@"
 }
 
 fn possible() -> Result<(), String> {
-    let tried = unshare().args(["sh", "-c", NEEDS]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let tried =
+        unshare(false).args(["sh", "-c", NEEDS]).stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
     if tried.status.success() {
         return Ok(());
     }

@@ -239,6 +239,28 @@ async fn no_failure_opens_the_door() {
     assert!(away.complaint.lock().unwrap().clone().unwrap().contains("can't be reached"));
 }
 
+#[tokio::test]
+async fn what_is_wrong_shows_before_anybody_calls() {
+    let (played, right) = play().await;
+    keystone(&right, DAY).client.prove().await.unwrap();
+    assert_eq!(played.counts(), (1, 1), "it logs in, and asks of its own token");
+    try_keystone(&right).await.unwrap();
+
+    let wrong = config(right.auth_url.clone(), "falsch");
+    assert!(try_keystone(&wrong).await.unwrap_err().to_string().contains("refuses the service account"));
+    let wrong = keystone(&wrong, DAY);
+    let told = async {
+        while wrong.complaint().is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = wrong.watch() => {}
+        told = tokio::time::timeout(Duration::from_secs(20), told) => told.unwrap(),
+    }
+    assert!(wrong.complaint().unwrap().contains("refuses the service account"));
+}
+
 /// The clock jumps to the next deadline whenever nothing happens.
 #[tokio::test(start_paused = true)]
 async fn a_keystone_that_says_nothing_is_not_waited_for() {

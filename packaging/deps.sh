@@ -10,6 +10,7 @@ packages=(
     openssh-server                                         # to test (it runs as private servers, never on port 22 here)
     libsystemd-dev pkg-config gcc libc6-dev                # to build
     iproute2 ethtool iputils-ping arping tcpdump procps    # the lab of tests/lab
+    libfaketime                                            # to test clocks that jump
     man-db                                                 # renders the manual pages in a test
     sqlite3 jq curl python3 python3-venv ca-certificates   # to test, and for the demo
 )

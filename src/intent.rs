@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use behind::{AllIps, Announced, Announcement, Behind, GatewayVteps};
-pub use network::{DesiredMac, NetworkIntent};
+pub use network::{DesiredMac, HostNames, NetworkIntent};
 
 use crate::config::{ActiveActive, RelayConfig};
 use crate::model::{
@@ -112,6 +112,12 @@ impl Intent {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.revision
+    }
+
+    /// The compute nodes behind each VTEP, by name: for people. Made from nothing each time.
+    #[must_use]
+    pub fn hosts_by_vtep(&self) -> HostNames {
+        self.networks.hosts_by_vtep()
     }
 
     /// Whether the whole store was read: only then may anything be judged superfluous.

@@ -4,6 +4,7 @@
 pub mod columns;
 mod decode;
 mod extras;
+pub mod identity;
 pub mod operations;
 pub mod ownership;
 pub mod replica;

@@ -271,6 +271,13 @@ impl<'a> Reader<'a> {
             self.note_secret(place.as_ref());
         }
         for switch in switches.values() {
+            if !switch.vendor.profile().manager_rows && !switch.manager_targets.is_empty() {
+                let vendor = switch.vendor.word();
+                self.notices.push(format!(
+                    "[switch:{}] has manager_targets, which switches of vendor = {vendor} are known to pass over",
+                    switch.name
+                ));
+            }
             let known = switch.vendor.profile().transports;
             let word = switch.transport.word();
             if !known.is_empty() && !known.contains(&word) {

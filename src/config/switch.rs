@@ -26,10 +26,12 @@ pub(super) struct Defaults {
     manager_targets: Vec<String>,
     bfd_on: bool,
     bfd: BfdConfig,
-    lock: LockPolicy,
+    /// `None`: the vendor's.
+    lock: Option<LockPolicy>,
     guard_percent: u8,
     guard_min_rows: u32,
-    inactivity_probe: Duration,
+    /// `None`: the vendor's.
+    inactivity_probe: Option<Duration>,
     mode: Mode,
     username: Option<String>,
     password: Option<SecretString>,
@@ -54,10 +56,10 @@ impl Default for Defaults {
             manager_targets: Vec::new(),
             bfd_on: false,
             bfd: BfdConfig::default(),
-            lock: LockPolicy::Auto,
+            lock: None,
             guard_percent: 20,
             guard_min_rows: 10,
-            inactivity_probe: Duration::from_secs(5),
+            inactivity_probe: None,
             mode: Mode::Enforce,
             username: None,
             password: None,
@@ -107,10 +109,10 @@ fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
             dst_mac: section.get("bfd_dst_mac", value::mac).or_else(|| defaults.bfd.dst_mac.clone()),
             dst_ip: section.get("bfd_dst_ip", value::ipv4).or(defaults.bfd.dst_ip),
         },
-        lock: section.get("lock", value::word(locks)).unwrap_or(defaults.lock),
+        lock: section.get("lock", value::word(locks)).or(defaults.lock),
         guard_percent: section.get("guard_percent", value::number(0..=100)).unwrap_or(defaults.guard_percent),
         guard_min_rows: section.get("guard_min_rows", value::number(0..=u32::MAX)).unwrap_or(defaults.guard_min_rows),
-        inactivity_probe: section.get("inactivity_probe", value::duration).unwrap_or(defaults.inactivity_probe),
+        inactivity_probe: section.get("inactivity_probe", value::duration).or(defaults.inactivity_probe),
         mode: section.get("mode", value::word(modes)).unwrap_or(defaults.mode),
         username: defaults.username.clone(),
         password: defaults.password.clone(),
@@ -122,6 +124,15 @@ pub(super) fn switch(section: &mut Section<'_>, name: &str, defaults: &Defaults)
     let mut settings = common(section, defaults);
     let physical_switch = section.get("physical_switch", value::text).unwrap_or_else(|| name.to_owned());
     let credentials = credentials(section, &settings);
+    let profile = settings.vendor.profile();
+    let inactivity_probe = settings.inactivity_probe.unwrap_or(profile.probe);
+    if profile.silent && inactivity_probe.is_zero() {
+        let why = format!(
+            "is 0 with vendor = {}, whose switches may never probe by themselves: nobody would find a dead session",
+            settings.vendor.word()
+        );
+        section.refuse_value("inactivity_probe", why);
+    }
     let (transport, ssh) = transport::transport(section, defaults, &mut settings, credentials.as_ref())?;
     Some(SwitchConfig {
         name: name.to_owned(),
@@ -134,10 +145,10 @@ pub(super) fn switch(section: &mut Section<'_>, name: &str, defaults: &Defaults)
         service_nodes: settings.service_nodes,
         manager_targets: settings.manager_targets,
         bfd: settings.bfd_on.then_some(settings.bfd),
-        lock: settings.lock,
+        lock: settings.lock.unwrap_or(profile.lock),
         guard_percent: settings.guard_percent,
         guard_min_rows: settings.guard_min_rows,
-        inactivity_probe: settings.inactivity_probe,
+        inactivity_probe,
         mode: settings.mode,
     })
 }

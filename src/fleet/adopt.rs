@@ -1,8 +1,6 @@
 //! The supervisor's half of switches that dial in: sections that one session serves have one worker, and a live session
 //! is not disturbed by a second one.
 
-use std::collections::BTreeSet;
-
 use tokio::sync::oneshot;
 
 use super::{
@@ -18,7 +16,8 @@ use crate::config::{SwitchConfig, Transport};
 pub(crate) struct Adoption {
     arrival: Arrival,
     sections: Vec<String>,
-    alive: bool,
+    /// Those of them that have a live session.
+    alive: Vec<String>,
 }
 
 // ===== impl Supervisor =====
@@ -43,11 +42,12 @@ impl Supervisor {
         let asked: Vec<_> = self.workers_of(&claimed).map(|(_, running)| running.queries.clone()).collect();
         let commands = self.commands.clone();
         tokio::spawn(async move {
-            let mut alive = false;
+            let mut alive = Vec::new();
             for queries in asked {
                 let (answer, answered) = oneshot::channel();
-                let sent = queries.send(Query::Alive(answer)).await.is_ok();
-                alive |= sent && answered.await.unwrap_or(false);
+                if queries.send(Query::Alive(answer)).await.is_ok() {
+                    alive.extend(answered.await.unwrap_or_default());
+                }
             }
             // It failed: the daemon stops.
             let Some(commands) = commands.upgrade() else { return };
@@ -57,22 +57,25 @@ impl Supervisor {
 
     /// Hands a connection to the worker of its sections.
     pub(super) async fn adopt(&mut self, adoption: Adoption) {
-        let Adoption { arrival, sections, alive } = adoption;
+        let Adoption { arrival, mut sections, alive } = adoption;
         for name in &sections {
             self.adopting.remove(name);
         }
-        let switch = sections.join(",");
-        if alive {
-            tracing::info!(switch, peer = %arrival.peer, "a second connection of the switch was refused: the first one lives");
+        let all = sections.join(",");
+        sections.retain(|name| !alive.contains(name));
+        if sections.is_empty() {
+            tracing::info!(switch = all, peer = %arrival.peer, "a second connection of the switch was refused: the first one lives");
             return;
         }
+        let switch = sections.join(",");
         let database = Database::DialsIn(sections.clone());
         if !self.workers.contains_key(&database) && !self.regroup(&sections).await {
             // A reload dropped them meanwhile.
             return;
         }
         tracing::info!(switch, peer = %arrival.peer, "the switch dialled in");
-        if let Some(running) = self.workers.get(&database) {
+        if let Some(running) = self.workers.get_mut(&database) {
+            running.introduced.clone_from(&arrival.names);
             let _ = running.queries.send(Query::Adopt(Box::new(arrival))).await;
         }
     }
@@ -103,23 +106,30 @@ impl Supervisor {
         })
     }
 
-    /// The databases of a configuration. Sections that one session serves stay together where none of them changed.
+    /// The databases of a configuration. Sections that one session serves stay together where none of them changed; a new
+    /// one whose switch is among those of a session joins it, and the switch has to dial in again.
     pub(super) fn groups(&self, switches: &[SwitchConfig]) -> Vec<(Database, SwitchConfig)> {
         let passive = |switch: &&SwitchConfig| switch.transport == Transport::Passive;
-        let mut together: BTreeSet<&Database> = BTreeSet::new();
-        for (database, running) in &self.workers {
+        let served = |name: &String| self.workers_of(std::slice::from_ref(name)).next().is_some();
+        let mut groups: Vec<(Database, SwitchConfig)> = Vec::new();
+        for running in self.workers.values() {
             let stays = |section: &SwitchConfig| switches.iter().filter(passive).any(|switch| switch == section);
-            if running.sections.iter().all(stays) {
-                together.insert(database);
+            if !running.sections.iter().all(stays) {
+                continue;
             }
-        }
-        let group = |switch: &SwitchConfig| {
-            let joined = together.iter().find(|database| match database {
-                Database::DialsIn(names) => names.contains(&switch.name),
-                Database::At(_) => false,
+            let newcomers = switches.iter().filter(passive).filter(|switch| {
+                !served(&switch.name)
+                    && running.introduced.contains(&switch.physical_switch)
+                    && !groups.iter().any(|(_, grouped)| grouped.name == switch.name)
             });
-            joined.map_or_else(|| Database::of(switch), |database| (*database).clone())
-        };
-        switches.iter().map(|switch| (group(switch), switch.clone())).collect()
+            let mut group: Vec<_> = running.sections.iter().chain(newcomers).cloned().collect();
+            group.sort_by(|one, other| one.name.cmp(&other.name));
+            let database = Database::DialsIn(group.iter().map(|section| section.name.clone()).collect());
+            groups.extend(group.into_iter().map(|section| (database.clone(), section)));
+        }
+        let others: Vec<_> =
+            switches.iter().filter(|switch| !groups.iter().any(|(_, one)| one.name == switch.name)).collect();
+        groups.extend(others.into_iter().map(|switch| (Database::of(switch), switch.clone())));
+        groups
     }
 }

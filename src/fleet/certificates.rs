@@ -1,34 +1,50 @@
 //! Until when the certificates of a session are good: for the status, and for a warning while there is time to act.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use super::{status::rfc3339, worker::Worker};
 use crate::{
     model::status::CertificateStatus,
-    ovsdb::transport::{Certificate, Certificates},
+    ovsdb::transport::{Certificate, Certificates, Tls, own_certificate},
 };
 
 /// Who has so little time left is told to act.
 const SOON: Duration = Duration::from_hours(30 * 24);
 /// How often somebody is told.
 const REMINDER: Duration = Duration::from_hours(24);
+/// How often it is looked whether the file of our certificate is another one.
+const LOOK: Duration = Duration::from_secs(5);
 
-/// The certificates of a session.
-#[derive(Debug, Clone, Default)]
+/// The certificates of a session. Of ours, the one in the file: a session goes on with the old one, and what has to be
+/// renewed is the file.
+#[derive(Debug, Default)]
 pub(super) struct Shown {
-    certificates: Certificates,
+    certificates: Arc<Mutex<Certificates>>,
+    follower: Option<JoinHandle<()>>,
 }
 
 // ===== impl Shown =====
 
 impl Shown {
-    pub(super) fn new(certificates: Certificates) -> Self {
-        Self { certificates }
+    /// Must be called within a tokio runtime. `tls` is where ours is from.
+    pub(super) fn new(certificates: Certificates, tls: Tls) -> Self {
+        let follows = certificates.own.is_some();
+        let certificates = Arc::new(Mutex::new(certificates));
+        let follower = follows.then(|| tokio::spawn(follow(certificates.clone(), tls)));
+        Self { certificates, follower }
     }
 
-    fn each(&self) -> impl Iterator<Item = (&'static str, &Certificate)> {
-        let Certificates { own, peer } = &self.certificates;
-        own.iter().map(|own| ("ours", own)).chain(peer.iter().map(|peer| ("switch", peer)))
+    fn now(&self) -> Certificates {
+        self.certificates.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn status(&self) -> Vec<CertificateStatus> {
@@ -39,8 +55,44 @@ impl Shown {
             expires_unix: certificate.expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs(),
             fingerprint: certificate.fingerprint.to_string(),
         };
-        self.each().map(status).collect()
+        each(&self.now()).map(status).collect()
     }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if let Some(follower) = &self.follower {
+            follower.abort();
+        }
+    }
+}
+
+fn each(certificates: &Certificates) -> impl Iterator<Item = (&'static str, &Certificate)> {
+    let Certificates { own, peer } = certificates;
+    own.iter().map(|own| ("ours", own)).chain(peer.iter().map(|peer| ("switch", peer)))
+}
+
+/// Reads our certificate again whenever its file changes. One that can't be read is the next session's to complain of.
+async fn follow(certificates: Arc<Mutex<Certificates>>, tls: Tls) {
+    let Some(path) = tls.certificate.clone() else { return };
+    // What was shown may be older than what is there by now: it is read once in any case.
+    let mut seen = None;
+    loop {
+        let stamp = stamp(&path).await;
+        if stamp.is_some() && stamp != seen {
+            seen = stamp;
+            if let Some(own) = own_certificate(&tls).await {
+                certificates.lock().unwrap_or_else(PoisonError::into_inner).own = Some(own);
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// When a file changed last, and its length.
+async fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = tokio::fs::metadata(path).await.ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 // ===== impl Worker =====
@@ -48,11 +100,12 @@ impl Shown {
 impl Worker {
     /// Warns of certificates that expire soon, once a day.
     pub(super) fn warn_of_expiry(&mut self) {
-        let now = SystemTime::now();
-        if self.warned.is_some_and(|at| now.duration_since(at).is_ok_and(|passed| passed < REMINDER)) {
+        if self.warned.is_some_and(|at| at.elapsed() < REMINDER) {
             return;
         }
-        for (of, certificate) in self.session.certificates.each() {
+        // A certificate goes by the calendar.
+        let now = SystemTime::now();
+        for (of, certificate) in each(&self.session.certificates.now()) {
             let left = certificate.time_left(now);
             if left < SOON {
                 let days = left.as_secs() / (24 * 3600);
@@ -60,7 +113,7 @@ impl Worker {
                     switch = %self.names(), certificate = of, subject = %certificate, expires = rfc3339(certificate.expires), days,
                     "a certificate expires soon: renew it"
                 );
-                self.warned = Some(now);
+                self.warned = Some(Instant::now());
             }
         }
     }

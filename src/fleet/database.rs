@@ -96,5 +96,6 @@ fn ssh(switch: &SwitchConfig, socket: &SshSocket) -> Ssh {
             SshSocket::Path(path) => Remote::Socket(path.clone()),
             SshSocket::Port(host, port) => Remote::Port(host.clone(), *port),
         },
+        keep_alive: switch.inactivity_probe,
     }
 }

@@ -34,8 +34,10 @@ use crate::{
     vtep::{self, Columns, LogicalSwitchIndex, Ownership, Replica, Touched},
 };
 
-/// How long the switch may take to answer what we ask before we follow it: a dump of 500,000 rows takes 8 s.
-const SETUP_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long the switch may be silent before we follow it: the first byte of a dump of 500,000 rows comes after 8 s.
+const SETUP_SILENCE: Duration = Duration::from_mins(2);
+/// How long that may take altogether: such a dump has 100 MB, and the line may be slow.
+const SETUP_TIMEOUT: Duration = Duration::from_mins(30);
 /// Everything is compared so often, whatever the monitor said: belt and braces.
 const AUDIT_PERIOD: Duration = Duration::from_mins(10);
 /// Messages beyond this are decoded off the runtime's fast path, so that others are served meanwhile.
@@ -53,6 +55,16 @@ enum Phase {
     Following,
 }
 
+/// Time limits until the switch is followed.
+#[derive(Debug, Clone, Copy)]
+struct Setup {
+    /// When it is looked whether anything came since.
+    next: Instant,
+    end: Instant,
+    /// What had come when it was looked last.
+    received: u64,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Live<'w> {
@@ -63,6 +75,8 @@ pub(super) struct Live<'w> {
     pub(super) lock: Lock,
     /// How often we got it.
     tenures: u64,
+    /// When it is taken from a ghost.
+    steal_at: Option<Instant>,
     pub(super) schema_version: String,
     pub(super) policy: Policy,
     pub(super) replica: Replica,
@@ -81,6 +95,7 @@ pub(super) struct Live<'w> {
     audited: bool,
     asked: Option<alive::Asked>,
     next_audit: Instant,
+    setup: Setup,
     buffer: Vec<u8>,
     report: Report,
     /// What differs on a switch that is only observed; `None`: not looked at since the last change.
@@ -115,6 +130,7 @@ impl<'w> Live<'w> {
             lock_request: None,
             lock: Lock::Off,
             tenures: 0,
+            steal_at: None,
             schema_version: String::new(),
             policy,
             replica: Replica::new(ownership),
@@ -130,13 +146,13 @@ impl<'w> Live<'w> {
             audited: false,
             asked: None,
             next_audit: after(AUDIT_PERIOD),
+            setup: Setup { next: after(SETUP_SILENCE), end: after(SETUP_TIMEOUT), received: 0 },
             buffer: Vec::new(),
             report: Report::default(),
             differences: None,
         };
-        let setup = after(SETUP_TIMEOUT);
         loop {
-            let deadline = if live.phase == Phase::Following { live.next_timer() } else { setup };
+            let deadline = if live.phase == Phase::Following { live.next_timer() } else { live.setup.next };
             let step = tokio::select! {
                 message = inbox.recv() => if let Some(message) = message {
                     backoff.replied();
@@ -163,6 +179,7 @@ impl<'w> Live<'w> {
                 () = sleep_until(deadline) => live.timer(),
             };
             if let Err(ended) = step.and_then(|()| live.pump()) {
+                live.leave(inbox.close_reason().as_ref());
                 live.report_plan(live.tally, false);
                 return Ok(ended);
             }
@@ -230,6 +247,7 @@ impl<'w> Live<'w> {
         let mut touched = Touched::default();
         off_the_fast_path(raw.as_bytes().len(), || self.replica.apply(raw.as_bytes(), &mut touched))?;
         self.phase = Phase::Following;
+        self.still_introduced()?;
         let present: Vec<&str> = self.replica.switches().map(|switch| switch.name.as_str()).collect();
         let sections = &self.worker.desired.sections;
         if sections.keys().all(|name| !present.contains(&name.as_str())) {
@@ -263,9 +281,9 @@ impl<'w> Live<'w> {
 
     fn answer(&mut self, query: Query) -> Step {
         match query {
-            Query::Status(answer) => {
+            Query::Status(hosts, answer) => {
                 self.look();
-                drop(answer.send(status::with_session(self)));
+                drop(answer.send(status::with_session(self, &hosts)));
             }
             Query::Plan(query, answer) => drop(answer.send(self.preview(&query))),
             Query::Repair => return self.repair(),
@@ -364,6 +382,7 @@ impl Live<'_> {
         }
         self.reporter.touch(&touched, &self.replica);
         if touched.switches {
+            self.still_introduced()?;
             self.audit();
         }
         for (index, macs) in touched.macs {
@@ -439,16 +458,22 @@ impl Live<'_> {
     }
 
     fn next_timer(&self) -> Instant {
-        let timers = [self.work.next_tick(), self.asked.as_ref().map(|asked| asked.until)];
+        let timers = [self.work.next_tick(), self.asked.as_ref().map(|asked| asked.until), self.steal_at];
         timers.into_iter().flatten().min().map_or(self.next_audit, |timer| timer.min(self.next_audit))
     }
 
     fn timer(&mut self) -> Step {
-        if self.phase != Phase::Following {
-            return Err(Ended::lost("the switch did not answer in time"));
-        }
         let now = Instant::now();
+        if self.phase != Phase::Following {
+            let received = self.connection.received();
+            if received == self.setup.received || now >= self.setup.end {
+                return Err(Ended::lost("the switch did not answer in time"));
+            }
+            self.setup = Setup { next: now + SETUP_SILENCE, received, ..self.setup };
+            return Ok(());
+        }
         self.still_alive(now)?;
+        self.steal_from_ghost(now)?;
         self.work.tick(now);
         if self.next_audit <= now {
             self.worker.warn_of_expiry();

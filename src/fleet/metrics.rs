@@ -29,6 +29,7 @@ struct TunnelOf {
     switch: String,
     local: String,
     remote: String,
+    host: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -105,8 +106,9 @@ pub fn sample(switches: &[SwitchStatus], strangers: &Strangers) -> Registry {
         for row in &status.bindings {
             bindings.get_or_create(&BindingsOf { switch: of.switch.clone(), status: word(row.status) }).inc();
         }
-        for TunnelStatus { local, remote, up, .. } in &status.tunnels {
-            let label = TunnelOf { switch: of.switch.clone(), local: local.clone(), remote: remote.clone() };
+        for TunnelStatus { local, remote, host, up, .. } in &status.tunnels {
+            let (switch, host) = (of.switch.clone(), host.clone());
+            let label = TunnelOf { switch, local: local.clone(), remote: remote.clone(), host };
             tunnels.get_or_create(&label).set(i64::from(*up));
         }
         for certificate in &status.session.certificates {

@@ -29,12 +29,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Command, Fleet, database};
 use crate::{
     config::{ListenConfig, SwitchConfig, Transport},
-    model::status::Strangers,
+    model::status::{Stranger, Strangers},
     ovsdb::{
-        Cursor, JsonError, Stream,
+        Stream,
         transport::{self, Acceptor, Certificate, Certificates, Fingerprint, Verify, greeting},
     },
-    vtep,
+    vtep::{self, identity},
 };
 use door::{Door, Place};
 pub(super) use strangers::Registry;
@@ -42,7 +42,7 @@ pub(super) use strangers::Registry;
 /// How long a switch may take to say who it is, the handshake included.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer to our question, in bytes: some thousands of Physical_Switches.
-const LONGEST: usize = 1 << 20;
+const LONGEST: usize = 256 << 10;
 /// Pause after an `accept` that failed: file descriptors are out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Length of the kernel's queue of connections that were not accepted yet.
@@ -113,9 +113,8 @@ impl Lobby {
     /// Counts and lists somebody who isn't let in.
     pub(super) fn refuse(&self, peer: IpAddr, names: &[String], certificate: Option<&Certificate>, reason: &str) {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-        if strangers.add(peer, names, certificate, reason) {
-            let certificate = certificate.map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(address = %peer, names = names.join(","), certificate, reason, "a stranger dialled in and was refused");
+        if let Some(Stranger { names, certificate, reason, .. }) = strangers.add(peer, names, certificate, reason) {
+            tracing::warn!(address = %peer, names, certificate, reason, "a stranger dialled in and was refused");
         }
     }
 }
@@ -235,30 +234,12 @@ async fn ask(
     };
     let certificate = certificates.peer.clone();
     let refused = |reason: String| Box::new((reason, certificate.clone()));
-    let question =
-        format!(r#"["{}",{{"op":"select","table":"Physical_Switch","where":[],"columns":["name"]}}]"#, vtep::DATABASE);
-    let asked = greeting::ask(stream, "transact", &question, LONGEST).await;
+    let asked = greeting::ask(stream, "transact", &identity::question(), LONGEST).await;
     let (answer, stream) = asked.map_err(|error| refused(error.to_string()))?;
     let answer = answer.map_err(|error| refused(format!("it has no database {}: {error}", vtep::DATABASE)))?;
-    let names = names(&mut answer.cursor()).map_err(|error| refused(format!("its answer can't be read: {error}")))?;
+    let names = identity::names(&mut answer.cursor());
+    let names = names.map_err(|error| refused(format!("its answer can't be read: {error}")))?;
     Ok((stream, certificates, names))
-}
-
-/// The names in the answer to a `select`.
-fn names(answer: &mut Cursor<'_>) -> Result<Vec<String>, JsonError> {
-    let mut names = Vec::new();
-    answer.array(|result| {
-        result.object(|member, rows| match member {
-            "rows" => rows.array(|row| {
-                row.object(|column, value| match column {
-                    "name" => value.string().map(|name| names.push(name.into_owned())),
-                    _ => value.skip(),
-                })
-            }),
-            _ => rows.skip(),
-        })
-    })?;
-    Ok(names)
 }
 
 // ===== whose connection it is =====
@@ -295,18 +276,5 @@ pub(super) fn claim<'a>(
             shown.fingerprint
         )),
         None => Err(format!("{} has a peer_fingerprint, and it showed no certificate: let it dial pssl", names())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_a_select() {
-        let read = |text: &str| names(&mut Cursor::new(text.as_bytes()));
-        assert_eq!(read(r#"[{"rows":[{"name":"a"},{"name":"b"}]}]"#).unwrap(), ["a", "b"]);
-        assert_eq!(read(r#"[{"error":"unknown table"}]"#).unwrap(), [""; 0]);
-        assert!(read(r#"[{"rows":[{"name":7}]}]"#).is_err());
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::SwitchConfig,
-    intent::{BoundNetwork, NetworkIntent},
+    intent::{BoundNetwork, HostNames, NetworkIntent},
     model::{
         NetworkId, VlanId,
         status::{BindingStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus, TunnelStatus},
@@ -84,15 +84,20 @@ fn session(worker: &Worker, config: &SwitchConfig, schema_version: &str, lock: &
 }
 
 /// The switches of a live session.
-pub(super) fn with_session(live: &Live<'_>) -> Vec<SwitchStatus> {
+pub(super) fn with_session(live: &Live<'_>, hosts: &HostNames) -> Vec<SwitchStatus> {
     if live.worker.session.state != SessionState::Up {
         return without_session(live.worker);
     }
     let outstanding = live.outstanding();
-    live.worker.settings.sections.iter().map(|config| switch(live, config, &outstanding)).collect()
+    live.worker.settings.sections.iter().map(|config| switch(live, config, &outstanding, hosts)).collect()
 }
 
-fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<NetworkId, u64>) -> SwitchStatus {
+fn switch(
+    live: &Live<'_>,
+    config: &SwitchConfig,
+    outstanding: &BTreeMap<NetworkId, u64>,
+    hosts: &HostNames,
+) -> SwitchStatus {
     let lock = live.lock.word();
     let mut status = match live.replica.switch(&config.physical_switch) {
         Some(_) => bare(live.worker, config, Status::Active, ""),
@@ -115,12 +120,12 @@ fn switch(live: &Live<'_>, config: &SwitchConfig, outstanding: &BTreeMap<Network
     let ports = physical.ports.iter().filter_map(|uuid| live.replica.port(*uuid));
     status.ports = ports.clone().map(|port| port.name.clone()).collect();
     status.ports.sort_unstable();
-    status.tunnels = tunnels(live, physical);
+    status.tunnels = tunnels(live, physical, hosts);
     status.faults.clone_from(&physical.faults);
     status.faults.extend(ports.flat_map(|port| port.faults.iter().map(|fault| format!("{}: {fault}", port.name))));
     if let Some(section) = live.worker.desired.sections.get(&config.physical_switch) {
         for row in &mut status.bindings {
-            judge(live, section, row, outstanding);
+            judge(live, section, row, outstanding, &status.tunnels);
         }
         let counts = section.intent.networks.iter().map(|network| rows(live, *network, outstanding));
         (status.rows_desired, status.rows_actual) = counts.fold((0, 0), |sum, (d, a)| (sum.0 + d, sum.1 + a));
@@ -172,7 +177,13 @@ fn rows(live: &Live<'_>, network: NetworkId, outstanding: &BTreeMap<NetworkId, u
 }
 
 /// The status of one binding.
-fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstanding: &BTreeMap<NetworkId, u64>) {
+fn judge(
+    live: &Live<'_>,
+    section: &Section,
+    row: &mut BindingStatus,
+    outstanding: &BTreeMap<NetworkId, u64>,
+    tunnels: &[TunnelStatus],
+) {
     let planner = live.planner();
     (row.rows_desired, row.rows_actual) = rows(live, row.network_id, outstanding);
     let mut set = |status, reason: String| (row.status, row.reason) = (status, reason);
@@ -241,9 +252,10 @@ fn judge(live: &Live<'_>, section: &Section, row: &mut BindingStatus, outstandin
     if !faults.is_empty() {
         return set(Status::Degraded, format!("the switch reports: {}", faults.join(", ")));
     }
-    if let Some(tunnel) = tunnels(live, switch).iter().find(|tunnel| !tunnel.up && leads_to(tunnel, network)) {
-        let reason = format!("the tunnel to {} is {} (BFD)", tunnel.remote, tunnel.state);
-        return set(Status::Degraded, reason);
+    let down = |tunnel: &&TunnelStatus| !tunnel.up && leads_to(tunnel, network);
+    if let Some(TunnelStatus { remote, host, state, .. }) = tunnels.iter().find(down) {
+        let to = if host.is_empty() { remote.clone() } else { format!("{host} ({remote})") };
+        return set(Status::Degraded, format!("the tunnel to {to} is {state} (BFD)"));
     }
     let degraded = live.policy.columns.degraded.iter().find(|text| text.starts_with("Logical_Switch.replication_mode"));
     match degraded {
@@ -266,7 +278,7 @@ fn extras_fault(live: &Live<'_>) -> Option<String> {
 }
 
 /// The tunnels of a switch that say something of BFD, those that are down first.
-fn tunnels(live: &Live<'_>, switch: &PhysicalSwitch) -> Vec<TunnelStatus> {
+fn tunnels(live: &Live<'_>, switch: &PhysicalSwitch, hosts: &HostNames) -> Vec<TunnelStatus> {
     let replica = &live.replica;
     let of_switch = |local: &Ipv4Addr| switch.tunnel_ips.contains(&IpAddr::V4(*local));
     let mut tunnels: Vec<_> = replica
@@ -277,9 +289,11 @@ fn tunnels(live: &Live<'_>, switch: &PhysicalSwitch) -> Vec<TunnelStatus> {
             // Where the switch runs no BFD there is nothing to judge.
             let silent = state.is_empty() || tunnel.bfd_status.get("enabled").is_some_and(|enabled| enabled == "false");
             let forwarding = tunnel.bfd_status.get("forwarding").is_none_or(|forwarding| forwarding == "true");
+            let remote = replica.vtep(tunnel.remote)?;
             Some(TunnelStatus {
                 local: local.to_string(),
-                remote: replica.vtep(tunnel.remote)?.to_string(),
+                remote: remote.to_string(),
+                host: hosts.get(&remote).cloned().unwrap_or_default(),
                 up: silent || (state == "up" && forwarding),
                 state,
                 bfd_status: tunnel.bfd_status.clone(),

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::SwitchConfig,
-    intent::{Intent, Update},
+    intent::{HostNames, Intent, Update},
     model::{FeedEvent, Revision, status::SwitchStatus},
     relay::{Hub, Report, Resolver},
 };
@@ -66,6 +66,8 @@ pub(super) struct Channels {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) sections: Vec<SwitchConfig>,
+    /// The Physical_Switches of the last session, where they dial in.
+    pub(super) introduced: Vec<String>,
     mailbox: Arc<Mailbox>,
     pub(super) queries: mpsc::Sender<Query>,
     task: AbortHandle,
@@ -222,8 +224,9 @@ impl Supervisor {
     async fn command(&mut self, command: Command) {
         match command {
             Command::Switches(answer) => {
-                let latest = self.intent.revision();
-                let asked = self.workers.values().map(|running| ask_status(running, latest)).collect::<Vec<_>>();
+                let (latest, hosts) = (self.intent.revision(), self.host_names());
+                let ask = |running| ask_status(running, latest, hosts.clone());
+                let asked = self.workers.values().map(ask).collect::<Vec<_>>();
                 tokio::spawn(async move {
                     let mut all = Vec::new();
                     for statuses in asked {
@@ -235,8 +238,8 @@ impl Supervisor {
             }
             Command::Switch(name, answer) => {
                 let running = self.workers.values().find(|running| running.sections.iter().any(|s| s.name == name));
-                let latest = self.intent.revision();
-                let asked = running.map(|running| ask_status(running, latest));
+                let (latest, hosts) = (self.intent.revision(), self.host_names());
+                let asked = running.map(|running| ask_status(running, latest, hosts));
                 tokio::spawn(async move {
                     let statuses = match asked {
                         Some(asked) => asked.await,
@@ -284,6 +287,16 @@ impl Supervisor {
             Command::Arrived(arrival) => self.arrived(arrival),
             Command::Adopt(adoption) => self.adopt(adoption).await,
             Command::Stop => {}
+        }
+    }
+
+    /// Who is behind a tunnel; nobody asks where no tunnel is followed.
+    fn host_names(&self) -> Arc<HostNames> {
+        let mut sections = self.workers.values().flat_map(|running| &running.sections);
+        if sections.any(|section| section.bfd.is_some()) {
+            Arc::new(self.intent.hosts_by_vtep())
+        } else {
+            Arc::default()
         }
     }
 
@@ -370,7 +383,16 @@ impl Supervisor {
             worker.run().await;
         });
         let names: Vec<String> = sections.iter().map(|section| section.physical_switch.clone()).collect();
-        let running = Running { sections, mailbox, queries, task, delivered: 0, confirmed: None, told: 0 };
+        let running = Running {
+            sections,
+            introduced: Vec::new(),
+            mailbox,
+            queries,
+            task,
+            delivered: 0,
+            confirmed: None,
+            told: 0,
+        };
         self.workers.insert(database, running);
         if self.intent.is_loaded() {
             for name in names {
@@ -402,12 +424,16 @@ impl Running {
 }
 
 /// Asks a worker; it says nothing only if it failed.
-fn ask_status(running: &Running, latest: Revision) -> impl Future<Output = Vec<SwitchStatus>> + Send + use<> {
+fn ask_status(
+    running: &Running,
+    latest: Revision,
+    hosts: Arc<HostNames>,
+) -> impl Future<Output = Vec<SwitchStatus>> + Send + use<> {
     let (answer, answered) = oneshot::channel();
     let (queries, delivered) = (running.queries.clone(), running.delivered);
     async move {
         let asked = async {
-            queries.send(Query::Status(answer)).await.ok()?;
+            queries.send(Query::Status(hosts, answer)).await.ok()?;
             answered.await.ok()
         };
         let mut statuses = timeout(STATUS_TIMEOUT, asked).await.ok().flatten().unwrap_or_default();

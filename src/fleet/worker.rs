@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     Database,
     certificates::Shown,
-    database::endpoint,
+    database::{endpoint, tls},
     events::Events,
     live,
     mailbox::{Mailbox, News},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::SwitchConfig,
-    intent::SwitchIntent,
+    intent::{HostNames, SwitchIntent},
     model::{
         NetworkId, Revision,
         event::{FleetEvent, Preview},
@@ -39,8 +39,8 @@ const AFTER_REFUSED_LOG_IN: Duration = Duration::from_mins(1);
 /// What the supervisor asks a worker.
 #[derive(Debug)]
 pub(super) enum Query {
-    /// How are you?
-    Status(oneshot::Sender<Vec<SwitchStatus>>),
+    /// How are you? With the compute nodes behind VTEPs, where tunnels are told of.
+    Status(Arc<HostNames>, oneshot::Sender<Vec<SwitchStatus>>),
     /// Let held deletions through.
     Release,
     /// Hold all deletions, or don't any more.
@@ -49,8 +49,8 @@ pub(super) enum Query {
     Repair,
     /// What would be done? Why not is told in words.
     Plan(PlanQuery, oneshot::Sender<Result<Preview, String>>),
-    /// Does the switch still answer? Where there is no session: no.
-    Alive(oneshot::Sender<bool>),
+    /// Which sections' switches still answer on this session? Without a session: none.
+    Alive(oneshot::Sender<Vec<String>>),
     /// The switch dialled in.
     Adopt(Box<Arrival>),
 }
@@ -91,7 +91,9 @@ pub(super) struct Worker {
     pub(super) released: bool,
     pub(super) counters: Counters,
     /// When somebody was told of a certificate that expires.
-    pub(super) warned: Option<SystemTime>,
+    pub(super) warned: Option<Instant>,
+    /// A session died while it held the lock, and the server may not know.
+    pub(super) ghost: bool,
     /// An operator holds all deletions.
     pub(super) hold: bool,
     /// An operator asked for a repair that isn't done yet.
@@ -99,7 +101,7 @@ pub(super) struct Worker {
 }
 
 /// State of the session, for the status.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Session {
     pub(super) state: SessionState,
     pub(super) since: SystemTime,
@@ -108,6 +110,8 @@ pub(super) struct Session {
     pub(super) peer: String,
     /// Who showed what, with TLS.
     pub(super) certificates: Shown,
+    /// The Physical_Switches that a switch which dialled in said it is.
+    pub(super) introduced: Option<Vec<String>>,
     /// What was last reported: the session is up.
     reported: Option<bool>,
 }
@@ -155,11 +159,13 @@ impl Worker {
                 reason: String::new(),
                 peer: String::new(),
                 certificates: Shown::default(),
+                introduced: None,
                 reported: None,
             },
             released: false,
             counters: Counters::default(),
             warned: None,
+            ghost: false,
             hold,
             repairing: false,
         }
@@ -217,7 +223,8 @@ impl Worker {
         let limits = Limits { probe: self.inactivity_probe(), ..Limits::default() };
         let (connection, inbox) = Connection::open(stream, limits);
         self.session.peer = peer;
-        self.session.certificates = Shown::new(certificates);
+        let tls = self.settings.sections.first().map(|section| tls(&section.tls)).unwrap_or_default();
+        self.session.certificates = Shown::new(certificates, tls);
         self.warn_of_expiry();
         let ended = live::Live::run(self, connection, inbox, backoff).await;
         self.session.peer.clear();
@@ -287,7 +294,8 @@ impl Worker {
             tokio::select! {
                 news = self.mailbox.take() => drop(merge(&mut self.desired, &mut self.revision, news)),
                 query = self.queries.recv() => match query {
-                    Some(query) => if let Some(Arrival { stream, peer, certificates, .. }) = self.answer(query) {
+                    Some(query) => if let Some(Arrival { stream, peer, certificates, names, .. }) = self.answer(query) {
+                        self.session.introduced = Some(names);
                         return Ok(Connected { stream, peer: peer.to_string(), certificates });
                     },
                     None => return Err(Stopped),
@@ -300,7 +308,7 @@ impl Worker {
     fn answer(&mut self, query: Query) -> Option<Arrival> {
         match query {
             // Who asked may have gone.
-            Query::Status(answer) => drop(answer.send(status::without_session(self))),
+            Query::Status(_, answer) => drop(answer.send(status::without_session(self))),
             Query::Release => self.released = true,
             Query::Hold(hold) => self.hold = hold,
             Query::Repair => self.repairing = true,
@@ -308,7 +316,7 @@ impl Worker {
                 let reason = status::without_session(self).pop().map(|status| status.reason);
                 let _ = answer.send(Err(reason.unwrap_or_default()));
             }
-            Query::Alive(answer) => drop(answer.send(false)),
+            Query::Alive(answer) => drop(answer.send(Vec::new())),
             Query::Adopt(arrival) => return Some(*arrival),
         }
         None

@@ -63,6 +63,9 @@ impl Keyed for MacAddr {
     }
 }
 
+/// Names of the compute nodes behind a VTEP, with commas.
+pub type HostNames = BTreeMap<Ipv4Addr, String>;
+
 /// A network's intent, and the MACs whose rows changed (`None`: compare all).
 pub(super) type Published = (Arc<NetworkIntent>, Option<Arc<[MacAddr]>>);
 
@@ -370,6 +373,20 @@ impl Networks {
             }
         }
         macs
+    }
+
+    pub(super) fn hosts_by_vtep(&self) -> HostNames {
+        let placed = |(name, index): (&Arc<str>, &HostIndex)| Some((self.vteps[*index as usize].vtep?, name.clone()));
+        let hosts: BTreeSet<(Ipv4Addr, Arc<str>)> = self.hosts.iter().filter_map(placed).collect();
+        let mut names = HostNames::new();
+        for (vtep, name) in hosts {
+            let names = names.entry(vtep).or_default();
+            if !names.is_empty() {
+                names.push_str(", ");
+            }
+            names.push_str(&name);
+        }
+        names
     }
 
     /// The VTEPs of the hosts that have a port on the network.

@@ -187,6 +187,8 @@ pub struct TunnelStatus {
     pub local: String,
     /// VTEP of the other end: a compute node's, or another switch's.
     pub remote: String,
+    /// Name of the compute node whose VTEP that is (several: with commas); empty where none is known.
+    pub host: String,
     /// `up`, `down`, `init` or `admin_down`; empty where the switch says nothing.
     pub state: String,
     /// Whether the tunnel carries traffic.

@@ -14,7 +14,10 @@ mod reader;
 mod writer;
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -125,6 +128,8 @@ struct Shared {
     queue: Queue,
     patience: std::sync::Mutex<Duration>,
     patience_changed: Notify,
+    /// Bytes that came in.
+    received: AtomicU64,
     closed: OnceLock<CloseReason>,
     stop: CancellationToken,
 }
@@ -162,6 +167,7 @@ impl Connection {
             queue: Queue::new(limits.queue_messages, limits.queue_bytes),
             patience: std::sync::Mutex::new(limits.patience),
             patience_changed: Notify::new(),
+            received: AtomicU64::new(0),
             closed: OnceLock::new(),
             stop: stop.clone(),
         });
@@ -193,6 +199,11 @@ impl Connection {
     /// follows depends on the server.
     pub fn cancel(&mut self, id: u64) -> Result<(), RequestError> {
         self.notify("cancel", format!("[{id}]").as_bytes())
+    }
+
+    /// How many bytes came in so far: a long message is under way for as long as this grows.
+    pub fn received(&self) -> u64 {
+        self.shared.received.load(Ordering::Relaxed)
     }
 
     /// How many bytes wait for the socket.

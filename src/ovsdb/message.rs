@@ -117,6 +117,12 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
     if bytes.len() > LIMIT { format!("{text}…") } else { text }
 }
 
+/// What a server says in an error, for people: without control characters, and no longer than anybody reads.
+pub(super) fn words(text: &str) -> String {
+    const LIMIT: usize = 1000;
+    text.chars().map(|c| if c.is_control() { '·' } else { c }).take(LIMIT).collect()
+}
+
 // ===== parsing =====
 
 /// Reads one message.
@@ -231,14 +237,14 @@ impl RpcError {
     /// Reads a string, or an object with the members `error` and `details`.
     pub(super) fn read(value: &mut Cursor<'_>) -> Result<Self, JsonError> {
         if value.peek()? != Kind::Object {
-            return Ok(Self { error: name(value)?, details: None });
+            return Ok(Self { error: words(&name(value)?), details: None });
         }
         let mut error = String::new();
         let mut details = None;
         value.object(|key, value| {
             match key {
-                "error" => error = name(value)?,
-                "details" if value.peek()? != Kind::Null => details = Some(name(value)?),
+                "error" => error = words(&name(value)?),
+                "details" if value.peek()? != Kind::Null => details = Some(words(&name(value)?)),
                 _ => value.skip()?,
             }
             Ok(())

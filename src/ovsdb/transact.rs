@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     json::{Cursor, JsonError, Kind},
-    message::RpcError,
+    message::{RpcError, words},
 };
 
 /// What became of one operation.
@@ -100,8 +100,8 @@ fn outcome(value: &mut Cursor<'_>) -> Result<Outcome, JsonError> {
         match key {
             "count" => count = Some(value.integer()?),
             "uuid" => uuid = Some(value.uuid()?),
-            "error" => error = Some(value.string()?.into_owned()),
-            "details" if value.peek()? == Kind::String => details = Some(value.string()?.into_owned()),
+            "error" => error = Some(words(&value.string()?)),
+            "details" if value.peek()? == Kind::String => details = Some(words(&value.string()?)),
             _ => value.skip()?,
         }
         Ok(())

@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-pub use ssh::{HostKey, Remote, Ssh, SshError, USUAL_SOCKET};
+pub use ssh::{HostKey, KnownKeys, Remote, Ssh, SshError, USUAL_SOCKET};
 pub use tcp::tune;
 pub use tls::{Acceptor, Certificates, Tls, TlsError, Verify, accept, own_certificate};
 pub use x509::{Certificate, Fingerprint, NotX509};

@@ -2,6 +2,7 @@
 //! the unit and what it is told.
 
 mod arrows;
+mod clocks;
 mod files;
 mod install;
 mod packaging;

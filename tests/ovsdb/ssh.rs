@@ -16,6 +16,7 @@ fn log_in(sshd: &Sshd, remote: Remote) -> Ssh {
         private_key: None,
         host_key: HostKey::Pinned(sshd.fingerprint()),
         remote,
+        keep_alive: std::time::Duration::from_secs(1),
     }
 }
 

@@ -1,8 +1,14 @@
 //! The real daemon, with a home of its own.
 
 use std::{
-    fmt::Write as _, fs, io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt, path::PathBuf,
-    process::ExitStatus, time::Duration,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -12,6 +18,7 @@ use super::{
     process::{Process, Scratch},
     recorder::Recorder,
     rest::{self, Rest},
+    sshd::PASSWORD,
     tor::Tor,
 };
 
@@ -25,6 +32,7 @@ pub(crate) struct Home {
     more: String,
     api: String,
     auth: &'static str,
+    env: Vec<(&'static str, String)>,
     scratch: Scratch,
 }
 
@@ -36,6 +44,7 @@ impl Home {
             more: String::new(),
             api: String::new(),
             auth: "token",
+            env: Vec::new(),
             scratch: Scratch::new(),
         }
     }
@@ -80,6 +89,31 @@ impl Home {
     /// Text below `[DEFAULT]`'s lines: sections of the test's own.
     pub(crate) fn more(self, text: &str) -> Self {
         Self { more: format!("{}\n{text}\n", self.more), ..self }
+    }
+
+    /// Variables of the daemon's environment.
+    pub(crate) fn env(mut self, variables: Vec<(&'static str, String)>) -> Self {
+        self.env.extend(variables);
+        self
+    }
+
+    /// What no log may hold: passwords, tokens, and the lines of private keys that plumgrid.ini names.
+    fn secrets(&self) -> Vec<String> {
+        let mut secrets = vec![PASSWORD.to_owned(), "PRIVATE KEY".to_owned()];
+        let text = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+        secrets.extend(text(&self.token_file()).lines().map(str::to_owned));
+        for line in text(&self.ini()).lines() {
+            match line.split_once(" = ") {
+                Some(("private_key" | "tls_private_key", path)) => {
+                    let key = text(Path::new(path));
+                    secrets.extend(key.lines().filter(|line| !line.starts_with('-')).map(str::to_owned));
+                }
+                Some(("password" | "sw_password", password)) => secrets.push(password.to_owned()),
+                _ => {}
+            }
+        }
+        secrets.retain(|secret| secret.len() >= 8);
+        secrets
     }
 
     /// Replaces the lines of a section.
@@ -175,7 +209,9 @@ impl Home {
         let mut all = vec!["--config", ini.as_str()];
         all.extend_from_slice(args);
         // Colours would only stand between the harness and the words.
-        Process::start(VTEPD, &all, &[("NO_COLOR", "1")], &self.log_file())
+        let env: Vec<_> =
+            self.env.iter().map(|(name, value)| (*name, value.as_str())).chain([("NO_COLOR", "1")]).collect();
+        Process::start(VTEPD, &all, &env, &self.log_file())
     }
 
     /// Starts the daemon and waits until it serves the API.
@@ -186,7 +222,7 @@ impl Home {
     }
 }
 
-/// A daemon; dropped, it is killed, and the test fails where it had panicked.
+/// A daemon; dropped, it is killed, and the test fails where it had panicked, or a secret is anywhere in its log.
 #[derive(Debug)]
 pub(crate) struct Daemon {
     process: Option<Process>,
@@ -280,6 +316,8 @@ impl Drop for Daemon {
             panic!("the daemon panicked: {}", log.get(at..).unwrap_or_default());
         } else if let Some(status) = ended {
             panic!("the daemon ended by itself with {status}:\n{log}");
+        } else if self.home.secrets().iter().any(|secret| log.contains(secret)) {
+            panic!("a secret is in the log:\n{log}");
         }
     }
 }

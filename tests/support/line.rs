@@ -91,6 +91,11 @@ impl Line {
         self.each(|(client, _)| drop(client.shutdown(Shutdown::Write)));
     }
 
+    /// Our side says that it will send no more, as the server sees it.
+    pub(crate) fn half_close_ours(&self) {
+        self.each(|(_, server)| drop(server.shutdown(Shutdown::Write)));
+    }
+
     /// Waits for the next connection after so many.
     pub(crate) fn wait_connections(&self, more_than: usize, timeout: Duration) {
         eventually("another connection", timeout, || match self.connections() {

@@ -171,6 +171,18 @@ impl Sshd {
         String::from_utf8_lossy(&children.stdout).lines().count()
     }
 
+    /// Freezes the processes that serve connections now; they end with the returned value.
+    pub(crate) fn freeze_sessions(&self) -> Frozen {
+        let server = self.server.as_ref().expect("the server runs").pid();
+        let mut all = descendants(server);
+        assert!(!all.is_empty(), "somebody is connected");
+        for pid in &all {
+            signal("STOP", *pid);
+        }
+        all.reverse();
+        Frozen(all)
+    }
+
     /// Waits until nobody is connected.
     pub(crate) fn wait_idle(&self) {
         eventually("sshd has no connection", Duration::from_secs(20), || match self.connections() {
@@ -178,4 +190,26 @@ impl Sshd {
             n => Err(format!("{n} connections")),
         });
     }
+}
+
+/// Processes that were stopped.
+#[derive(Debug)]
+pub(crate) struct Frozen(Vec<u32>);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pid| signal("KILL", *pid));
+    }
+}
+
+fn signal(signal: &str, pid: u32) {
+    // It may have ended.
+    let _ = Command::new("/bin/sh").args(["-c", "kill -s \"$1\" \"$2\"", "kill", signal, &pid.to_string()]).status();
+}
+
+fn descendants(pid: u32) -> Vec<u32> {
+    let children = Command::new("pgrep").args(["--parent", &pid.to_string()]).output().expect("procps is installed");
+    let text = String::from_utf8_lossy(&children.stdout).into_owned();
+    let children = text.lines().filter_map(|line| line.trim().parse().ok());
+    children.flat_map(|child| std::iter::once(child).chain(descendants(child))).collect()
 }

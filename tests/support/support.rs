@@ -7,6 +7,7 @@
 // Each suite links the harness and uses its own part of it.
 #![allow(dead_code)]
 
+pub(crate) mod clock;
 pub(crate) mod daemon;
 pub(crate) mod dump;
 pub(crate) mod line;

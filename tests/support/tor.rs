@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     PATIENCE,
+    clock::Clock,
     dump::Dump,
     eventually,
     pki::Identity509,
@@ -46,6 +47,7 @@ pub(crate) struct Tor {
     host: &'static str,
     port: u16,
     tls: Option<Identity509>,
+    env: Vec<(&'static str, String)>,
     // Dropped last: the server's files lie in it.
     scratch: Scratch,
 }
@@ -58,7 +60,12 @@ impl Tor {
 
     /// A switch that listens with TLS alone, and wants to see a certificate of this CA.
     pub(crate) fn with_tls(name: &str, tunnel_ip: &str, identity: &Identity509) -> Self {
-        Self::build(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1", Some(identity.clone()))
+        Self::build(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1", Some(identity.clone()), Vec::new())
+    }
+
+    /// A switch that goes by a clock of its own.
+    pub(crate) fn with_clock(name: &str, tunnel_ip: &str, clock: &Clock) -> Self {
+        Self::build(&[(name, tunnel_ip)], |schema| schema, "127.0.0.1", None, clock.env())
     }
 
     /// Several Physical_Switches behind one server (as Arista CVX has them).
@@ -77,7 +84,7 @@ impl Tor {
     }
 
     fn start_with(identities: &[(&str, &str)], change: impl FnOnce(Value) -> Value, host: &'static str) -> Self {
-        Self::build(identities, change, host, None)
+        Self::build(identities, change, host, None, Vec::new())
     }
 
     fn build(
@@ -85,6 +92,7 @@ impl Tor {
         change: impl FnOnce(Value) -> Value,
         host: &'static str,
         tls: Option<Identity509>,
+        env: Vec<(&'static str, String)>,
     ) -> Self {
         let scratch = Scratch::new();
         let text = fs::read_to_string(SCHEMA).expect("openvswitch-vtep is installed");
@@ -99,7 +107,7 @@ impl Tor {
                 ports: vec!["Ethernet40".to_owned(), "Ethernet41".to_owned()],
             })
             .collect();
-        let mut tor = Self { server: None, identities, schema: path, host, port: 0, tls, scratch };
+        let mut tor = Self { server: None, identities, schema: path, host, port: 0, tls, env, scratch };
         tor.create();
         tor.boot();
         tor.introduce();
@@ -161,7 +169,8 @@ impl Tor {
             args.push(format!("--certificate={}", certificate.display()));
             args.push(format!("--ca-cert={}", ca.display()));
         }
-        self.server = Some(Process::start("ovsdb-server", &args, &[], &log));
+        let env: Vec<_> = self.env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.server = Some(Process::start("ovsdb-server", &args, &env, &log));
         self.port = eventually("ovsdb-server's start", PATIENCE, || {
             let text = fs::read_to_string(&log).map_err(|e| e.to_string())?;
             let port = if self.port == 0 { port_in_log(&text) } else { Some(self.port) };
@@ -199,6 +208,22 @@ impl Tor {
 
     pub(crate) fn hang_up(&self, target: &str) {
         self.appctl(&["ovsdb-server/remove-remote", target]);
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.scratch.join("ovsdb.log")).unwrap_or_default()
+    }
+
+    /// Has the server write something into its log.
+    pub(crate) fn log_a_line(&self) {
+        let before = self.log().len();
+        self.appctl(&["vlog/set", "console:dbg"]);
+        eventually("a line of the server's log", PATIENCE, || {
+            // What it does with this is a line.
+            self.rpc().call("echo", &json!([]));
+            if self.log().len() > before { Ok(()) } else { Err("nothing".to_owned()) }
+        });
+        self.appctl(&["vlog/set", "console:info"]);
     }
 
     fn appctl(&self, args: &[&str]) {

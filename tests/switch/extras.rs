@@ -65,14 +65,16 @@ fn bfd_is_kept_shown_and_marks_a_compute_node_that_is_cut_off() {
 
     update("bfd_status", &[("enabled", "true"), ("state", "down"), ("diagnostic", "Control Detection Time Expired")]);
     let status = scene.rest.wait_status(&scene.connection, "degraded");
-    assert!(status.to_string().contains("the tunnel to 198.51.100.11 is down (BFD)"), "{status}");
+    assert!(status.to_string().contains("the tunnel to compute-1 (198.51.100.11) is down (BFD)"), "{status}");
     let switch = scene.rest.switch("t");
     let shown = &switch["tunnels"][0];
     assert_eq!((&shown["local"], &shown["remote"]), (&"192.0.2.1".into(), &COMPUTE_1.1.into()));
-    assert_eq!((&shown["state"], &shown["up"]), (&"down".into(), &false.into()));
+    assert_eq!((&shown["state"], &shown["up"], &shown["host"]), (&"down".into(), &false.into(), &"compute-1".into()));
     let metrics = String::from_utf8(scene.rest.get("/metrics").body).expect("UTF-8");
     assert!(
-        metrics.contains("vtepd_tunnel_up{switch=\"t\",local=\"192.0.2.1\",remote=\"198.51.100.11\"} 0"),
+        metrics.contains(
+            "vtepd_tunnel_up{switch=\"t\",local=\"192.0.2.1\",remote=\"198.51.100.11\",host=\"compute-1\"} 0"
+        ),
         "{metrics}"
     );
     update("bfd_status", &[("enabled", "true"), ("state", "up"), ("forwarding", "true")]);
@@ -128,6 +130,34 @@ fn a_vendor_that_needs_service_nodes_says_so() {
     let status = scene.rest.wait_status(&scene.connection, "degraded");
     assert!(status.to_string().contains("set service_nodes"), "{status}");
     assert_eq!(tor.dump().floods().len(), 1);
+}
+
+/// Each vendor's switches carry the example; what its profile knows shows in the status and in the rows.
+#[test]
+fn every_vendor_carries_the_example() {
+    for (vendor, status, mode) in [
+        ("generic", "active", "source_node"),
+        ("arista", "active", "source_node"),
+        ("cumulus", "degraded", "service_node"),
+        ("dell", "active", "source_node"),
+        ("extreme", "active", "source_node"),
+        ("hpe", "active", "source_node"),
+        ("juniper", "active", "source_node"),
+        ("somebody else", "active", "source_node"),
+    ] {
+        let tor = Tor::start("t", "192.0.2.1");
+        let more = format!("vendor = {vendor}\nmanager_targets = ssl:192.0.2.100:6640\n");
+        let scene = Scene::begin(Home::new().switch("t", &lines(&tor, &more)), &["t"]);
+        scene.rest.wait_status(&scene.connection, status);
+        let row = tor.rpc().select("Logical_Switch").remove(0);
+        assert_eq!(row["replication_mode"], mode, "{vendor}");
+        assert_eq!(tor.dump().macs().len(), 3, "{vendor}");
+        assert_eq!(scene.rest.switch("t")["session"]["lock"], "held", "{vendor}");
+        eventually("the manager", PATIENCE, || match tor.vtep_ctl(&["get-manager"]) {
+            managers if managers == "ssl:192.0.2.100:6640" => Ok(()),
+            managers => Err(managers),
+        });
+    }
 }
 
 /// A schema without tunnels: BFD is what it costs, said once, and nothing else.

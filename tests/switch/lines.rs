@@ -65,6 +65,12 @@ fn a_line_that_is_half_closed_is_left() {
     line.wait_connections(before, PATIENT);
     scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
     tor.wait("the change", has("fa:16:3e:00:09:01"));
+    // The other half: the server hears that we are done.
+    let before = line.connections();
+    line.half_close_ours();
+    line.wait_connections(before, PATIENT);
+    scene.rest.port(&scene.network, "fa:16:3e:00:09:02", "10.0.1.1", COMPUTE_1.0);
+    tor.wait("the change", has("fa:16:3e:00:09:02"));
 }
 
 /// The line dies without a word, and TCP on it lives: only the probe finds that nobody is behind it.

@@ -6,6 +6,7 @@ mod support;
 mod admin;
 mod certificate;
 mod changes;
+mod clocks;
 mod conversion;
 mod demo;
 mod drift;

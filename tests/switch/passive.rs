@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::scene::Scene;
 use crate::support::{
@@ -181,6 +181,87 @@ fn a_second_connection_replaces_a_dead_one_and_disturbs_no_live_one() {
     });
     scene.rest.disconnect(&scene.connection);
     tor.wait("it is served", |dump| dump.macs().is_empty());
+}
+
+/// A Physical_Switch as another one of the database of `tor`.
+fn insert_switch(tor: &Tor, name: &str) {
+    tor.transact(&[
+        json!({"op": "insert", "table": "Physical_Port", "row": {"name": "Ethernet40"}, "uuid-name": "port"}),
+        json!({"op": "insert", "table": "Physical_Switch", "uuid-name": "switch",
+               "row": {"name": name, "tunnel_ips": "192.0.2.2", "ports": ["named-uuid", "port"]}}),
+        json!({"op": "mutate", "table": "Global", "where": [],
+               "mutations": [["switches", "insert", ["named-uuid", "switch"]]]}),
+    ]);
+}
+
+fn delete_switch(tor: &Tor, name: &str) {
+    let row = tor.rpc().select("Physical_Switch").into_iter().find(|row| row["name"] == name).expect("the switch");
+    tor.transact(&[json!({"op": "mutate", "table": "Global", "where": [],
+                          "mutations": [["switches", "delete", row["_uuid"]]]})]);
+}
+
+fn wait_up(rest: &Rest, name: &str, address: &str) {
+    rest.wait_switch(name, &format!("{name} is up as {address}"), |now| {
+        now["session"]["state"] == "up" && now["session"]["address"] == address && now["status"] == "active"
+    });
+}
+
+/// Two switches share a session; one leaves it, while it lives, and is served where it went.
+#[test]
+fn a_switch_that_leaves_a_shared_session_is_served_elsewhere() {
+    let tor = Tor::shared(&[("left", "192.0.2.1"), ("right", "192.0.2.2")]);
+    let passive = "transport = passive\n";
+    let home = Home::new().more(PTCP).switch("left", passive).switch("right", passive);
+    let scene = Scene::begin(home, &["left", "right"]);
+    let target = format!("tcp:{}", scene.daemon.listens("ptcp"));
+    tor.dial(&target);
+    wait_up(&scene.rest, "right", "passive:left,right");
+    // While it is there, nobody else is it.
+    let elsewhere = Tor::start("right", "192.0.2.2");
+    let before = elsewhere.dump();
+    elsewhere.dial(&target);
+    eventually("the second is refused", PATIENCE, || {
+        let log = scene.daemon.home.log();
+        if log.contains("the first one lives") { Ok(()) } else { Err(log) }
+    });
+    assert_eq!(elsewhere.dump(), before);
+    delete_switch(&tor, "right");
+    wait_up(&scene.rest, "right", "passive:right");
+    wait_up(&scene.rest, "left", "passive:left");
+    elsewhere.wait("its rows", |dump| dump.macs().len() == 3);
+    scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", "compute-1");
+    for switch in [&tor, &elsewhere] {
+        switch.wait("a change", |dump| dump.macs().len() == 4);
+    }
+    // It comes back while it is served elsewhere: the session of the other one goes on without it.
+    insert_switch(&tor, "right");
+    wait_up(&scene.rest, "left", "passive:left");
+    wait_up(&scene.rest, "right", "passive:right");
+}
+
+/// A database gets another Physical_Switch, before or after plumgrid.ini gets its section: both are served.
+#[test]
+fn a_switch_joins_a_session_that_lives() {
+    let tor = Tor::start("left", "192.0.2.1");
+    let passive = "transport = passive\n";
+    let home = Home::new().more(PTCP).switch("left", passive).switch("right", passive);
+    let mut scene = Scene::begin(home, &["left", "right"]);
+    let target = format!("tcp:{}", scene.daemon.listens("ptcp"));
+    tor.dial(&target);
+    wait_up(&scene.rest, "left", "passive:left");
+    insert_switch(&tor, "right");
+    wait_up(&scene.rest, "right", "passive:left,right");
+    insert_switch(&tor, "third");
+    // It isn't ours yet.
+    wait_up(&scene.rest, "left", "passive:left,right");
+    scene.daemon.home = std::mem::replace(&mut scene.daemon.home, Home::new()).switch("third", passive);
+    scene.daemon.reload();
+    eventually("the reload", PATIENCE, || match scene.rest.get("/v2/switches/third").status {
+        200 => Ok(()),
+        status => Err(status.to_string()),
+    });
+    wait_up(&scene.rest, "third", "passive:left,right,third");
+    wait_up(&scene.rest, "left", "passive:left,right,third");
 }
 
 /// Neither silence, nor garbage, nor many at once cost anything but a line in the list.

@@ -1,16 +1,22 @@
 //! Every way to a switch carries the example; and whoever isn't the switch gets nothing written, no secret, and a
 //! reason that tells what is wrong.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
-use super::scene::Scene;
+use super::scene::{COMPUTE_1, Scene};
 use crate::support::{
     PATIENCE,
-    daemon::{Daemon, Home},
+    daemon::Home,
     dump::Dump,
     eventually,
+    line::{Line, Quality},
     pki::{Identity509, Pki, Spec},
     process::Process,
     sshd::{LogIn, PASSWORD, Sshd, USER},
@@ -22,7 +28,8 @@ fn ssl(tor: &Tor, us: &Identity509) -> String {
     format!("transport = ssl\nmanagement_ip = 127.0.0.1\nport = {}\n{}", tor.port(), us.lines())
 }
 
-/// The example on a switch with these lines, and its end: all of it goes again.
+/// The example on a switch with these lines, and its end: all of it goes again. That no secret is in the log, which tells
+/// all, the daemon's end sees to.
 fn carries_the_example(home: Home, tor: &Tor) -> Value {
     let before = tor.dump();
     let scene = Scene::with(home.default("debug = yes"), tor.name());
@@ -30,13 +37,7 @@ fn carries_the_example(home: Home, tor: &Tor) -> Value {
     let status = scene.rest.switch(tor.name());
     scene.rest.disconnect(&scene.connection);
     tor.wait("all of it goes", |dump| *dump == before);
-    no_secret(&scene.daemon);
     status
-}
-
-fn no_secret(daemon: &Daemon) {
-    let log = daemon.home.log();
-    assert!(!log.contains(PASSWORD) && !log.contains("PRIVATE KEY"), "a secret is in the log");
 }
 
 /// A switch `t` that is refused: the reason says `why`, the log names the switch, and nothing is written.
@@ -67,7 +68,6 @@ impl<'a> Refused<'a> {
         let log = self.scene.daemon.home.log();
         let line = log.lines().find(|line| line.contains(why)).unwrap_or_else(|| panic!("not in the log: {why}"));
         assert!(line.contains("switch") && line.contains('t'), "{line}");
-        no_secret(&self.scene.daemon);
     }
 
     /// Other lines for the switch, and why they don't do either.
@@ -83,7 +83,6 @@ impl<'a> Refused<'a> {
         self.scene.daemon.reload();
         self.scene.rest.wait_status(&self.scene.connection, "active");
         assert!(self.scene.is_on(&self.tor.dump()));
-        no_secret(&self.scene.daemon);
     }
 }
 
@@ -165,6 +164,47 @@ fn an_expired_switch_is_refused_and_one_that_expires_soon_is_told_of() {
     assert!(line.contains("WARN") && line.contains("CN=vtepd") && line.contains("ours"), "{line}");
 }
 
+/// The file of our certificate changes: the status and the figures go by it, and the session goes on.
+#[test]
+fn a_renewed_certificate_is_told_of_while_the_session_lives() {
+    let pki = Pki::new();
+    let us = pki.sign(&Spec::new("vtepd").days(10));
+    let tor = Tor::with_tls("t", "192.0.2.1", &pki.issue("t"));
+    let scene = Scene::with(Home::new().switch("t", &ssl(&tor, &us)), "t");
+    let before = scene.rest.switch("t")["session"].clone();
+    assert_ne!(before["certificates"][0]["expires"], "2090-01-01T00:00:00Z");
+    pki.sign(&Spec::new("vtepd"));
+    let expires = |now: &Value| now["session"]["certificates"][0]["expires"] == "2090-01-01T00:00:00Z";
+    let after = scene.rest.wait_switch("t", "it is seen", expires)["session"].clone();
+    assert_eq!((&after["since"], &after["state"]), (&before["since"], &"up".into()));
+    assert_eq!(after["certificates"][1], before["certificates"][1]);
+    let metrics = String::from_utf8(scene.rest.get("/metrics").body).expect("UTF-8");
+    let line = "vtepd_certificate_expiry_timestamp_seconds{switch=\"t\",certificate=\"ours\"} 3786912000";
+    assert!(metrics.contains(line), "{metrics}");
+}
+
+/// A handshake and a session over a line that splits, delays and throttles.
+#[test]
+fn tls_and_ssh_bear_a_bad_line() {
+    let pki = Pki::new();
+    let us = pki.issue("vtepd");
+    let tor = Tor::with_tls("t", "192.0.2.1", &pki.issue("t"));
+    let over = |port: u16, lines: &str, line: &Line| {
+        lines.replace(&format!("port = {port}"), &format!("port = {}", line.port()))
+    };
+    let line = Line::to(SocketAddr::from(([127, 0, 0, 1], tor.port())));
+    line.set(Quality::Crumbs);
+    carries_the_example(Home::new().switch("t", &over(tor.port(), &ssl(&tor, &us), &line)), &tor);
+    line.set(Quality::Slow(Duration::from_millis(50)));
+    carries_the_example(Home::new().switch("t", &over(tor.port(), &ssl(&tor, &us), &line)), &tor);
+
+    let Some(sshd) = Sshd::start(LogIn::Password) else { return };
+    let line = Line::to(SocketAddr::from(([127, 0, 0, 1], sshd.port())));
+    let lines = format!("{}password = {PASSWORD}\novsdb_socket = {}\n", sshd.lines(), tor.socket().display());
+    line.set(Quality::Crumbs);
+    carries_the_example(Home::new().switch("t", &over(sshd.port(), &lines, &line)), &tor);
+}
+
 // ===== SSH =====
 
 /// A file with a password alone.
@@ -234,12 +274,34 @@ fn ssh_refuses_whoever_is_not_the_switch() {
     // Nobody was asked for a password before the key was right.
     assert!(!sshd.log().contains("password"), "{}", sshd.log());
     refused.rewrite(&lines.replace(PASSWORD, "wr0ng-Pw#geheim"), "refused the password of the user 'labsw'");
-    let log = refused.scene.daemon.home.log();
-    assert!(!log.contains("wr0ng-Pw#geheim"));
+    assert!(!refused.scene.daemon.home.log().contains("wr0ng-Pw#geheim"));
     refused.rewrite(&lines.replace(USER, "nobody"), "refused the password of the user 'nobody'");
     let nowhere = lines.replace(&tor.socket().display().to_string(), "/nonexistent.sock");
     refused.rewrite(&nowhere, "opened no channel to /nonexistent.sock");
     refused.mend(&lines);
+}
+
+/// The switch's SSH server freezes, and its kernel answers for it: the keep-alive finds it, in six times inactivity_probe.
+#[test]
+fn a_half_open_ssh_session_is_found_and_replaced() {
+    let Some(sshd) = Sshd::start(LogIn::Password) else { return };
+    let tor = Tor::start("t", "192.0.2.1");
+    let socket = tor.socket();
+    let lines =
+        format!("{}password = {PASSWORD}\novsdb_socket = {}\ninactivity_probe = 1s\n", sshd.lines(), socket.display());
+    let scene = Scene::with(Home::new().switch("t", &lines), "t");
+    let frozen = sshd.freeze_sessions();
+    let since = Instant::now();
+    eventually("it is found", Duration::from_secs(15), || {
+        let log = scene.daemon.home.log();
+        if log.contains("its SSH server gives no sign of life any more") { Ok(()) } else { Err(log) }
+    });
+    assert!(since.elapsed() >= Duration::from_secs(4), "{:?}", since.elapsed());
+    // To the ovsdb-server, on whose Unix socket the frozen process sits, the old session lives, with its lock: it is taken.
+    scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
+    tor.wait("the change", |dump| dump.macs().len() == 4);
+    scene.rest.wait_status(&scene.connection, "active");
+    drop(frozen);
 }
 
 #[test]

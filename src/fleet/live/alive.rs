@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{Ended, Live, Phase, Step, after};
+use crate::config::SwitchConfig;
 
 /// How long the switch may take to answer: a server that compacts its database says nothing for seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -14,15 +15,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Asked {
     request: u64,
     pub(super) until: Instant,
-    answers: Vec<oneshot::Sender<bool>>,
+    answers: Vec<oneshot::Sender<Vec<String>>>,
 }
 
 impl Live<'_> {
-    /// Somebody wants to know whether the switch still answers on this session.
-    pub(super) fn ask_alive(&mut self, answer: oneshot::Sender<bool>) -> Step {
+    /// Somebody wants to know which switches still answer on this session.
+    pub(super) fn ask_alive(&mut self, answer: oneshot::Sender<Vec<String>>) -> Step {
         if self.phase != Phase::Following {
             // It is being set up, with a time limit of its own.
-            let _ = answer.send(true);
+            let _ = answer.send(self.worker.section_names());
         } else if let Some(asked) = &mut self.asked {
             asked.answers.push(answer);
         } else {
@@ -37,11 +38,27 @@ impl Live<'_> {
         match self.asked.take_if(|asked| asked.request == id) {
             None => false,
             Some(asked) => {
+                // A switch that left a database that it shared may be anywhere.
+                let there = |section: &&SwitchConfig| self.replica.switch(&section.physical_switch).is_some();
+                let there = self.worker.settings.sections.iter().filter(there).map(|section| section.name.clone());
+                let there: Vec<String> = there.collect();
                 for answer in asked.answers {
                     // Who asked may have gone.
-                    let _ = answer.send(true);
+                    let _ = answer.send(there.clone());
                 }
                 true
+            }
+        }
+    }
+
+    /// A Physical_Switch came that the switch didn't name when it dialled in: whose it is, and whether its certificate may
+    /// speak for it, is found out when it dials in again.
+    pub(super) fn still_introduced(&self) -> Step {
+        let Some(names) = &self.worker.session.introduced else { return Ok(()) };
+        match self.replica.switches().find(|switch| !names.contains(&switch.name)) {
+            None => Ok(()),
+            Some(new) => {
+                Err(Ended::lost(format!("the Physical_Switch '{}' came, which is to introduce itself", new.name)))
             }
         }
     }

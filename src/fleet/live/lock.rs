@@ -1,10 +1,17 @@
 //! The lock of the database (architecture rule 6): whoever holds it writes, and a writer that loses it stops at once.
 
-use super::{Ended, Live, Step};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Ended, Live, Step, after};
 use crate::{
     config::LockPolicy,
-    ovsdb::{Raw, RpcError},
+    ovsdb::{CloseReason, Raw, RpcError},
 };
+
+/// How long the server has to find out by itself that our last session, whose lock it keeps, is dead.
+const GHOST: Duration = Duration::from_secs(5);
 
 /// Whose lock it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +76,9 @@ impl Live<'_> {
         })?;
         if held {
             self.lock_granted();
+        } else if self.worker.ghost {
+            tracing::info!(switch = %self.worker.names(), "the switch's lock is held, perhaps still by our last session, which died without a word");
+            self.steal_at = Some(after(GHOST));
         } else {
             tracing::info!(switch = %self.worker.names(), "another controller holds the switch's lock; waiting for it");
         }
@@ -88,6 +98,29 @@ impl Live<'_> {
         self.tenures += 1;
         self.lock = Lock::Held(self.tenures);
         self.confirmed = None;
+        self.steal_at = None;
+        self.worker.ghost = false;
+    }
+
+    /// The session ended: where nobody can have told the server, it keeps the lock for a ghost. Over SSH for hours: a Unix
+    /// socket isn't probed.
+    pub(super) fn leave(&mut self, reason: Option<&CloseReason>) {
+        let silently = matches!(reason, Some(CloseReason::Silent(_) | CloseReason::Io(_)));
+        self.worker.ghost |= silently && self.lock.is_held();
+    }
+
+    /// Takes the lock from our own ghost, once for each session that died while it held it. Should it be another daemon's
+    /// by now, that one stops: no two of them write.
+    pub(super) fn steal_from_ghost(&mut self, now: Instant) -> Step {
+        if self.steal_at.take_if(|at| *at <= now).is_none() || self.lock != Lock::Waiting {
+            return Ok(());
+        }
+        tracing::warn!(switch = %self.worker.names(), "taking the switch's lock from our last session, which died without a word");
+        self.worker.ghost = false;
+        let lock = format!("[\"{}\"]", self.worker.settings.deployment);
+        self.request("unlock", lock.as_bytes())?;
+        self.lock_request = Some(self.request("steal", lock.as_bytes())?);
+        Ok(())
     }
 
     /// `stolen`.

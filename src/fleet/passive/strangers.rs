@@ -1,6 +1,10 @@
 //! Who dialled in and was refused: counted, and the latest listed once each.
 
-use std::{collections::VecDeque, net::IpAddr, time::SystemTime};
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    time::{Duration, Instant, SystemTime},
+};
 
 use crate::{
     fleet::status::rfc3339,
@@ -10,51 +14,65 @@ use crate::{
 
 /// How many are listed.
 const LISTED: usize = 64;
-/// Longest list of names that is shown, in characters: a stranger says what it likes.
-const LONGEST: usize = 200;
+/// Longest text that is kept of what a stranger says, in characters: it says what it likes.
+const LONGEST: usize = 300;
+/// How many are told in the log within a minute: each may call itself something else each time.
+const TOLD: u32 = 20;
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     count: u64,
     listed: VecDeque<Stranger>,
+    /// Since when how many were told.
+    told: Option<(Instant, u32)>,
 }
 
 impl Registry {
-    /// Counts a stranger; true where it is new, or has a new reason.
+    /// Counts a stranger; what is to be told, where it is new or has a new reason, and not too much was told already.
     pub(super) fn add(
         &mut self,
         peer: IpAddr,
         names: &[String],
         certificate: Option<&Certificate>,
         reason: &str,
-    ) -> bool {
+    ) -> Option<Stranger> {
         self.count += 1;
-        let (address, last) = (peer.to_string(), rfc3339(SystemTime::now()));
-        let names: String = names.join(", ").chars().filter(|c| !c.is_control()).take(LONGEST).collect();
         let certificate = certificate.map(|shown| format!("{shown} {}", shown.fingerprint)).unwrap_or_default();
-        let same =
-            |known: &Stranger| (&known.address, &known.names, &known.certificate) == (&address, &names, &certificate);
-        if let Some(at) = self.listed.iter().position(same)
-            && let Some(mut known) = self.listed.remove(at)
-        {
-            let news = known.reason != reason;
-            known.count += 1;
-            known.last = last;
-            reason.clone_into(&mut known.reason);
-            self.listed.push_back(known);
-            return news;
-        }
+        let mut stranger = Stranger {
+            names: printable(names.iter().flat_map(|name| [", ", name.as_str()]).skip(1)),
+            address: peer.to_string(),
+            certificate,
+            reason: printable([reason]),
+            count: 1,
+            last: rfc3339(SystemTime::now()),
+        };
+        let of = |one: &Stranger| (one.address.clone(), one.names.clone(), one.certificate.clone());
+        let same = |known: &Stranger| of(known) == of(&stranger);
+        let known = self.listed.iter().position(same).and_then(|at| self.listed.remove(at));
+        let news = known.as_ref().is_none_or(|known| known.reason != stranger.reason);
+        stranger.count += known.map_or(0, |known| known.count);
         if self.listed.len() == LISTED {
             self.listed.pop_front();
         }
-        self.listed.push_back(Stranger { names, address, certificate, reason: reason.to_owned(), count: 1, last });
-        true
+        self.listed.push_back(stranger.clone());
+        (news && self.may_tell(Instant::now())).then_some(stranger)
+    }
+
+    fn may_tell(&mut self, now: Instant) -> bool {
+        let (since, told) = self.told.filter(|(since, _)| now.duration_since(*since) < MINUTE).unwrap_or((now, 0));
+        self.told = Some((since, told + 1));
+        told < TOLD
     }
 
     pub(super) fn status(&self) -> Strangers {
         Strangers { count: self.count, listed: self.listed.iter().rev().cloned().collect() }
     }
+}
+
+fn printable<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    parts.into_iter().flat_map(str::chars).filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -64,14 +82,18 @@ mod tests {
     #[test]
     fn one_line_each_the_latest_first_and_bounded() {
         let mut registry = Registry::default();
-        let add = |registry: &mut Registry, i: u8| registry.add(IpAddr::from([10, 0, 0, i]), &[], None, "why");
+        let add =
+            |registry: &mut Registry, i: u8| registry.add(IpAddr::from([10, 0, 0, i]), &[], None, "why").is_some();
         assert!(add(&mut registry, 1));
         assert!(!add(&mut registry, 1), "known already");
-        assert!(registry.add(IpAddr::from([10, 0, 0, 1]), &["a\u{7}".into()], None, "why"));
-        assert_eq!(registry.status().listed[0].names, "a");
-        for i in 0..=255 {
-            add(&mut registry, i);
-        }
+        let long = "x".repeat(1 << 16);
+        let told = registry.add(IpAddr::from([10, 0, 0, 1]), &["a\u{7}".into(), "b".into()], None, &long);
+        let told = told.expect("another name");
+        assert_eq!((told.names.as_str(), told.reason.len()), ("a, b", LONGEST));
+        assert_eq!(registry.status().listed[0], told);
+        let lines = (0..=255).filter(|i| add(&mut registry, *i)).count();
+        assert_eq!(lines, TOLD as usize - 2, "no more within a minute");
+        assert!(registry.may_tell(Instant::now() + MINUTE));
         let status = registry.status();
         assert_eq!((status.count, status.listed.len()), (259, LISTED));
         assert_eq!(status.listed[0].address, "10.0.0.255");

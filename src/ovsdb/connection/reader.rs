@@ -1,6 +1,10 @@
 //! The reader task: bytes become messages; echoes and probes are its own business.
 
-use std::{mem, sync::Arc, time::Instant};
+use std::{
+    mem,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::{
@@ -81,7 +85,8 @@ impl Reader<'_> {
                 biased;
                 read = self.input.read_buf(&mut window) => match read {
                     Ok(0) => return CloseReason::Ended { within_message: self.framer.within_message() },
-                    Ok(_) => {
+                    Ok(count) => {
+                        self.shared.received.fetch_add(count as u64, Ordering::Relaxed);
                         self.liveness.heard(now());
                         if let Err(reason) = self.take_messages().await {
                             return reason;

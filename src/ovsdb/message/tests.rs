@@ -122,3 +122,13 @@ fn an_excerpt_is_short_and_printable() {
     assert_eq!(excerpt(b"SSH-2.0\r\n\xff\0"), "SSH-2.0····");
     assert_eq!(excerpt(&[b'a'; 81]), format!("{}…", "a".repeat(80)));
 }
+
+/// Nothing that a server says makes a second line in a log, or a page of it.
+#[test]
+fn what_a_server_says_in_an_error_is_bounded() {
+    let text = format!(r#"{{"id":1,"result":null,"error":{{"error":"a\nb","details":"{}"}}}}"#, "x".repeat(5000));
+    let Message::Incoming(Incoming::Reply { result: Err(error), .. }) = parse(&Bytes::from(text)).unwrap() else {
+        panic!("a refusal")
+    };
+    assert_eq!((error.error.as_str(), error.details.map(|text| text.len())), ("a·b", Some(1000)));
+}

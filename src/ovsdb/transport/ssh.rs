@@ -5,11 +5,11 @@ mod error;
 mod host_key;
 
 use std::{
-    fmt,
+    fmt, io,
     path::PathBuf,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -22,10 +22,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{Sleep, sleep},
 };
 
 pub use error::SshError;
-pub use host_key::HostKey;
+pub use host_key::{HostKey, KnownKeys};
 
 use super::Stream;
 use host_key::Guard;
@@ -35,9 +36,10 @@ pub const USUAL_SOCKET: &str = "/var/run/openvswitch/db.sock";
 /// Where it usually listens, on the switch itself.
 const USUAL_PORT: (&str, u32) = ("127.0.0.1", super::DEFAULT_PORT as u32);
 
-/// How often the SSH server is asked for a sign of life while nothing comes from it, and how often in vain.
+/// Where [`Ssh::keep_alive`] is zero.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-const KEEP_ALIVES: usize = 3;
+/// How often the SSH server may leave such a question unanswered.
+const KEEP_ALIVES: usize = 5;
 /// Bytes that may be under way to us: a dump has tens of MiB.
 const WINDOW: u32 = 8 << 20;
 
@@ -54,6 +56,9 @@ pub struct Ssh {
     pub host_key: HostKey,
     /// Where the database is, as the switch sees it.
     pub remote: Remote,
+    /// After so much silence the SSH server is asked for a sign of life, and again; after the sixth time the session is
+    /// dead. It answers also while its ovsdb-server compacts a big database. Zero: every ten seconds.
+    pub keep_alive: Duration,
 }
 
 /// Where an ovsdb-server is, as its own machine sees it.
@@ -98,17 +103,15 @@ pub(super) async fn connect(
     peer: &str,
     ssh: &Ssh,
 ) -> Result<Stream, SshError> {
-    let guard = Guard::new(&ssh.host_key, host, port)?;
+    let guard = Guard::new(&ssh.host_key, host, port).await?;
     let mut config = client::Config {
-        keepalive_interval: Some(KEEP_ALIVE),
+        keepalive_interval: Some(if ssh.keep_alive.is_zero() { KEEP_ALIVE } else { ssh.keep_alive }),
         keepalive_max: KEEP_ALIVES,
         window_size: WINDOW,
         nodelay: true,
         ..client::Config::default()
     };
-    if let Some(preferred) = guard.preferred() {
-        config.preferred.key = preferred.into();
-    }
+    config.preferred.key = guard.preferred().into();
     let verdict = guard.verdict();
     let connected = client::connect_stream(Arc::new(config), stream, guard).await;
     let mut session = match (connected, verdict.take()) {
@@ -118,7 +121,7 @@ pub(super) async fn connect(
     };
     log_in(&mut session, peer, ssh).await?;
     let channel = open(&session, peer, &ssh.remote).await?;
-    Ok(Box::new(Tunnel { channel, _session: session }))
+    Ok(Box::new(Tunnel { channel, session: Session::new(session, peer) }))
 }
 
 async fn log_in(session: &mut Handle<Guard>, peer: &str, ssh: &Ssh) -> Result<(), SshError> {
@@ -259,28 +262,78 @@ async fn open(session: &Handle<Guard>, peer: &str, remote: &Remote) -> Result<Ch
 
 // ===== Tunnel =====
 
+/// How long the session's own end may come after the channel's.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// The channel, and the session that it needs.
 struct Tunnel {
     channel: ChannelStream<Msg>,
-    _session: Handle<Guard>,
+    session: Session,
+}
+
+/// Tells why the channel ended, where the whole session did.
+struct Session {
+    /// `None`: it ended, and has told why.
+    handle: Option<Handle<Guard>>,
+    grace: Option<Pin<Box<Sleep>>>,
+    peer: String,
+}
+
+impl Session {
+    fn new(handle: Handle<Guard>, peer: &str) -> Self {
+        Self { handle: Some(handle), grace: None, peer: peer.to_owned() }
+    }
+
+    /// The channel's end: an error where the session failed.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(handle) = self.handle.as_mut() else { return Poll::Ready(Ok(())) };
+        match Pin::new(handle).poll(cx) {
+            Poll::Ready(ended) => {
+                self.handle = None;
+                Poll::Ready(ended.map_err(|error| self.failed(&error)))
+            }
+            Poll::Pending => self.grace.get_or_insert_with(|| Box::pin(sleep(GRACE))).as_mut().poll(cx).map(Ok),
+        }
+    }
+
+    fn failed(&self, error: &russh::Error) -> io::Error {
+        let why = match error {
+            russh::Error::KeepaliveTimeout => "its SSH server gives no sign of life any more".to_owned(),
+            error => error.to_string(),
+        };
+        io::Error::other(SshError::Broken { peer: self.peer.clone(), why })
+    }
+}
+
+impl Tunnel {
+    /// What the channel said; its failure in the session's words, where that has any.
+    fn explain<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let Poll::Ready(Err(error)) = poll else { return poll };
+        Poll::Ready(Err(ready!(self.session.poll_end(cx)).err().unwrap_or(error)))
+    }
 }
 
 impl AsyncRead for Tunnel {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.channel).poll_read(cx, buf)
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.channel).poll_read(cx, buf);
+        ready!(self.explain(cx, poll))?;
+        if buf.filled().len() == before { self.session.poll_end(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 
 impl AsyncWrite for Tunnel {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.channel).poll_write(cx, buf)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.channel).poll_write(cx, buf);
+        self.explain(cx, poll)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.channel).poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.channel).poll_flush(cx);
+        self.explain(cx, poll)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.channel).poll_shutdown(cx)
     }
 }

@@ -2,11 +2,13 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use russh::{
+    Preferred,
     client::Handler,
     keys::{
         Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate,
@@ -38,12 +40,7 @@ pub(super) struct Guard {
 #[derive(Debug)]
 enum Rule {
     Pinned(String),
-    /// Keys of the host with their lines, and keys that were withdrawn.
-    Known {
-        path: PathBuf,
-        keys: Vec<(usize, PublicKey)>,
-        revoked: Vec<PublicKey>,
-    },
+    Known(PathBuf, KnownKeys),
 }
 
 /// Why the key was refused; rustls and russh alike tell their caller only that it was.
@@ -79,10 +76,16 @@ impl Refusal {
 // ===== impl Guard =====
 
 impl Guard {
-    pub(super) fn new(host_key: &HostKey, host: &str, port: u16) -> Result<Self, SshError> {
+    pub(super) async fn new(host_key: &HostKey, host: &str, port: u16) -> Result<Self, SshError> {
         let rule = match host_key {
             HostKey::Pinned(fingerprint) => Rule::Pinned(fingerprint.clone()),
-            HostKey::Known(path) => known(path, host, port)?,
+            HostKey::Known(path) => {
+                let (path, host) = (path.clone(), host.to_owned());
+                let file = path.clone();
+                let read = tokio::task::spawn_blocking(move || known(&file, &host, port)).await;
+                let stops = |_| SshError::KnownHosts { path, why: "was not read: the daemon stops".to_owned() };
+                read.map_err(stops)??
+            }
         };
         Ok(Self { rule, verdict: Verdict::default() })
     }
@@ -91,23 +94,24 @@ impl Guard {
         self.verdict.clone()
     }
 
-    /// The kinds of key that the file has for the host: a server has several, and must show one that we can compare.
-    pub(super) fn preferred(&self) -> Option<Vec<Algorithm>> {
-        let Rule::Known { keys, .. } = &self.rule else { return None };
-        let mut algorithms = Vec::new();
-        for (_, key) in keys {
-            match key.algorithm() {
-                // One key, signed in two ways; SHA-1 is not among them.
-                Algorithm::Rsa { .. } => {
-                    for hash in [HashAlg::Sha512, HashAlg::Sha256] {
-                        algorithms.push(Algorithm::Rsa { hash: Some(hash) });
-                    }
-                }
-                algorithm => algorithms.push(algorithm),
-            }
-        }
-        algorithms.dedup();
-        (!algorithms.is_empty()).then_some(algorithms)
+    /// The kinds of key that the server is asked for. It has several, and must show one that we can compare: those that
+    /// the file has for the host; where there is none, or a fingerprint, all but RSA with SHA-1.
+    pub(super) fn preferred(&self) -> Vec<Algorithm> {
+        let of_host = match &self.rule {
+            Rule::Pinned(_) => &[][..],
+            Rule::Known(_, known) => known.keys.as_slice(),
+        };
+        let wanted: Vec<Algorithm> = of_host.iter().map(|(_, key)| key.algorithm()).collect();
+        // One RSA key, signed in two ways.
+        let fits = |offered: &Algorithm| {
+            wanted
+                .iter()
+                .any(|one| one == offered || matches!((one, offered), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. })))
+        };
+        let safe =
+            Preferred::DEFAULT.key.iter().filter(|algorithm| !matches!(algorithm, Algorithm::Rsa { hash: None }));
+        let (fitting, others): (Vec<_>, Vec<_>) = safe.cloned().partition(fits);
+        if fitting.is_empty() { others } else { fitting }
     }
 
     fn judge(&self, key: &PublicKey) -> Option<Refusal> {
@@ -119,11 +123,11 @@ impl Guard {
         match &self.rule {
             Rule::Pinned(wanted) if *wanted == fingerprint => None,
             Rule::Pinned(_) => refuse("host_key_fingerprint".to_owned(), true),
-            Rule::Known { path, revoked, .. } if revoked.iter().any(|one| one.key_data() == key.key_data()) => {
+            Rule::Known(path, known) if known.revoked.iter().any(|one| one.key_data() == key.key_data()) => {
                 refuse(format!("{} (which marks it as revoked)", path.display()), true)
             }
-            Rule::Known { keys, .. } if keys.iter().any(|(_, one)| one.key_data() == key.key_data()) => None,
-            Rule::Known { path, keys, .. } => match keys.first() {
+            Rule::Known(_, known) if known.keys.iter().any(|(_, one)| one.key_data() == key.key_data()) => None,
+            Rule::Known(path, known) => match known.keys.first() {
                 None => refuse(path.display().to_string(), false),
                 Some((line, _)) => refuse(format!("{} line {line}", path.display()), true),
             },
@@ -152,31 +156,61 @@ impl Handler for Guard {
 fn known(path: &Path, host: &str, port: u16) -> Result<Rule, SshError> {
     let wrong = |why: String| SshError::KnownHosts { path: path.to_owned(), why };
     let unreadable = |error: std::io::Error| wrong(format!("can't be read: {error}"));
-    match fs::metadata(path) {
+    let mut bytes = Vec::new();
+    match fs::File::open(path) {
         // No file knows no host: the error to come then tells what to write into it.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Rule::Known { path: path.to_owned(), keys: Vec::new(), revoked: Vec::new() });
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(unreadable(error)),
-        Ok(metadata) if metadata.len() > LONGEST => return Err(wrong(format!("is larger than {LONGEST} bytes"))),
-        Ok(_) => {}
+        Ok(file) => drop(file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?),
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let name = if port == 22 { host.to_lowercase() } else { format!("[{}]:{port}", host.to_lowercase()) };
-    let (mut keys, mut revoked) = (Vec::new(), Vec::new());
-    for (index, line) in text.lines().enumerate() {
-        let Some(Ok(entry)) = KnownHosts::new(line).next() else { continue };
-        if !matches(entry.host_patterns(), &name) {
-            continue;
-        }
-        match entry.marker() {
-            None => keys.push((index + 1, entry.public_key().clone())),
-            Some(Marker::Revoked) => revoked.push(entry.public_key().clone()),
-            // Certificates of hosts are not asked for.
-            Some(Marker::CertAuthority) => {}
-        }
+    if bytes.len() as u64 > LONGEST {
+        return Err(wrong(format!("is larger than {LONGEST} bytes")));
     }
-    Ok(Rule::Known { path: path.to_owned(), keys, revoked })
+    // A line that isn't text is one that can't be read.
+    let known = KnownKeys::parse(&String::from_utf8_lossy(&bytes), host, port);
+    Ok(Rule::Known(path.to_owned(), known))
+}
+
+/// What a known_hosts says of one host.
+#[derive(Debug)]
+pub struct KnownKeys {
+    /// With the numbers of their lines.
+    keys: Vec<(usize, PublicKey)>,
+    revoked: Vec<PublicKey>,
+}
+
+impl KnownKeys {
+    /// Reads the text of a known_hosts.
+    #[must_use]
+    pub fn parse(text: &str, host: &str, port: u16) -> Self {
+        let name = if port == 22 { host.to_lowercase() } else { format!("[{}]:{port}", host.to_lowercase()) };
+        let mut known = Self { keys: Vec::new(), revoked: Vec::new() };
+        for (index, line) in text.lines().enumerate() {
+            let Some(Ok(entry)) = KnownHosts::new(line).next() else { continue };
+            if !matches(entry.host_patterns(), &name) {
+                continue;
+            }
+            match entry.marker() {
+                None => known.keys.push((index + 1, entry.public_key().clone())),
+                Some(Marker::Revoked) => known.revoked.push(entry.public_key().clone()),
+                // Certificates of hosts are not asked for.
+                Some(Marker::CertAuthority) => {}
+            }
+        }
+        known
+    }
+
+    /// How many keys it has for the host.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// How many keys of the host it says are revoked.
+    #[must_use]
+    pub fn revoked(&self) -> usize {
+        self.revoked.len()
+    }
 }
 
 fn matches(patterns: &HostPatterns, name: &str) -> bool {
@@ -233,14 +267,18 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 
     fn rule(text: &str, host: &str, port: u16) -> (usize, usize) {
-        let path = std::env::temp_dir().join(format!("vtepd-known-{}-{}", std::process::id(), uuid::Uuid::new_v4()));
-        fs::write(&path, text).unwrap();
-        let rule = known(&path, host, port).unwrap();
-        fs::remove_file(&path).unwrap();
-        match rule {
-            Rule::Known { keys, revoked, .. } => (keys.len(), revoked.len()),
-            Rule::Pinned(_) => unreachable!(),
-        }
+        let known = KnownKeys::parse(text, host, port);
+        (known.keys(), known.revoked())
+    }
+
+    #[test]
+    fn keys_are_asked_for_that_can_be_compared_and_never_with_sha_1() {
+        let guard = |rule| Guard { rule, verdict: Verdict::default() };
+        let known = |text: &str| guard(Rule::Known(PathBuf::new(), KnownKeys::parse(text, "tor-1", 22))).preferred();
+        assert_eq!(known(&format!("tor-1 {KEY}\n")), [Algorithm::Ed25519]);
+        let all = known("");
+        assert_eq!(all, guard(Rule::Pinned("SHA256:x".into())).preferred());
+        assert!(all.contains(&Algorithm::Ed25519) && !all.contains(&Algorithm::Rsa { hash: None }), "{all:?}");
     }
 
     #[test]

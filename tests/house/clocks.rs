@@ -1,0 +1,46 @@
+//! Which clock is asked where. Timers go by the monotonic one: the calendar jumps, and then nobody may be probed, given up
+//! or dialled for that.
+
+use std::{fs, path::Path};
+
+use crate::arrows::sources;
+
+/// The rooms where timers are.
+const ROOMS: [&str; 7] = ["ovsdb", "vtep", "intent", "plan", "fleet", "relay", "hostd"];
+
+/// Files of these rooms that may ask for the date, and what for.
+const CALENDAR: [(&str, &str); 8] = [
+    ("fleet/certificates.rs", "certificates expire by the calendar"),
+    ("fleet/passive/strangers.rs", "when a stranger came is shown"),
+    ("fleet/worker.rs", "since when a state lasts is shown"),
+    ("fleet/live/report.rs", "when a row drifted is shown"),
+    ("fleet/live/send.rs", "when a plan was carried out is shown"),
+    ("fleet/live/observe.rs", "when a row drifted is shown"),
+    ("relay/keeper.rs", "hours of silence are counted over restarts of the machine"),
+    ("ovsdb/transport/x509.rs", "times of certificates, in words and tests"),
+];
+
+#[test]
+fn timers_do_not_go_by_the_calendar() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for path in sources(&src) {
+        let below = path.strip_prefix(&src).expect("it was found below src");
+        let name = below.display().to_string();
+        let room = name.split(['/', '.']).next().unwrap_or_default();
+        if !ROOMS.contains(&room) || CALENDAR.iter().any(|(file, _)| *file == name) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("sources are UTF-8");
+        if ["SystemTime::now", "UNIX_EPOCH.elapsed", "time::OffsetDateTime"].iter().any(|call| text.contains(call)) {
+            found.push(format!(
+                "src/{name} asks for the date: a timer goes by Instant; what is shown gets a line in {}",
+                file!()
+            ));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    for (file, _) in CALENDAR {
+        assert!(src.join(file).exists(), "{file} is gone: so may its line");
+    }
+}

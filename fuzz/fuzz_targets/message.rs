@@ -9,8 +9,8 @@ fuzz_target!(|text: &[u8]| {
     let text = Bytes::copy_from_slice(text);
     match message::parse(&text) {
         Ok(message::Message::Incoming(Incoming::Reply { result: Ok(result), .. })) => {
-            Raw::parse(Bytes::copy_from_slice(result.as_bytes())).expect("a result is JSON");
-            // Its own errors are its business; panics are ours.
+            // Whether it is JSON, its reader finds out: its own errors are its business; panics are ours.
+            let _ = result.cursor().skip();
             let _ = Schema::read(&mut result.cursor());
         }
         Ok(message::Message::Request { id, params, .. }) => {

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::json::{Cursor, JsonError, Kind, write_string};
 
-/// The text of one JSON value, checked. A clone shares the memory of the message that held it.
+/// The text of one JSON value, of which only the end was looked for: its [`Cursor`] checks it, once, as it is read. A
+/// clone shares the memory of the message that held it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Raw(Bytes);
 
@@ -66,7 +67,7 @@ pub enum Message {
         id: Raw,
         /// `echo`, in practice.
         method: String,
-        /// An array, `[]` where it is missing.
+        /// An array, `[]` where it is missing. Checked: it may be sent back.
         params: Raw,
     },
     /// A reply whose id is no number of ours: the answer to a probe.
@@ -136,9 +137,9 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
             "id" => members.id = Some(value.raw()?),
             "params" => {
                 let start = value.clone();
-                members.params = Some((start, value.raw()?));
+                members.params = Some((start, value.raw_unchecked()?));
             }
-            "result" => members.result = Some(value.raw()?),
+            "result" => members.result = Some(value.raw_unchecked()?),
             "error" => members.error = Some(value.raw()?),
             _ => value.skip()?,
         }
@@ -146,11 +147,11 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
     })?;
     cursor.end()?;
     match (method, members.id.filter(|id| *id != b"null")) {
-        (Some(method), Some(id)) => Ok(Message::Request {
-            id: Raw::part(text, id),
-            method,
-            params: members.params.map_or(Raw(Bytes::from_static(b"[]")), |(_, params)| Raw::part(text, params)),
-        }),
+        (Some(method), Some(id)) => {
+            let params = members.params.map(|(mut start, params)| start.skip().map(|()| Raw::part(text, params)));
+            let params = params.transpose()?.unwrap_or(Raw(Bytes::from_static(b"[]")));
+            Ok(Message::Request { id: Raw::part(text, id), method, params })
+        }
         (Some(method), None) => {
             notification(text, method, members.params.map(|(start, _)| start)).map(Message::Incoming)
         }
@@ -207,7 +208,7 @@ fn update(text: &Bytes, params: &mut Cursor<'_>) -> Result<(String, Raw), JsonEr
     params.array(|value| {
         match (&monitor, &updates) {
             (None, _) => monitor = Some(name(value)?),
-            (_, None) => updates = Some(Raw::part(text, value.raw()?)),
+            (_, None) => updates = Some(Raw::part(text, value.raw_unchecked()?)),
             _ => value.skip()?,
         }
         Ok(())

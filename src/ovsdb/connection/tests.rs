@@ -142,7 +142,7 @@ async fn garbage_closes_with_its_place_and_an_excerpt() {
             &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
             "byte 0 of the message can't begin JSON: is the peer an OVSDB server?): SSH-2.0-OpenSSH_9.2··",
         ),
-        (br#"{"id":1,"result":[}}"#, r#"at byte 18: expected a value, found '}'): {"id":1,"result":[}}"#),
+        (br#"{"id":[}}"#, r#"at byte 7: expected a value, found '}'): {"id":[}}"#),
         (br#"{"id":1,"resu\lt":[]}"#, r#"at byte 14: expected an escape, found 'l'): {"id":1,"resu\lt":[]}"#),
     ] {
         let (mut connection, mut inbox, mut peer) = open(Limits::default());

@@ -54,6 +54,26 @@ proptest! {
         }
     }
 
+    /// Blocks of 64 bytes are passed over as a whole: with brackets, quotes and escapes at any place of theirs.
+    #[test]
+    fn whole_blocks_give_the_same_as_single_bytes(
+        texts in vec("[ -~]{0,90}", 1..12),
+        nested in 0..80_usize,
+        pieces in vec(1..400_usize, 1..8),
+    ) {
+        let mut value = Value::from(texts);
+        for _ in 0..nested {
+            value = Value::Array(vec![value]);
+        }
+        let text = serde_json::to_vec(&value).unwrap();
+        let stream = [text.as_slice(), text.as_slice()].concat();
+        let (whole, _) = cut(&stream, &[usize::MAX], usize::MAX).unwrap();
+        prop_assert_eq!(&whole, &[text.clone(), text]);
+        for pieces in [vec![1], pieces] {
+            prop_assert_eq!(&cut(&stream, &pieces, usize::MAX).unwrap().0, &whole);
+        }
+    }
+
     #[test]
     fn an_unfinished_value_is_no_message(value in container(), end in any::<prop::sample::Index>()) {
         let text = serde_json::to_vec(&value).unwrap();

@@ -4,6 +4,8 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::Value;
 use uuid::Uuid;
 
+use std::borrow::Cow;
+
 use super::*;
 
 /// The value under the cursor, as serde_json would have read it.

@@ -16,8 +16,6 @@ mod network;
 mod transaction;
 mod view;
 
-use std::collections::{HashMap, HashSet};
-
 use uuid::Uuid;
 
 pub use audit::{Audit, GuardCount};
@@ -28,7 +26,10 @@ pub use transaction::{Tally, Transaction};
 
 use crate::{
     intent::NetworkIntent,
-    model::{MacAddr, NetworkId},
+    model::{
+        MacAddr, NetworkId,
+        indexed::{FastMap, FastSet},
+    },
     vtep::{Columns, LogicalSwitchIndex, Owner, Replica},
 };
 use view::View;
@@ -78,11 +79,11 @@ pub enum Flight {
 #[derive(Debug, Default, Clone)]
 pub struct InFlight {
     /// Keys of transactions that aren't answered, or whose update hasn't come.
-    pub keys: HashMap<Key, Flight, foldhash::fast::FixedState>,
+    pub keys: FastMap<Key, Flight>,
     /// Ports whose bindings such a transaction changes: the next one has to see the result.
-    pub ports: HashSet<Uuid>,
+    pub ports: FastSet<Uuid>,
     /// Locators that such a transaction inserts: a second insert of one would violate the index.
-    pub locators: HashSet<std::net::Ipv4Addr>,
+    pub locators: FastSet<std::net::Ipv4Addr>,
 }
 
 /// What the guard says of deletions that nothing explains (architecture rule 7).
@@ -326,7 +327,7 @@ impl<'a> Planner<'a> {
 }
 
 /// Names of networks with something, for counting.
-type PerNetwork<T> = HashMap<NetworkId, T>;
+type PerNetwork<T> = FastMap<NetworkId, T>;
 
 #[cfg(test)]
 mod tests;

@@ -385,15 +385,15 @@ impl Live<'_> {
             self.still_introduced()?;
             self.audit();
         }
-        for (index, macs) in touched.macs {
+        let mut emptied = BTreeSet::new();
+        for (index, mac) in touched.macs {
             let Some(network) = self.planner().owner(index) else { continue };
-            for mac in macs {
-                self.work.touch(Key::Mac(network, mac));
-            }
+            self.work.touch(Key::Mac(network, mac));
             if self.replica.mac_count(index) == 0 {
-                self.touch_network(network);
+                emptied.insert(network);
             }
         }
+        emptied.into_iter().for_each(|network| self.touch_network(network));
         for index in touched.logical_switches {
             if let Some(network) = self.planner().owner(index) {
                 self.touch_network(network);

@@ -81,9 +81,9 @@ impl Reporter {
 
     /// Rows changed on the switch.
     pub(super) fn touch(&mut self, touched: &Touched, replica: &Replica) {
-        for (index, macs) in &touched.local_macs {
+        for (index, mac) in &touched.local_macs {
             if let Some(network) = self.owner(replica, *index) {
-                self.macs.extend(macs.iter().map(|mac| (network, *mac)));
+                self.macs.insert((network, *mac));
             }
         }
         for index in &touched.local_floods {

@@ -1,7 +1,7 @@
 //! Networks: their ports' claims, and the rows that follow from them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
@@ -11,7 +11,7 @@ use super::{
     chunks::{Chunked, Keyed},
     claims::{self, Claim, Claims, HostIndex, NetworkIndex},
 };
-use crate::model::{Ips, MacAddr, Network, NetworkId, Port, PortId, Vni};
+use crate::model::{Ips, MacAddr, Network, NetworkId, Port, PortId, Vni, indexed::FastMap};
 
 /// What switches that carry a network should hold of it. Immutable and shared by all of them.
 #[derive(Debug, Clone)]
@@ -105,15 +105,15 @@ struct Entry {
 /// All networks. Rows are kept only of those that a connection uses, unless all are asked for.
 #[derive(Debug, Default)]
 pub(super) struct Networks {
-    index: HashMap<NetworkId, NetworkIndex>,
+    index: FastMap<NetworkId, NetworkIndex>,
     states: Vec<State>,
-    hosts: HashMap<Arc<str>, HostIndex>,
+    hosts: FastMap<Arc<str>, HostIndex>,
     vteps: Vec<Host>,
     claims: Claims,
     /// Ports that are on hosts without claiming a MAC there: few.
-    guests: HashMap<PortId, (NetworkIndex, Vec<HostIndex>)>,
+    guests: FastMap<PortId, (NetworkIndex, Vec<HostIndex>)>,
     /// All addresses of the ports that have more than one.
-    more_ips: HashMap<PortId, Ips>,
+    more_ips: FastMap<PortId, Ips>,
     /// Rows are kept of networks without a connection, too.
     all: bool,
     /// What [`Networks::publish`] has to look at.
@@ -127,7 +127,7 @@ struct State {
     /// Number of connections.
     connections: usize,
     /// Claims and guests of each host.
-    hosts: HashMap<HostIndex, u32>,
+    hosts: FastMap<HostIndex, u32>,
     buried: Chunked<MacAddr>,
     gateways: Arc<[GatewayVteps]>,
     /// What gateways announce, ports or not.
@@ -232,10 +232,12 @@ impl Networks {
             for (mac, ip) in claims::macs_of(port) {
                 self.claims.insert(Claim { port: port.id, network, host, mac, ip });
                 self.arrive(network, host);
-                let dirty = self.dirty.entry(network).or_default();
-                dirty.macs.insert(mac);
+                self.touch(network, mac);
                 // What is there isn't explained as gone, whatever was said before.
-                dirty.buried.insert(mac, false);
+                let dirty = self.dirty.entry(network).or_default();
+                if self.states[network as usize].buried.get(mac).is_some() || dirty.buried.contains_key(&mac) {
+                    dirty.buried.insert(mac, false);
+                }
             }
         }
         if !port.flooded_hosts().is_empty() {
@@ -250,13 +252,22 @@ impl Networks {
     pub(super) fn remove_port(&mut self, id: PortId) {
         self.more_ips.remove(&id);
         while let Some(claim) = self.claims.remove(id) {
-            self.dirty.entry(claim.network).or_default().macs.insert(claim.mac);
+            self.touch(claim.network, claim.mac);
             self.leave(claim.network, claim.host);
         }
         if let Some((network, hosts)) = self.guests.remove(&id) {
             for host in hosts {
                 self.leave(network, host);
             }
+        }
+    }
+
+    /// The row of a MAC has to be looked at, unless all are, or none.
+    fn touch(&mut self, network: NetworkIndex, mac: MacAddr) {
+        let keeps = self.keeps(&self.states[network as usize]);
+        let dirty = self.dirty.entry(network).or_default();
+        if keeps && !dirty.all {
+            dirty.macs.insert(mac);
         }
     }
 
@@ -358,13 +369,13 @@ impl Networks {
     }
 
     /// The MACs that ports claim on the networks whose rows are made from nothing: one pass for all of them.
-    fn macs_to_build(&self, dirty: &BTreeMap<NetworkIndex, Dirty>) -> HashMap<NetworkIndex, Vec<MacAddr>> {
+    fn macs_to_build(&self, dirty: &BTreeMap<NetworkIndex, Dirty>) -> FastMap<NetworkIndex, Vec<MacAddr>> {
         let is_new = |index: NetworkIndex, dirty: &Dirty| {
             let state = &self.states[index as usize];
             (dirty.all || state.intent.is_none()) && self.keeps(state) && !state.hosts.is_empty()
         };
         let new = dirty.iter().filter(|(index, dirty)| is_new(**index, dirty));
-        let mut macs: HashMap<NetworkIndex, Vec<MacAddr>> = new.map(|(index, _)| (*index, Vec::new())).collect();
+        let mut macs: FastMap<NetworkIndex, Vec<MacAddr>> = new.map(|(index, _)| (*index, Vec::new())).collect();
         if !macs.is_empty() {
             for claim in self.claims.iter() {
                 if let Some(macs) = macs.get_mut(&claim.network) {
@@ -500,7 +511,7 @@ impl Networks {
                 id,
                 known: None,
                 connections: 0,
-                hosts: HashMap::new(),
+                hosts: FastMap::default(),
                 buried: Chunked::default(),
                 gateways: Arc::default(),
                 announced: Chunked::default(),

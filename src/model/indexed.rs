@@ -1,10 +1,18 @@
 //! A compact table with two indexes: 4-byte slots instead of a copy of each key. It holds the rows that come by the
 //! million, a switch's MACs and the ports' claims, at little more than the size of the rows.
 
-use std::hash::{BuildHasher, Hash};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, Hash},
+};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+
+/// A map on the hot path: its keys are ours or a switch's, none that a stranger could choose to collide.
+pub type FastMap<K, V> = HashMap<K, V, FixedState>;
+/// A set likewise.
+pub type FastSet<K> = HashSet<K, FixedState>;
 
 /// A row that is found by an identity and by a key. Neither need be unique.
 pub trait Record {

@@ -1,11 +1,11 @@
 //! MAC addresses: lower case with colons, as Neutron and `hardware_vtep` write them.
 
-use std::{fmt, str::FromStr};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A 48-bit MAC address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MacAddr(macaddr::MacAddr6);
 
 /// The text is not a MAC address.
@@ -25,6 +25,12 @@ impl MacAddr {
     #[must_use]
     pub const fn octets(self) -> [u8; 6] {
         self.0.into_array()
+    }
+
+    /// The 48 bits.
+    const fn number(self) -> u64 {
+        let [o0, o1, o2, o3, o4, o5] = self.octets();
+        u64::from_be_bytes([0, 0, o0, o1, o2, o3, o4, o5])
     }
 
     /// Whether the address names a group (multicast and broadcast), which no single station can own.
@@ -49,16 +55,43 @@ impl MacAddr {
     #[must_use]
     pub fn from_ascii(text: &[u8]) -> Option<Self> {
         let text: &[u8; 17] = text.try_into().ok()?;
-        let mut octets = [0; 6];
+        let (mut octets, mut strange) = ([0; 6], 0);
         for (i, octet) in octets.iter_mut().enumerate() {
             if i > 0 && text[i * 3 - 1] != b':' {
                 return None;
             }
-            let high = char::from(text[i * 3]).to_digit(16)?;
-            let low = char::from(text[i * 3 + 1]).to_digit(16)?;
-            *octet = u8::try_from(high << 4 | low).ok()?;
+            let (high, low) = (digit(text[i * 3]), digit(text[i * 3 + 1]));
+            // Looked at once for all twelve.
+            strange |= high | low;
+            *octet = high << 4 | low & 15;
         }
-        Some(Self::new(octets))
+        (strange < NO_DIGIT).then(|| Self::new(octets))
+    }
+}
+
+/// What [`digit`] answers for a byte that is no hexadecimal digit.
+const NO_DIGIT: u8 = 16;
+
+/// The value of a hexadecimal digit.
+const fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        b'A'..=b'F' => byte - b'A' + 10,
+        _ => NO_DIGIT,
+    }
+}
+
+impl Ord for MacAddr {
+    /// That of the octets, compared as one number: tables of MACs are searched all the time.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for MacAddr {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

@@ -60,3 +60,22 @@ fn the_default_vlan_applies_where_an_interface_names_none() {
     connection.default_vlan = None;
     assert_eq!(found(&connection), [("e2".into(), 7), ("e2".into(), 8)]);
 }
+
+proptest::proptest! {
+    #[test]
+    fn macs_are_read_and_sorted_as_their_octets(a in proptest::array::uniform6(0u8..), b in proptest::array::uniform6(0u8..)) {
+        let mac = MacAddr::new(a);
+        let text = mac.to_ascii();
+        proptest::prop_assert_eq!(MacAddr::from_ascii(&text), Some(mac));
+        proptest::prop_assert_eq!(MacAddr::from_ascii(&text.to_ascii_uppercase()), Some(mac));
+        proptest::prop_assert_eq!(mac.cmp(&MacAddr::new(b)), a.cmp(&b));
+    }
+
+    #[test]
+    fn what_is_no_mac_is_none(at in 0..17_usize, byte in 0u8..) {
+        let mut text = *b"fa:16:3e:aa:bb:cc";
+        text[at] = byte;
+        let good = if at % 3 == 2 { byte == b':' } else { byte.is_ascii_hexdigit() };
+        proptest::prop_assert_eq!(MacAddr::from_ascii(&text).is_some(), good);
+    }
+}

@@ -1,13 +1,13 @@
 //! Comparing everything: which keys are not as desired, and which deletions nothing explains.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::{Guard, Key, PerNetwork, Planner, Policy, Transaction, Verdict, Wanted, bindings::Holder};
 use crate::{
     intent::NetworkIntent,
-    model::{MacAddr, NetworkId},
+    model::{MacAddr, NetworkId, indexed::FastMap},
     vtep::LogicalSwitchIndex,
 };
 
@@ -34,7 +34,7 @@ pub struct GuardCount {
 }
 
 /// Logical_Switches with rows that no desired MAC accounts for.
-type Superfluous<'a> = HashMap<LogicalSwitchIndex, (NetworkId, Option<&'a NetworkIntent>)>;
+type Superfluous<'a> = FastMap<LogicalSwitchIndex, (NetworkId, Option<&'a NetworkIntent>)>;
 
 // ===== impl Audit =====
 
@@ -78,7 +78,7 @@ impl<'a> Planner<'a> {
         let mut audit = Audit::default();
         let networks = only.cloned().unwrap_or_else(|| self.networks());
         // Rows that no desired MAC accounts for are found in one pass over all rows, for all networks at once.
-        let mut superfluous = HashMap::new();
+        let mut superfluous = FastMap::default();
         for network in networks {
             if self.differs(Key::Network(network)) {
                 audit.networks.insert(network);
@@ -139,18 +139,19 @@ impl<'a> Planner<'a> {
         index: Option<LogicalSwitchIndex>,
         wrong: &mut Vec<MacAddr>,
     ) -> usize {
+        let Some(index) = index else {
+            wrong.extend(self.desired_macs(intent).map(|desired| desired.mac));
+            return 0;
+        };
+        let own_vteps: Vec<_> = self.actual.own_vteps().collect();
         let mut accounted = 0;
         for desired in self.desired_macs(intent) {
-            let Some(index) = index else {
-                wrong.push(desired.mac);
-                continue;
-            };
             let mut rows = self.actual.macs_with(index, desired.mac);
             let first = rows.next();
             let duplicates = rows.count();
             accounted += usize::from(first.is_some()) + duplicates;
             let right = first.is_some_and(|row| self.is_right(row, &desired)) && duplicates == 0;
-            let own = self.actual.is_own_vtep(desired.vtep);
+            let own = own_vteps.contains(&desired.vtep);
             if (own && first.is_some()) || (!own && !right) {
                 wrong.push(desired.mac);
             }
@@ -176,7 +177,7 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn count_unexplained(&self) -> GuardCount {
         let mut count = GuardCount::default();
-        let mut partly: HashMap<LogicalSwitchIndex, &'a NetworkIntent> = HashMap::new();
+        let mut partly: FastMap<LogicalSwitchIndex, &'a NetworkIntent> = FastMap::default();
         for (index, _) in self.actual.logical_switches() {
             let Some(network) = self.owner(index) else { continue };
             let rows = 1

@@ -1,15 +1,12 @@
 //! What one database should hold: the sections of plumgrid.ini that share it, and the networks that they carry.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
 
 use crate::{
     intent::{BoundNetwork, NetworkIntent, SwitchIntent},
-    model::{NetworkId, VlanId},
+    model::{NetworkId, VlanId, indexed::FastMap},
     vtep::Replica,
 };
 
@@ -19,7 +16,7 @@ pub struct Desired {
     /// By the name of the section in plumgrid.ini, which is the device name of gateways.
     pub sections: BTreeMap<String, Section>,
     /// The networks that the sections carry.
-    pub networks: HashMap<NetworkId, Arc<NetworkIntent>>,
+    pub networks: FastMap<NetworkId, Arc<NetworkIntent>>,
 }
 
 /// One switch of a database.

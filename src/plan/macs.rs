@@ -93,8 +93,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn is_right(&self, row: &Unicast, desired: &DesiredMac) -> bool {
-        row.ip == desired.ip.into()
-            && self.actual.locator(desired.vtep).is_some_and(|(locator, _)| locator == row.locator)
+        row.ip == desired.ip.into() && self.actual.locates(row.locator, desired.vtep)
     }
 
     /// Whether the going of a MAC is explained: by a tombstone, or because it is known and must not have a row.

@@ -1,7 +1,7 @@
 //! A transaction in the making: operations, and the keys that they serve.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
 };
 
@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use super::Key;
 use crate::{
-    model::{NetworkId, VlanId},
+    model::{
+        NetworkId, VlanId,
+        indexed::{FastMap, FastSet},
+    },
     vtep::{LocatorRef, LogicalSwitchRef, Operation, Replica},
 };
 
@@ -22,13 +25,13 @@ pub struct Transaction {
     owners: Vec<u32>,
     /// The keys that the transaction serves, each once.
     pub keys: Vec<Key>,
-    served: HashSet<Key, foldhash::fast::FixedState>,
+    served: FastSet<Key>,
     /// Rows, for people.
     pub tally: Tally,
     /// Locators that it inserts.
-    pub locators: HashSet<Ipv4Addr>,
+    pub locators: FastSet<Ipv4Addr>,
     /// Logical_Switches that it inserts.
-    logical_switches: HashMap<NetworkId, u32>,
+    logical_switches: FastMap<NetworkId, u32>,
     /// Ports whose bindings it changes. All changes of a port are one operation: they wait for the port's state before.
     ports: BTreeMap<Uuid, PortEdit>,
     new: u32,

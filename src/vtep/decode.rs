@@ -86,12 +86,12 @@ impl Replica {
         row: &mut Cursor<'_>,
     ) -> Result<(Option<LogicalSwitchIndex>, Option<Unicast>)> {
         let (mut mac, mut ip, mut logical_switch, mut locator) = (None, RowIp::None, None, None);
-        row.object(|column, value| {
+        row.members(|column, value| {
             match column {
-                "MAC" => mac = MacAddr::from_ascii(value.string()?.as_bytes()),
-                "ipaddr" => ip = RowIp::parse(&value.string()?),
-                "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
-                "locator" => locator = Some(self.intern_locator(value.uuid()?)),
+                b"MAC" => mac = MacAddr::from_ascii(&value.string_bytes()?),
+                b"ipaddr" => ip = RowIp::parse(&value.string_bytes()?),
+                b"logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
+                b"locator" => locator = Some(self.intern_locator(value.uuid()?)),
                 _ => value.skip()?,
             }
             Ok(())
@@ -116,11 +116,11 @@ impl Replica {
 
     fn decode_multicast(&mut self, row: &mut Cursor<'_>) -> Result<Option<Multicast>> {
         let (mut unknown_dst, mut logical_switch, mut set) = (false, None, None);
-        row.object(|column, value| {
+        row.members(|column, value| {
             match column {
-                "MAC" => unknown_dst = value.string()? == "unknown-dst",
-                "logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
-                "locator_set" => set = Some(value.uuid()?),
+                b"MAC" => unknown_dst = *value.string_bytes()? == *b"unknown-dst",
+                b"logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
+                b"locator_set" => set = Some(value.uuid()?),
                 _ => value.skip()?,
             }
             Ok(())
@@ -134,8 +134,8 @@ impl Replica {
             return Ok(());
         };
         let mut locators = Vec::new();
-        row.object(|column, value| match column {
-            "locators" => uuids(value, |uuid| locators.push(self.intern_locator(uuid))),
+        row.members(|column, value| match column {
+            b"locators" => uuids(value, |uuid| locators.push(self.intern_locator(uuid))),
             _ => value.skip(),
         })?;
         self.set_locator_set(uuid, Some(locators));
@@ -145,12 +145,12 @@ impl Replica {
 
 /// Calls `f` with each row's UUID and a cursor on its new content; `None` where the row was deleted.
 fn each_row<'a>(rows: &mut Cursor<'a>, mut f: impl FnMut(Uuid, Option<&mut Cursor<'a>>) -> Result) -> Result {
-    rows.object(|uuid, update| {
+    rows.members(|uuid, update| {
         // The key of a row is its UUID; anything else is no row that we could ever name.
-        let Ok(uuid) = Uuid::try_parse_ascii(uuid.as_bytes()) else { return update.skip() };
+        let Ok(uuid) = Uuid::try_parse_ascii(uuid) else { return update.skip() };
         let mut deleted = true;
-        update.object(|member, row| match member {
-            "new" => {
+        update.members(|member, row| match member {
+            b"new" => {
                 deleted = false;
                 f(uuid, Some(row))
             }
@@ -162,14 +162,14 @@ fn each_row<'a>(rows: &mut Cursor<'a>, mut f: impl FnMut(Uuid, Option<&mut Curso
 
 fn physical_switch(row: &mut Cursor<'_>) -> Result<PhysicalSwitch> {
     let mut switch = PhysicalSwitch::default();
-    row.object(|column, value| match column {
-        "name" => store(&mut switch.name, value),
-        "tunnel_ips" => value.set(|ip| {
+    row.members(|column, value| match column {
+        b"name" => store(&mut switch.name, value),
+        b"tunnel_ips" => value.set(|ip| {
             switch.tunnel_ips.extend(ip.string()?.parse::<std::net::IpAddr>());
             Ok(())
         }),
-        "ports" => uuids(value, |uuid| switch.ports.push(uuid)),
-        "switch_fault_status" => faults(value, &mut switch.faults),
+        b"ports" => uuids(value, |uuid| switch.ports.push(uuid)),
+        b"switch_fault_status" => faults(value, &mut switch.faults),
         _ => value.skip(),
     })?;
     Ok(switch)
@@ -177,14 +177,14 @@ fn physical_switch(row: &mut Cursor<'_>) -> Result<PhysicalSwitch> {
 
 fn physical_port(row: &mut Cursor<'_>) -> Result<PhysicalPort> {
     let mut port = PhysicalPort::default();
-    row.object(|column, value| match column {
-        "name" => store(&mut port.name, value),
-        "vlan_bindings" => value.map(|vlan, logical_switch| {
+    row.members(|column, value| match column {
+        b"name" => store(&mut port.name, value),
+        b"vlan_bindings" => value.map(|vlan, logical_switch| {
             let (vlan, logical_switch) = (vlan.integer()?, logical_switch.uuid()?);
             port.bindings.extend(u16::try_from(vlan).ok().map(|vlan| (vlan, logical_switch)));
             Ok(())
         }),
-        "port_fault_status" => faults(value, &mut port.faults),
+        b"port_fault_status" => faults(value, &mut port.faults),
         _ => value.skip(),
     })?;
     port.faults.retain(|fault| fault != "UP");
@@ -193,14 +193,14 @@ fn physical_port(row: &mut Cursor<'_>) -> Result<PhysicalPort> {
 
 fn logical_switch(row: &mut Cursor<'_>) -> Result<LogicalSwitch> {
     let mut logical_switch = LogicalSwitch::default();
-    row.object(|column, value| match column {
-        "name" => store(&mut logical_switch.name, value),
-        "description" => store(&mut logical_switch.description, value),
-        "tunnel_key" => value.set(|key| {
+    row.members(|column, value| match column {
+        b"name" => store(&mut logical_switch.name, value),
+        b"description" => store(&mut logical_switch.description, value),
+        b"tunnel_key" => value.set(|key| {
             logical_switch.tunnel_key = Some(key.integer()?);
             Ok(())
         }),
-        "replication_mode" => value.set(|mode| {
+        b"replication_mode" => value.set(|mode| {
             logical_switch.replication_mode = match mode.string()?.as_ref() {
                 "source_node" => Some(ReplicationMode::SourceNode),
                 "service_node" => Some(ReplicationMode::ServiceNode),
@@ -216,16 +216,16 @@ fn logical_switch(row: &mut Cursor<'_>) -> Result<LogicalSwitch> {
 fn locator(row: &mut Cursor<'_>) -> Result<Locator> {
     let mut locator = Locator { ip: None, keyed: false };
     let mut vxlan = true;
-    row.object(|column, value| match column {
-        "dst_ip" => {
+    row.members(|column, value| match column {
+        b"dst_ip" => {
             locator.ip = value.string()?.parse().ok();
             Ok(())
         }
-        "encapsulation_type" => {
+        b"encapsulation_type" => {
             vxlan = value.string()? == "vxlan_over_ipv4";
             Ok(())
         }
-        "tunnel_key" => value.set(|key| {
+        b"tunnel_key" => value.set(|key| {
             locator.keyed = true;
             key.skip()
         }),

@@ -209,7 +209,7 @@ impl Operation {
                 out.extend_from_slice(br#"{"op":"insert","table":"Physical_Locator","uuid-name":""#);
                 locator_name(out, *ip);
                 out.extend_from_slice(br#"","row":{"encapsulation_type":"vxlan_over_ipv4","dst_ip":""#);
-                display(out, ip);
+                dotted(out, *ip);
                 out.extend_from_slice(br#""}}"#);
             }
             Operation::InsertLocatorSet { new, locators } => {
@@ -314,7 +314,7 @@ fn expect_bindings(out: &mut Vec<u8>, port: Uuid, bindings: &BTreeMap<u16, Uuid>
         out.push(b'[');
         number(out, u32::from(*vlan));
         out.push(b',');
-        uuid(out, *logical_switch);
+        json::write_uuid(out, *logical_switch);
         out.push(b']');
     }
     // Without a timeout it would wait for ever.
@@ -350,8 +350,10 @@ fn bind(out: &mut Vec<u8>, port: Uuid, delete: &[u16], insert: &[(VlanId, Logica
 
 fn mac_columns(out: &mut Vec<u8>, ip: Option<IpAddr>, locator: LocatorRef) {
     out.extend_from_slice(br#""ipaddr":""#);
-    if let Some(ip) = ip {
-        display(out, &ip);
+    match ip {
+        Some(IpAddr::V4(ip)) => dotted(out, ip),
+        Some(IpAddr::V6(ip)) => display(out, &ip),
+        None => {}
     }
     out.extend_from_slice(br#"","locator":"#);
     locator_ref(out, locator);
@@ -367,19 +369,13 @@ fn on_row(out: &mut Vec<u8>, op: &str, table: &str, row: Uuid) {
     for part in [r#"{"op":""#, op, r#"","table":""#, table, r#"","where":[["_uuid","==","#] {
         out.extend_from_slice(part.as_bytes());
     }
-    uuid(out, row);
+    json::write_uuid(out, row);
     out.extend_from_slice(b"]]");
-}
-
-fn uuid(out: &mut Vec<u8>, row: Uuid) {
-    out.extend_from_slice(br#"["uuid",""#);
-    out.extend_from_slice(row.hyphenated().encode_lower(&mut [0; 36]).as_bytes());
-    out.extend_from_slice(br#""]"#);
 }
 
 fn logical_switch_ref(out: &mut Vec<u8>, logical_switch: LogicalSwitchRef) {
     match logical_switch {
-        LogicalSwitchRef::Row(row) => uuid(out, row),
+        LogicalSwitchRef::Row(row) => json::write_uuid(out, row),
         LogicalSwitchRef::New(new) => {
             out.extend_from_slice(br#"["named-uuid","ls"#);
             number(out, new);
@@ -390,7 +386,7 @@ fn logical_switch_ref(out: &mut Vec<u8>, logical_switch: LogicalSwitchRef) {
 
 fn locator_ref(out: &mut Vec<u8>, locator: LocatorRef) {
     match locator {
-        LocatorRef::Row(row) => uuid(out, row),
+        LocatorRef::Row(row) => json::write_uuid(out, row),
         LocatorRef::New(ip) => {
             out.extend_from_slice(br#"["named-uuid",""#);
             locator_name(out, ip);
@@ -407,12 +403,24 @@ fn set_ref(out: &mut Vec<u8>, set: u32) {
 
 /// A `uuid-name` is an `<id>`: letters, digits and underscores.
 fn locator_name(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    let [a, b, c, d] = ip.octets();
-    display(out, &format_args!("vtep_{a}_{b}_{c}_{d}"));
+    out.extend_from_slice(b"vtep");
+    for octet in ip.octets() {
+        out.push(b'_');
+        number(out, octet);
+    }
 }
 
-fn number(out: &mut Vec<u8>, number: u32) {
-    display(out, &number);
+fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn dotted(out: &mut Vec<u8>, ip: Ipv4Addr) {
+    for (i, octet) in ip.octets().into_iter().enumerate() {
+        if i > 0 {
+            out.push(b'.');
+        }
+        number(out, octet);
+    }
 }
 
 fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {

@@ -1,7 +1,7 @@
 //! The rows that a switch holds, as its monitor tells them.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
 };
 
@@ -14,7 +14,10 @@ use super::{
         Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Unicast,
     },
 };
-use crate::model::{MacAddr, NetworkId, indexed::Indexed};
+use crate::model::{
+    MacAddr, NetworkId,
+    indexed::{FastMap, Indexed, Record as _},
+};
 
 /// A port and a VLAN of it.
 pub type BoundPort = (Uuid, u16);
@@ -23,28 +26,28 @@ pub type BoundPort = (Uuid, u16);
 #[derive(Debug, Default)]
 pub struct Replica {
     ownership: Ownership,
-    pub(super) switches: HashMap<Uuid, PhysicalSwitch>,
-    pub(super) ports: HashMap<Uuid, PhysicalPort>,
+    pub(super) switches: FastMap<Uuid, PhysicalSwitch>,
+    pub(super) ports: FastMap<Uuid, PhysicalPort>,
     logical_switches: Interned<LogicalSwitch>,
     /// What refers to each Logical_Switch, by its index.
     refs: Vec<Refs>,
     /// Logical_Switches that are ours, or may be, by their network: those with our own prefix first.
-    owned: HashMap<NetworkId, Vec<LogicalSwitchIndex>>,
-    by_key: HashMap<i64, BTreeSet<LogicalSwitchIndex>>,
+    owned: FastMap<NetworkId, Vec<LogicalSwitchIndex>>,
+    by_key: FastMap<i64, BTreeSet<LogicalSwitchIndex>>,
     locators: Interned<Locator>,
     /// Locators without a tunnel key.
-    by_ip: HashMap<Ipv4Addr, LocatorIndex, foldhash::fast::FixedState>,
-    sets: HashMap<Uuid, Vec<LocatorIndex>>,
+    by_ip: FastMap<Ipv4Addr, LocatorIndex>,
+    sets: FastMap<Uuid, Vec<LocatorIndex>>,
     macs: Indexed<Unicast>,
     /// Rows of Ucast_Macs_Remote whose MAC is none.
-    odd_macs: HashMap<Uuid, LogicalSwitchIndex>,
-    multicasts: HashMap<Uuid, Multicast>,
+    odd_macs: FastMap<Uuid, LogicalSwitchIndex>,
+    multicasts: FastMap<Uuid, Multicast>,
     /// Rows of Ucast_Macs_Local with a proper MAC.
     local_macs: Indexed<Unicast>,
     /// Rows of Mcast_Macs_Local.
-    local_multicasts: HashMap<Uuid, Multicast>,
+    local_multicasts: FastMap<Uuid, Multicast>,
     /// Those, and rows of Ucast_Macs_Local whose MAC is none.
-    other_locals: HashMap<Uuid, LogicalSwitchIndex>,
+    other_locals: FastMap<Uuid, LogicalSwitchIndex>,
     pub(super) extras: Extras,
 }
 
@@ -65,13 +68,13 @@ struct Refs {
 #[derive(Debug, Default)]
 pub struct Touched {
     /// Rows of Ucast_Macs_Remote, by what they say something about.
-    pub macs: HashMap<LogicalSwitchIndex, Vec<MacAddr>>,
+    pub macs: Vec<(LogicalSwitchIndex, MacAddr)>,
     /// Logical_Switches whose own row came, went or changed.
     pub rows: BTreeSet<LogicalSwitchIndex>,
     /// Logical_Switches whose own row, flood row, bindings, local MACs or odd rows changed.
     pub logical_switches: BTreeSet<LogicalSwitchIndex>,
     /// Rows of Ucast_Macs_Local, by what they say something about.
-    pub local_macs: HashMap<LogicalSwitchIndex, Vec<MacAddr>>,
+    pub local_macs: Vec<(LogicalSwitchIndex, MacAddr)>,
     /// Logical_Switches whose rows of Mcast_Macs_Local changed.
     pub local_floods: BTreeSet<LogicalSwitchIndex>,
     /// Ports whose row or bindings changed.
@@ -87,13 +90,13 @@ pub struct Touched {
 /// Rows that are referred to by number.
 #[derive(Debug)]
 struct Interned<T> {
-    index: HashMap<Uuid, u32, foldhash::fast::FixedState>,
+    index: FastMap<Uuid, u32>,
     rows: Vec<(Uuid, Option<T>)>,
 }
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self { index: HashMap::default(), rows: Vec::new() }
+        Self { index: FastMap::default(), rows: Vec::new() }
     }
 }
 
@@ -175,10 +178,16 @@ impl Replica {
         self.ports.get(&uuid)
     }
 
+    /// The VTEPs of these switches themselves.
+    pub fn own_vteps(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let ips = self.switches.values().flat_map(|switch| &switch.tunnel_ips);
+        ips.filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None })
+    }
+
     /// Whether the address is a VTEP of one of these switches themselves.
     #[must_use]
     pub fn is_own_vtep(&self, ip: Ipv4Addr) -> bool {
-        self.switches.values().any(|switch| switch.tunnel_ips.contains(&IpAddr::V4(ip)))
+        self.own_vteps().any(|own| own == ip)
     }
 
     /// Logical_Switch rows.
@@ -288,6 +297,12 @@ impl Replica {
     #[must_use]
     pub fn vtep(&self, index: LocatorIndex) -> Option<Ipv4Addr> {
         self.locators.get(index)?.ip
+    }
+
+    /// Whether a locator is the one of a VTEP, without a tunnel key of its own.
+    #[must_use]
+    pub fn locates(&self, index: LocatorIndex, vtep: Ipv4Addr) -> bool {
+        self.locators.get(index).is_some_and(|locator| !locator.keyed && locator.ip == Some(vtep))
     }
 
     /// The VTEP of the locator with this `_uuid`.
@@ -422,17 +437,19 @@ impl Replica {
     pub(super) fn set_mac(&mut self, uuid: Uuid, row: Option<Unicast>, touched: &mut Touched) {
         if let Some(old) = self.macs.remove(uuid) {
             self.refs[old.logical_switch as usize].macs -= 1;
-            touched.macs.entry(old.logical_switch).or_default().push(old.mac);
+            touched.macs.push(old.key());
         }
         if let Some(new) = row {
             self.refs[new.logical_switch as usize].macs += 1;
-            touched.macs.entry(new.logical_switch).or_default().push(new.mac);
+            touched.macs.push(new.key());
             self.macs.insert(new);
         }
     }
 
     pub(super) fn set_odd_mac(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
-        if let Some(old) = self.odd_macs.remove(&uuid) {
+        if !self.odd_macs.is_empty()
+            && let Some(old) = self.odd_macs.remove(&uuid)
+        {
             self.refs[old as usize].odd_macs.remove(&uuid);
             touched.logical_switches.insert(old);
         }
@@ -459,11 +476,11 @@ impl Replica {
         if let Some(old) = self.local_macs.remove(uuid) {
             self.refs[old.logical_switch as usize].locals -= 1;
             touched.logical_switches.insert(old.logical_switch);
-            touched.local_macs.entry(old.logical_switch).or_default().push(old.mac);
+            touched.local_macs.push(old.key());
         }
         if let Some(new) = row {
             self.refs[new.logical_switch as usize].locals += 1;
-            touched.local_macs.entry(new.logical_switch).or_default().push(new.mac);
+            touched.local_macs.push(new.key());
             self.local_macs.insert(new);
         }
     }
@@ -477,7 +494,9 @@ impl Replica {
     }
 
     pub(super) fn set_other_local(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
-        if let Some(old) = self.other_locals.remove(&uuid) {
+        if !self.other_locals.is_empty()
+            && let Some(old) = self.other_locals.remove(&uuid)
+        {
             self.refs[old as usize].locals -= 1;
             touched.logical_switches.insert(old);
         }

@@ -56,7 +56,7 @@ fn rows_follow_inserts_changes_and_deletions() {
     let mac = MacAddr::new([2, 0, 0, 0, 0, 10]);
     let [index] = *replica.owned(network) else { panic!("{replica:?}") };
     assert_eq!(replica.owner(index), Owner::Ours(network));
-    assert_eq!(touched.macs[&index], [mac, mac]);
+    assert_eq!(touched.macs, [(index, mac), (index, mac)]);
     assert_eq!(replica.logical_switches_with_key(5001).collect::<Vec<_>>(), [index]);
     assert_eq!(replica.mac_count(index), 3);
     assert_eq!(replica.odd_macs_of(index).collect::<Vec<_>>(), [id(12)]);
@@ -205,4 +205,17 @@ fn operations_are_the_json_of_rfc_7047() {
         {"op": "delete", "table": "Logical_Switch", "where": at(1)},
     ]);
     assert_eq!(found, expected);
+}
+
+proptest::proptest! {
+    /// The column is read as the standard library reads addresses, whatever it holds.
+    #[test]
+    fn addresses_are_read_as_the_standard_library_does(text in "([0-9]{0,4}\\.){0,4}[0-9]{0,4}|[0-9a-f:]{0,12}|.{0,8}") {
+        let expected = match text.parse::<std::net::IpAddr>() {
+            Ok(ip) => RowIp::from(Some(ip)),
+            Err(_) if text.is_empty() => RowIp::None,
+            Err(_) => RowIp::Other,
+        };
+        proptest::prop_assert_eq!(RowIp::parse(text.as_bytes()), expected);
+    }
 }

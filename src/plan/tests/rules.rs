@@ -40,7 +40,7 @@ fn desired(macs: u8) -> Desired {
     };
     Desired {
         sections: [("tor".into(), Section { physical_switch: "tor".into(), intent: Arc::new(intent) })].into(),
-        networks: HashMap::from([(network.id, Arc::new(network))]),
+        networks: [(network.id, Arc::new(network))].into_iter().collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Random desired states and random databases that hold some of them, garbage, and somebody else's rows.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
     sync::Arc,
 };
@@ -156,10 +156,7 @@ pub(super) fn any_desired() -> impl Strategy<Value = Desired> {
         };
         let mut desired = Desired {
             sections: [section("tor", here), section("absent", absent)].into(),
-            networks: networks
-                .iter()
-                .map(|(n, net)| (network_id(*n), Arc::new(intent(*n, net))))
-                .collect::<HashMap<_, _>>(),
+            networks: networks.iter().map(|(n, net)| (network_id(*n), Arc::new(intent(*n, net)))).collect(),
         };
         desired.forget_networks();
         desired

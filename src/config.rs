@@ -13,6 +13,7 @@ pub mod ini;
 mod layers;
 mod openstack;
 mod read;
+mod relay;
 mod secret_file;
 mod section;
 mod switch;
@@ -42,6 +43,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
 pub use openstack::{KeystoneConfig, SourceConfig};
+pub use relay::{ActiveActive, GatewayConfig, RelayConfig};
 pub use transport::{ListenConfig, PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
 pub use vendor::{Profile, Vendor};
 
@@ -234,62 +236,6 @@ pub struct AdminConfig {
     pub journal_age: Duration,
     /// Bytes that the journal may grow to.
     pub journal_size: u64,
-}
-
-/// `[relay]` and `[gateway:NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RelayConfig {
-    /// How long MACs are kept that were learned by a switch whose session is lost; zero: for ever.
-    pub learned_hold: Duration,
-    /// How long a gateway whose MACs were all withdrawn stays in flood lists; zero: for ever.
-    pub idle_flood_hold: Duration,
-    /// Learned MACs that are taken of one switch.
-    pub max_learned_macs: usize,
-    /// What holds for every gateway that isn't among the next.
-    pub common: GatewayConfig,
-    /// Gateways for which something else holds, by name.
-    pub gateways: BTreeMap<String, GatewayConfig>,
-}
-
-/// `[gateway:NAME]`, what it leaves out taken from `[relay]`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct GatewayConfig {
-    /// What its two switches are to one another.
-    pub active_active: ActiveActive,
-    /// Whether the other switch takes over from one that can't be reached (`single-active`).
-    pub failover_unreachable: bool,
-}
-
-/// `active_active`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ActiveActive {
-    /// Their ports form one bundle.
-    #[default]
-    Lag,
-    /// The segment is bridged behind them: only one of them is bound.
-    SingleActive,
-    /// Separate segments.
-    Independent,
-}
-
-impl Default for RelayConfig {
-    fn default() -> Self {
-        Self {
-            learned_hold: Duration::ZERO,
-            idle_flood_hold: Duration::from_hours(4),
-            max_learned_macs: 65_536,
-            common: GatewayConfig::default(),
-            gateways: BTreeMap::new(),
-        }
-    }
-}
-
-impl RelayConfig {
-    /// What holds for the gateway of this name.
-    #[must_use]
-    pub fn gateway(&self, name: &str) -> GatewayConfig {
-        self.gateways.get(name).copied().unwrap_or(self.common)
-    }
 }
 
 /// `[switch:NAME]`.

@@ -1,0 +1,174 @@
+//! Pieces of the hot path, each with fixed input: what is timed, and what is counted.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+
+use crate::{
+    model::{Change, ChangeSet},
+    ovsdb::{framing::Framer, json::Cursor, message, transact},
+    plan::{InFlight, Key, Transaction},
+    site,
+    vtep::{self, Touched},
+};
+
+/// Rows of the switch, unless the name says otherwise.
+const ROWS: u32 = 10_000;
+/// What one read from the socket brings.
+const READ: usize = 64 << 10;
+/// Operations of one transaction.
+const OPERATIONS: usize = 200;
+
+/// Something to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// What it is called in tables and files.
+    pub name: &'static str,
+    /// Makes its input. What is returned does the work, once.
+    pub prepare: fn() -> Box<dyn FnMut()>,
+}
+
+/// All of them, in the order of the way of the data.
+pub const CASES: &[Case] = &[
+    Case { name: "framing: a dump's end is found", prepare: framing },
+    Case { name: "message: a dump is checked", prepare: parsing },
+    Case { name: "replica: a dump becomes rows", prepare: decoding },
+    Case { name: "replica: an update of one row", prepare: update },
+    Case { name: "intent: ports become desired rows", prepare: desired },
+    Case { name: "intent: one port more", prepare: one_port },
+    Case { name: "plan: an audit, all right", prepare: audit },
+    Case { name: "plan: an empty switch is filled", prepare: fill },
+    Case { name: "plan: one row is missing", prepare: one_row },
+    Case { name: "transact: a transaction's bytes", prepare: encode },
+    Case { name: "transact: a reply is read", prepare: reply },
+];
+
+fn framing() -> Box<dyn FnMut()> {
+    let text = site::reply(ROWS);
+    Box::new(move || {
+        let mut framer = Framer::new(usize::MAX);
+        let ends = text.chunks(READ).filter_map(|chunk| framer.scan(chunk).expect("JSON")).count();
+        assert_eq!(ends, 1);
+    })
+}
+
+fn parsing() -> Box<dyn FnMut()> {
+    let text = Bytes::from(site::reply(ROWS));
+    Box::new(move || {
+        black_box(site::result(&text));
+    })
+}
+
+fn decoding() -> Box<dyn FnMut()> {
+    let text = Bytes::from(site::reply(ROWS));
+    let raw = site::result(&text);
+    let mut replica = site::replica();
+    Box::new(move || {
+        replica.apply(raw.as_bytes(), &mut Touched::default()).expect("a reply");
+        assert_eq!(replica.mac_total(), ROWS as usize);
+    })
+}
+
+fn update() -> Box<dyn FnMut()> {
+    let mut replica = site::synchronised(ROWS);
+    let text = Bytes::from(site::update(ROWS));
+    Box::new(move || {
+        let mut framer = Framer::new(usize::MAX);
+        assert_eq!(framer.scan(&text), Ok(Some(text.len())));
+        let raw = match message::parse(&text).expect("a message") {
+            message::Message::Incoming(message::Incoming::Update { updates, .. }) => updates,
+            other => panic!("no update: {other:?}"),
+        };
+        replica.apply(raw.as_bytes(), &mut Touched::default()).expect("an update");
+        assert_eq!(replica.mac_total(), ROWS as usize + 1);
+    })
+}
+
+fn desired() -> Box<dyn FnMut()> {
+    let mut feed = Some(site::feed(ROWS));
+    // Kept, so that its end isn't measured.
+    let mut kept = Vec::new();
+    Box::new(move || {
+        let (intent, updates) = site::intent(feed.take().expect("once"));
+        assert_eq!(updates.len(), 2);
+        kept.push((intent, updates));
+    })
+}
+
+fn one_port() -> Box<dyn FnMut()> {
+    let (mut intent, updates) = site::intent(site::feed(ROWS));
+    let mut desired = site::desired(updates);
+    let mut set =
+        Some(ChangeSet { revision: 2, changes: vec![Change::PortSet(site::port(ROWS))], tombstones: Vec::new() });
+    Box::new(move || {
+        let updates = intent.apply(set.take().expect("once"), Vec::new());
+        assert_eq!(site::take(&mut desired, updates), [site::mac(ROWS)]);
+    })
+}
+
+fn audit() -> Box<dyn FnMut()> {
+    let desired = site::desired(site::intent(site::feed(ROWS)).1);
+    let (actual, policy, in_flight) = (site::synchronised(ROWS), site::policy(), InFlight::default());
+    Box::new(move || {
+        let audit = site::planner(&desired, &actual, &policy, &in_flight).audit(None);
+        assert_eq!(audit.keys().next(), None);
+    })
+}
+
+fn fill() -> Box<dyn FnMut()> {
+    let desired = site::desired(site::intent(site::feed(ROWS)).1);
+    let (actual, policy) = (site::synchronised(0), site::policy());
+    let mut in_flight = InFlight::default();
+    let mut buffer = Vec::new();
+    Box::new(move || {
+        let audit = site::planner(&desired, &actual, &policy, &in_flight).audit(None);
+        let mut keys = audit.keys().peekable();
+        let mut rows = 0;
+        while keys.peek().is_some() {
+            let mut transaction = Transaction::default();
+            let planner = site::planner(&desired, &actual, &policy, &in_flight);
+            planner.fill(OPERATIONS, &mut transaction, || keys.next(), |_, _| {});
+            let transaction = transaction.finish(&actual);
+            rows += transaction.operations.len();
+            buffer.clear();
+            vtep::encode(Some("vtepd"), &transaction.operations, &mut buffer);
+            in_flight.reserve(&transaction);
+        }
+        assert_eq!(rows, ROWS as usize);
+    })
+}
+
+fn one_row() -> Box<dyn FnMut()> {
+    let desired = site::desired(site::intent(site::feed(ROWS + 1)).1);
+    let (actual, policy, in_flight) = (site::synchronised(ROWS), site::policy(), InFlight::default());
+    let mut buffer = Vec::new();
+    Box::new(move || {
+        let mut transaction = Transaction::default();
+        let planner = site::planner(&desired, &actual, &policy, &in_flight);
+        planner.add(Key::Mac(site::network(), site::mac(ROWS)), &mut transaction);
+        let transaction = transaction.finish(&actual);
+        assert_eq!(transaction.operations.len(), 1);
+        buffer.clear();
+        vtep::encode(Some("vtepd"), &transaction.operations, &mut buffer);
+    })
+}
+
+fn encode() -> Box<dyn FnMut()> {
+    let desired = site::desired(site::intent(site::feed(ROWS)).1);
+    let (actual, policy, in_flight) = (site::synchronised(0), site::policy(), InFlight::default());
+    let transactions = site::planner(&desired, &actual, &policy, &in_flight).plan(OPERATIONS);
+    let transaction = transactions.into_iter().next().expect("something is missing");
+    let mut buffer = Vec::new();
+    Box::new(move || {
+        vtep::encode(Some("vtepd"), &transaction.operations, &mut buffer);
+        black_box(&buffer);
+    })
+}
+
+fn reply() -> Box<dyn FnMut()> {
+    let text = site::transacted(OPERATIONS as u32);
+    Box::new(move || {
+        let reply = transact::Reply::read(&mut Cursor::new(&text), OPERATIONS).expect("a reply");
+        assert!(reply.committed());
+    })
+}

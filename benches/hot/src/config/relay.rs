@@ -1,0 +1,1 @@
+../../../../src/config/relay.rs

@@ -1,0 +1,1 @@
+../../../src/intent.rs

@@ -1,0 +1,1 @@
+../../../../src/ovsdb/framing.rs

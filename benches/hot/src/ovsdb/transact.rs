@@ -1,0 +1,1 @@
+../../../../src/ovsdb/transact.rs

@@ -4,9 +4,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read, Write},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{Ipv4Addr, TcpStream},
-    process::Command,
+    process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -54,6 +54,78 @@ pub(crate) fn synchronise(tor: &Tor) -> Sample {
     run(tor, &["synchronise"])
 }
 
+/// Bare clients of many switches, in a process of their own as well: one that writes the same row to all at once.
+pub(crate) struct Many {
+    child: Child,
+    words: BufReader<ChildStdout>,
+}
+
+impl Many {
+    /// Prepares so many changes.
+    pub(crate) fn new(tors: &[Tor], changes: u32) -> Self {
+        let this = std::env::current_exe().expect("this program has a path");
+        let ports = tors.iter().map(|tor| tor.port().to_string());
+        let mut command = Command::new(this);
+        command.args([SUBCOMMAND, "0", "many", &changes.to_string()]).args(ports);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("this program runs");
+        let words = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut many = Self { child, words };
+        many.wait();
+        many
+    }
+
+    /// Makes them, one after the other; `done` returns when everybody was told. The median of their times, and the sum of
+    /// the clients' CPU.
+    pub(crate) fn changes(&mut self, changes: u32, mut done: impl FnMut()) -> (Duration, Duration) {
+        let cpu = usage::cpu(self.child.id());
+        let mut times: Vec<Duration> = (0..changes)
+            .map(|_| {
+                let begun = Instant::now();
+                self.child.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("it lives");
+                self.wait();
+                done();
+                begun.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        (times[times.len() / 2], usage::cpu(self.child.id()).saturating_sub(cpu))
+    }
+
+    fn wait(&mut self) {
+        let mut word = String::new();
+        assert_ne!(self.words.read_line(&mut word).expect("it lives"), 0, "the bare clients ended");
+    }
+}
+
+impl Drop for Many {
+    fn drop(&mut self) {
+        // It ends with its input.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// For each line that comes in: one row to each switch, all at once.
+fn many(changes: u32, ports: &[String]) {
+    let mut clients: Vec<(Client, Vec<Vec<u8>>)> = ports
+        .iter()
+        .map(|port| {
+            let mut client = Client::connect(port.parse().expect("a port"));
+            prepare(&mut client, 0);
+            let rows = (0..changes).map(|i| client.batch(i, 1)).collect();
+            (client, rows)
+        })
+        .collect();
+    println!("ready");
+    for (i, _) in (0..changes as usize).zip(std::io::stdin().lines()) {
+        for (client, rows) in &mut clients {
+            client.writer.write_all(&rows[i]).expect("the server reads");
+        }
+        clients.iter().for_each(|(client, _)| client.reply());
+        println!("done");
+    }
+}
+
 fn run(tor: &Tor, what: &[&str]) -> Sample {
     let before = usage::cpu(tor.pid());
     let this = std::env::current_exe().expect("this program has a path");
@@ -69,6 +141,9 @@ fn run(tor: &Tor, what: &[&str]) -> Sample {
 pub(crate) fn main(args: &[String]) {
     let number = |i: usize| args.get(i).and_then(|arg| arg.parse::<u32>().ok()).expect("a number");
     let port = u16::try_from(number(0)).expect("a port");
+    if args[1] == "many" {
+        return many(number(2), &args[3..]);
+    }
     if args[1] == "synchronise" {
         let cpu = usage::cpu(std::process::id());
         let begun = Instant::now();

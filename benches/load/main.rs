@@ -1,14 +1,17 @@
-//! The daemon against the switch's own limit: `cargo bench --bench load [-- --rows 100000 --runs 3]`.
+//! The daemon against the switch's own limit: `make bench`, or `cargo bench --bench load [-- --rows 100000 --runs 3]`.
 //!
-//! Each case runs twice on fresh ovsdb-servers: once by a bare client that only writes prepared bytes with the same
-//! monitor open (the limit that ovsdb-server sets on this machine, now), and once by the daemon. What counts is the
-//! ratio of the two in one run; absolute figures depend on the machine and its mood.
+//! Each case runs on fresh ovsdb-servers: once by a bare client that only writes prepared bytes with the same monitor open
+//! (the limit that ovsdb-server sets on this machine, now), once by the daemon, and by such peers as are installed. What
+//! counts is the ratio of the two in one run; absolute figures depend on the machine and its mood.
 
 #[path = "../../tests/support/support.rs"]
 mod support;
 
 mod bare;
 mod cases;
+mod peers;
+mod plot;
+mod site;
 mod table;
 mod usage;
 
@@ -17,13 +20,24 @@ use std::process::ExitCode;
 use cases::Case;
 use table::Outcome;
 
+const USAGE: &str =
+    "usage: cargo bench --bench load -- [--rows N] [--runs N] [--only CASE] [--large] [--strict] [--plot FILE]
+  --rows N     rows of the switch (100000)
+  --runs N     of each case; medians are shown (3)
+  --only CASE  the cases whose name contains this
+  --large      a million rows, hundreds of switches, a thousand sessions instead: some 12 GB of memory
+  --strict     fails where a target is missed
+  --plot FILE  an SVG of load and first synchronisation at sizes up to --rows";
+
 /// What the command line asks for.
 #[derive(Debug)]
 struct Options {
     rows: u32,
     runs: usize,
     only: Option<String>,
+    large: bool,
     strict: bool,
+    plot: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -40,36 +54,29 @@ fn main() -> ExitCode {
     let options = match parse(&args) {
         Ok(options) => options,
         Err(complaint) => {
-            eprintln!("{complaint}\nusage: cargo bench --bench load -- [--rows N] [--runs N] [--only CASE] [--strict]");
+            eprintln!("{complaint}\n{USAGE}");
             return ExitCode::FAILURE;
         }
     };
-    let outcomes: Vec<Outcome> = cases::all(options.rows)
-        .iter()
-        .filter(|case| options.only.as_ref().is_none_or(|only| case.name().contains(only.as_str())))
-        .map(|case| measure(case.as_ref(), options.runs))
-        .collect();
-    table::print(&outcomes);
-    let missed = outcomes.iter().filter(|outcome| !outcome.met()).count();
-    if options.strict && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// Bare client and daemon turn by turn, so that a slow minute of the machine hits both.
-fn measure(case: &dyn Case, runs: usize) -> Outcome {
-    let mut outcome = Outcome::new(case.name(), case.limit());
-    for run in 1..=runs {
-        eprintln!("{}: run {run} of {runs}: the bare client", case.name());
-        let bare = case.bare();
-        eprintln!("  {:?}\n{}: run {run} of {runs}: the daemon", bare.wall, case.name());
-        let daemon = case.daemon();
-        eprintln!("  {:?}", daemon.wall);
-        outcome.add(bare, daemon);
+    if let Some(file) = &options.plot {
+        return match plot::draw(options.rows, options.runs, file.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{file}: {error}");
+                ExitCode::FAILURE
+            }
+        };
     }
-    outcome
+    let cases = if options.large { cases::large() } else { cases::all(options.rows) };
+    let chosen = |case: &&Box<dyn Case>| options.only.as_ref().is_none_or(|only| case.name().contains(only.as_str()));
+    let outcomes: Vec<Outcome> =
+        cases.iter().filter(chosen).map(|case| cases::measure(case.as_ref(), options.runs)).collect();
+    table::print(&outcomes);
+    if options.strict && outcomes.iter().any(Outcome::missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn parse(args: &[String]) -> Result<Options, String> {
-    let mut options = Options { rows: 100_000, runs: 3, only: None, strict: false };
+    let mut options = Options { rows: 100_000, runs: 3, only: None, large: false, strict: false, plot: None };
     let mut args = args.iter().filter(|arg| *arg != "--bench");
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -77,9 +84,11 @@ fn parse(args: &[String]) -> Result<Options, String> {
             "--rows" => options.rows = value()?.parse().map_err(|e| format!("--rows: {e}"))?,
             "--runs" => options.runs = value()?.parse().map_err(|e| format!("--runs: {e}"))?,
             "--only" => options.only = Some(value()?.clone()),
+            "--plot" => options.plot = Some(value()?.clone()),
+            "--large" => options.large = true,
             "--strict" => options.strict = true,
             _ => return Err(format!("unknown argument {arg}")),
         }
     }
-    Ok(options)
+    if options.runs == 0 { Err("--runs: at least one".to_owned()) } else { Ok(options) }
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// One run of one client.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Sample {
     /// From the first request to the last row committed.
     pub(crate) wall: Duration,
-    /// CPU of the client (the daemon, or the bare client).
+    /// CPU of the client (the daemon, the bare client, or a peer).
     pub(crate) client_cpu: Duration,
     /// CPU of ovsdb-server meanwhile.
     pub(crate) server_cpu: Duration,
@@ -17,68 +17,114 @@ pub(crate) struct Sample {
     pub(crate) peak_kib: u64,
 }
 
+/// What is to be reached: a figure of each run, whose median must not be larger.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) what: &'static str,
+    pub(crate) limit: f64,
+    /// Of the reference (mostly the bare client) and the daemon.
+    pub(crate) figure: fn(&Sample, &Sample) -> f64,
+}
+
 /// All runs of a case.
-#[derive(Debug)]
 pub(crate) struct Outcome {
     name: String,
-    limit: f64,
+    reference: &'static str,
+    targets: Vec<Target>,
     runs: Vec<(Sample, Sample)>,
+    peers: Vec<(&'static str, Sample)>,
+    notes: Vec<String>,
 }
+
+// ===== figures that many targets use =====
+
+/// Wall time as a multiple of the reference's.
+pub(crate) fn wall_ratio(reference: &Sample, daemon: &Sample) -> f64 {
+    daemon.wall.as_secs_f64() / reference.wall.as_secs_f64()
+}
+
+/// The daemon's CPU as a share of the server's.
+pub(crate) fn cpu_share(_: &Sample, daemon: &Sample) -> f64 {
+    daemon.client_cpu.as_secs_f64() / daemon.server_cpu.as_secs_f64()
+}
+
+/// The daemon's peak memory in MB.
+pub(crate) fn peak_mb(_: &Sample, daemon: &Sample) -> f64 {
+    mb(daemon.peak_kib)
+}
+
+#[allow(clippy::cast_precision_loss)] // For a table.
+fn mb(kib: u64) -> f64 {
+    kib as f64 * 1024.0 / 1e6
+}
+
+// ===== impl Outcome =====
 
 impl Outcome {
-    /// `limit`: the largest ratio of daemon to bare client that is good enough.
-    pub(crate) fn new(name: String, limit: f64) -> Self {
-        Self { name, limit, runs: Vec::new() }
+    pub(crate) fn new(name: String, reference: &'static str, targets: Vec<Target>) -> Self {
+        Self { name, reference, targets, runs: Vec::new(), peers: Vec::new(), notes: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, bare: Sample, daemon: Sample) {
-        self.runs.push((bare, daemon));
+    pub(crate) fn add(&mut self, reference: Sample, daemon: Sample) {
+        self.runs.push((reference, daemon));
     }
 
-    /// Median of the ratios of single runs: both halves of a run met the same machine.
-    fn ratio(&self) -> f64 {
-        median(self.runs.iter().map(|(bare, daemon)| daemon.wall.as_secs_f64() / bare.wall.as_secs_f64()).collect())
+    pub(crate) fn add_peers(&mut self, peers: Vec<(&'static str, Sample)>) {
+        self.peers.extend(peers);
     }
 
-    pub(crate) fn met(&self) -> bool {
-        self.ratio() <= self.limit
+    pub(crate) fn add_notes(&mut self, notes: Vec<String>) {
+        self.notes.extend(notes);
     }
 
-    fn of(&self, pick: impl Fn(&(Sample, Sample)) -> f64) -> f64 {
-        median(self.runs.iter().map(pick).collect())
+    /// The median of a figure over the runs: both halves of a run met the same machine.
+    fn median(&self, figure: impl Fn(&Sample, &Sample) -> f64) -> f64 {
+        let mut values: Vec<f64> = self.runs.iter().map(|(reference, daemon)| figure(reference, daemon)).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    fn met(&self, target: &Target) -> bool {
+        self.median(target.figure) <= target.limit
+    }
+
+    pub(crate) fn missed(&self) -> bool {
+        self.targets.iter().any(|target| !self.met(target))
+    }
+
+    /// Medians of the wall times, in seconds: reference, daemon.
+    pub(crate) fn walls(&self) -> (f64, f64) {
+        (self.median(|reference, _| reference.wall.as_secs_f64()), self.median(|_, daemon| daemon.wall.as_secs_f64()))
+    }
+
+    fn print(&self) {
+        println!("\n{}", self.name);
+        let side = |pick: fn(&Sample, &Sample) -> Sample| {
+            let of = |figure: fn(&Sample) -> f64| self.median(|reference, daemon| figure(&pick(reference, daemon)));
+            [of(|s| ms(s.wall)), of(|s| ms(s.client_cpu)), of(|s| ms(s.server_cpu)), of(|s| mb(s.peak_kib))]
+        };
+        row(self.reference, side(|reference, _| *reference));
+        row("vtepd", side(|_, daemon| *daemon));
+        for (name, sample) in &self.peers {
+            row(name, [ms(sample.wall), ms(sample.client_cpu), ms(sample.server_cpu), mb(sample.peak_kib)]);
+        }
+        for target in &self.targets {
+            let (figure, word) = (self.median(target.figure), if self.met(target) { "ok" } else { "MISSED" });
+            println!("  {:<64} {figure:>10.3}  <= {:<9} {word}", target.what, target.limit);
+        }
+        self.notes.iter().for_each(|note| println!("  {note}"));
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
-/// Wall and CPU in milliseconds, memory in MiB.
+fn row(name: &str, [wall, client, server, peak]: [f64; 4]) {
+    println!("  {name:<34} {wall:>11.2} ms wall {client:>9.0} ms CPU {server:>9.0} ms server {peak:>7.0} MB");
+}
+
 pub(crate) fn print(outcomes: &[Outcome]) {
-    let ms = |d: Duration| d.as_secs_f64() * 1e3;
-    #[allow(clippy::cast_precision_loss)] // Mebibytes for a table.
-    let mib = |kib: u64| kib as f64 / 1024.0;
-    println!(
-        "{:<36} {:>10} {:>10} {:>7} {:>7}  {:>10} {:>10} {:>10} {:>10} {:>8} {:>8}",
-        "case", "bare", "daemon", "ratio", "limit", "bare CPU", "server", "daemon CPU", "server", "bare MiB", "d. MiB"
-    );
-    for outcome in outcomes {
-        println!(
-            "{:<36} {:>10.2} {:>10.2} {:>7.2} {:>7.2}  {:>10.0} {:>10.0} {:>10.0} {:>10.0} {:>8.0} {:>8.0}  {}",
-            outcome.name,
-            outcome.of(|(bare, _)| ms(bare.wall)),
-            outcome.of(|(_, daemon)| ms(daemon.wall)),
-            outcome.ratio(),
-            outcome.limit,
-            outcome.of(|(bare, _)| ms(bare.client_cpu)),
-            outcome.of(|(bare, _)| ms(bare.server_cpu)),
-            outcome.of(|(_, daemon)| ms(daemon.client_cpu)),
-            outcome.of(|(_, daemon)| ms(daemon.server_cpu)),
-            outcome.of(|(bare, _)| mib(bare.peak_kib)),
-            outcome.of(|(_, daemon)| mib(daemon.peak_kib)),
-            if outcome.met() { "ok" } else { "OVER" },
-        );
-    }
-    println!("times in ms, medians of the runs; ratio: median of the runs' own ratios");
+    outcomes.iter().for_each(Outcome::print);
+    println!("\nMedians of the runs. CPU of the client and of ovsdb-server apart; MB: peak memory of the client.");
 }

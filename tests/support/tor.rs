@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -139,6 +140,14 @@ impl Tor {
     /// Address without brackets, as plumgrid.ini has it.
     pub(crate) fn host(&self) -> &str {
         self.host.trim_matches(['[', ']'])
+    }
+
+    /// Listens on all addresses too; the port.
+    pub(crate) fn everywhere(&self) -> u16 {
+        let free =
+            TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a free port").port();
+        self.appctl(&["ovsdb-server/add-remote", &format!("ptcp:{free}:0.0.0.0")]);
+        free
     }
 
     pub(crate) fn pid(&self) -> u32 {

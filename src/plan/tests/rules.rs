@@ -1,7 +1,7 @@
 //! Single rules of the architecture, each on the smallest example that shows it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 

@@ -20,7 +20,7 @@ lab: deps ## virtual machines, compute nodes, switches, bare metal, to be pinged
 
 .PHONY: test
 test: deps ## everything that CI runs
-	tests/run.sh fmt deny clippy features tests doctests docs $(if $(filter true,$(CI)),openstack)
+	tests/run.sh fmt deny clippy features tests doctests docs instructions $(if $(filter true,$(CI)),openstack)
 
 .PHONY: test-openstack
 test-openstack: deps ## against real Keystone, Neutron schemas and clients; `make test` does it too where CI=true
@@ -39,8 +39,12 @@ soak: deps ## tests that take too long for every run
 	tests/run.sh soak
 
 .PHONY: bench
-bench: deps ## benchmarks (release build)
+bench: deps ## the daemon beside a bare client and its peers, and the hot path by itself (release build)
 	tests/run.sh bench
+
+.PHONY: bench-large
+bench-large: deps ## a million MACs, 200 switches, 1000 sessions: 12 GB of memory, a quarter of an hour
+	tests/run.sh bench-large
 
 .PHONY: deps
 deps: ## Debian's packages that are missing; checks the Rust toolchain

@@ -13,6 +13,7 @@ packages=(
     libfaketime                                            # to test clocks that jump
     man-db                                                 # renders the manual pages in a test
     sqlite3 jq curl python3 python3-venv ca-certificates   # to test, and for the demo
+    valgrind                                               # counts the hot path's instructions
 )
 
 # `deps.sh openstack`: what tests/openstack needs besides. Servers run as private ones, never as the system's services.
@@ -22,6 +23,11 @@ if [ "${1:-}" = openstack ]; then
         mariadb-server-core mariadb-client postgresql
         python3-openstackclient python3-networking-l2gw python3-neutronclient # openstack and neutron with l2gw's commands
     )
+fi
+
+# `deps.sh bench`: whom benches/load measures beside us.
+if [ "${1:-}" = bench ]; then
+    packages+=(ovn-controller-vtep ovn-central python3-openvswitch)
 fi
 
 missing=()

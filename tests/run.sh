@@ -15,9 +15,12 @@ export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${HOME:-/root}/.cargo/bin"
 deny_version=0.20.2
 tools=target/tools
 
-step_fmt() { cargo fmt --check; }
+step_fmt() { cargo fmt --all --check; }
 
-step_clippy() { cargo clippy --quiet --locked --all-targets -- -D warnings; }
+step_clippy() {
+    cargo clippy --quiet --locked --all-targets -- -D warnings
+    cargo clippy --quiet --locked --package vtepd-hot --lib --bins --bench micro -- -D warnings
+}
 
 step_deny() {
     if ! "$tools/bin/cargo-deny" --version 2>/dev/null | grep -qF "$deny_version"; then
@@ -68,7 +71,21 @@ step_docs() {
 
 step_soak() { cargo nextest run --locked --profile soak --run-ignored only --no-tests warn </dev/null; }
 
-step_bench() { cargo bench --locked; }
+# Instructions of the hot path, held against benches/hot/instructions.txt: the same whatever else the machine does.
+step_instructions() { cargo run --quiet --locked --release --package vtepd-hot --bin count; }
+
+step_bench() {
+    packaging/deps.sh bench
+    cargo bench --locked --package vtepd-hot --bench micro
+    cargo run --quiet --locked --release --package vtepd-hot --bin memory
+    cargo bench --locked --bench load
+    cargo bench --locked --bench load -- --plot target/load.svg --runs 1
+}
+
+step_bench-large() {
+    packaging/deps.sh bench
+    cargo bench --locked --bench load -- --large --runs 1
+}
 
 began=$SECONDS
 since=$SECONDS

@@ -121,7 +121,9 @@ fn many(changes: u32, ports: &[String]) {
         for (client, rows) in &mut clients {
             client.writer.write_all(&rows[i]).expect("the server reads");
         }
-        clients.iter().for_each(|(client, _)| client.reply());
+        for (client, _) in &clients {
+            client.reply();
+        }
         println!("done");
     }
 }

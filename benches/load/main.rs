@@ -68,9 +68,9 @@ fn main() -> ExitCode {
         };
     }
     let cases = if options.large { cases::large() } else { cases::all(options.rows) };
-    let chosen = |case: &&Box<dyn Case>| options.only.as_ref().is_none_or(|only| case.name().contains(only.as_str()));
-    let outcomes: Vec<Outcome> =
-        cases.iter().filter(chosen).map(|case| cases::measure(case.as_ref(), options.runs)).collect();
+    let chosen = |case: &&dyn Case| options.only.as_ref().is_none_or(|only| case.name().contains(only.as_str()));
+    let cases = cases.iter().map(AsRef::as_ref).filter(chosen);
+    let outcomes: Vec<Outcome> = cases.map(|case| cases::measure(case, options.runs)).collect();
     table::print(&outcomes);
     if options.strict && outcomes.iter().any(Outcome::missed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

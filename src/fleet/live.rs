@@ -393,7 +393,9 @@ impl Live<'_> {
                 emptied.insert(network);
             }
         }
-        emptied.into_iter().for_each(|network| self.touch_network(network));
+        for network in emptied {
+            self.touch_network(network);
+        }
         for index in touched.logical_switches {
             if let Some(network) = self.planner().owner(index) {
                 self.touch_network(network);

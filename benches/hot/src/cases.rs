@@ -85,7 +85,7 @@ fn update() -> Box<dyn FnMut()> {
 }
 
 fn desired() -> Box<dyn FnMut()> {
-    let mut feed = Some(site::feed(ROWS));
+    let mut feed = Some(site::feed(ROWS).collect::<Vec<_>>());
     // Kept, so that its end isn't measured.
     let mut kept = Vec::new();
     Box::new(move || {
@@ -107,8 +107,13 @@ fn one_port() -> Box<dyn FnMut()> {
 }
 
 fn audit() -> Box<dyn FnMut()> {
-    let desired = site::desired(site::intent(site::feed(ROWS)).1);
-    let (actual, policy, in_flight) = (site::synchronised(ROWS), site::policy(), InFlight::default());
+    audit_of(ROWS)
+}
+
+/// An audit of a switch with so many rows, all right.
+pub fn audit_of(rows: u32) -> Box<dyn FnMut()> {
+    let desired = site::desired(site::intent(site::feed(rows)).1);
+    let (actual, policy, in_flight) = (site::synchronised(rows), site::policy(), InFlight::default());
     Box::new(move || {
         let audit = site::planner(&desired, &actual, &policy, &in_flight).audit(None);
         assert_eq!(audit.keys().next(), None);
@@ -171,4 +176,18 @@ fn reply() -> Box<dyn FnMut()> {
         let reply = transact::Reply::read(&mut Cursor::new(&text), OPERATIONS).expect("a reply");
         assert!(reply.committed());
     })
+}
+
+/// Something that is held while it is measured.
+pub type Kept = Box<dyn std::any::Any>;
+
+/// A switch's replica with so many rows.
+pub fn replica(rows: u32) -> Kept {
+    Box::new(site::synchronised(rows))
+}
+
+/// The desired state of so many ports, with the switch's share of it.
+pub fn desired_state(ports: u32) -> Kept {
+    let (intent, updates) = site::intent(site::feed(ports));
+    Box::new((intent, site::desired(updates)))
 }

@@ -20,6 +20,8 @@ use crate::{
 };
 
 const HOSTS: u32 = 100;
+/// Changes of a change set.
+const CHUNK: u32 = 1000;
 const VNI: i64 = 5001;
 const VLAN: i64 = 50;
 const SWITCH: &str = "tor";
@@ -71,8 +73,8 @@ pub(crate) fn port(i: u32) -> Port {
     }
 }
 
-/// The store's feed, in change sets as the store sends them.
-pub(crate) fn feed(ports: u32) -> Vec<ChangeSet> {
+/// The store's feed, in change sets as the store sends them, made as they are asked for.
+pub(crate) fn feed(ports: u32) -> impl Iterator<Item = ChangeSet> {
     let (gateway, none) = (GatewayId(Uuid::from_u128(0xB)), String::new);
     let interface = Interface { name: PORT.to_owned(), vlans: vec![VlanId::try_from(VLAN).expect("a VLAN")] };
     let device = Device { id: DeviceId(Uuid::nil()), name: SWITCH.to_owned(), interfaces: vec![interface] };
@@ -98,15 +100,13 @@ pub(crate) fn feed(ports: u32) -> Vec<ChangeSet> {
         port_id: none(),
         default_vlan: None,
     }));
-    changes.extend((0..ports).map(|i| Change::PortSet(port(i))));
-    changes
-        .chunks(1000)
-        .map(|changes| ChangeSet { revision: 1, changes: changes.to_vec(), tombstones: Vec::new() })
-        .collect()
+    let ports = (0..ports.div_ceil(CHUNK)).map(move |i| i * CHUNK..ports.min((i + 1) * CHUNK));
+    let ports = ports.map(|chunk| chunk.map(|i| Change::PortSet(port(i))).collect());
+    std::iter::once(changes).chain(ports).map(|changes| ChangeSet { revision: 1, changes, tombstones: Vec::new() })
 }
 
 /// The desired state of all ports.
-pub(crate) fn intent(feed: Vec<ChangeSet>) -> (Intent, Vec<Update>) {
+pub(crate) fn intent(feed: impl IntoIterator<Item = ChangeSet>) -> (Intent, Vec<Update>) {
     let mut intent = Intent::new(Arc::new(RelayConfig::default()));
     for set in feed {
         intent.apply(set, Vec::new());

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long nothing happens.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 /// Sessions of one server.
 const OF_ONE: u32 = 50;
 

@@ -242,3 +242,39 @@ impl Statement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+    use crate::store::{PortColumn, Store};
+
+    /// How SQLite goes about lists of a table that may have a million rows.
+    #[tokio::test]
+    async fn long_lists_take_the_ways_that_were_measured() {
+        let directory = std::env::temp_dir().join(format!("vtepd-select-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&directory).unwrap();
+        let store = Store::open(&directory.join("vtepd.db")).await.unwrap();
+        let text = |text: &str| vec![Cell::Text(text.to_owned())];
+        let address =
+            |rare| Condition::Contains { column: PortColumn::FIXED_IPS, parts: vec!["10.0.0.5".into()], rare };
+        for (condition, way) in [
+            // Few rows: as the table lies. Many: as the answer is ordered.
+            (address(true), "SCAN ports"),
+            (address(false), "SCAN ports USING INDEX sqlite_autoindex_ports_1"),
+            (Condition::IsNull(PortColumn::Host, true), "SEARCH ports USING INDEX ports_host (host=?)"),
+            (Condition::Among(PortColumn::Host, text("c")), "SEARCH ports USING INDEX ports_host (host=?)"),
+            (Condition::Among(PortColumn::Name, text("n")), "SEARCH ports USING INDEX ports_name (name=?)"),
+        ] {
+            let selection =
+                Selection { conditions: vec![condition.clone()], limit: Some(1000), ..Selection::default() };
+            let mut statement = selection.statement("id, name, mac", "ports", None).unwrap();
+            statement.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+            let plan = store.snapshot().await.unwrap().all(statement.query()).await.unwrap();
+            assert_eq!(plan[0].get::<String, _>(3), way, "{condition:?}");
+        }
+        store.close().await;
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}

@@ -64,27 +64,28 @@ impl Keystone {
     }
 
     fn fill(&mut self) {
-        let admin = self.rest("admin", "admin");
+        // A token for each call: on a busy machine all of them take longer than a token of a few seconds lives.
+        let admin = || self.rest("admin", "admin");
         let id = |body: &Value, kind: &str| body[kind]["id"].as_str().expect("an id").to_owned();
         let project = |name: &str| {
             let body = json!({"project": {"name": name, "domain_id": "default"}});
-            id(&admin.post("/v3/projects", &body).expect(201), "project")
+            id(&admin().post("/v3/projects", &body).expect(201), "project")
         };
         let user = |name: &str| {
             let body = json!({"user": {"name": name, "password": PASSWORD, "domain_id": "default"}});
-            id(&admin.post("/v3/users", &body).expect(201), "user")
+            id(&admin().post("/v3/users", &body).expect(201), "user")
         };
         let named = |kind: &str, name: &str| {
-            let found = admin.get(&format!("/v3/{kind}?name={name}")).expect(200);
+            let found = admin().get(&format!("/v3/{kind}?name={name}")).expect(200);
             found[kind][0]["id"].as_str().map(str::to_owned)
         };
         let role = |name: &str| {
             named("roles", name)
-                .unwrap_or_else(|| id(&admin.post("/v3/roles", &json!({"role": {"name": name}})).expect(201), "role"))
+                .unwrap_or_else(|| id(&admin().post("/v3/roles", &json!({"role": {"name": name}})).expect(201), "role"))
         };
         let grant = |project: &str, user: &str, role: &str| {
             let path = format!("/v3/projects/{project}/users/{user}/roles/{role}");
-            assert_eq!(admin.put(&path, &Value::Null).status, 204);
+            assert_eq!(admin().put(&path, &Value::Null).status, 204);
         };
         let (service, demo) = (project("service"), project("demo"));
         grant(&service, &user("vtepd"), &role("admin"));

@@ -300,6 +300,19 @@ impl<'a> Reader<'a> {
         let mut section = self.open(LISTEN);
         let listen = transport::listen(&mut section, &defaults.tls, &switches);
         section.close();
+        let is_believed = |switch: &&SwitchConfig| {
+            switch.transport == super::Transport::Passive
+                && !matches!(switch.tls.peer, super::PeerVerify::Fingerprint(_))
+        };
+        if listen.ptcp.is_some() && listen.pssl.is_some() {
+            let believed: Vec<_> = switches.values().filter(is_believed).map(|switch| switch.name.as_str()).collect();
+            if !believed.is_empty() {
+                self.notices.push(format!(
+                    "[listen] has ptcp beside pssl: whoever reaches it may say that it is {}; peer_fingerprint in their sections, or no ptcp, prevents that",
+                    believed.join(", ")
+                ));
+            }
+        }
         (switches, listen, defaults.guard())
     }
 

@@ -285,3 +285,27 @@ pub(super) fn listen(
     }
     ListenConfig { ptcp, pssl, tls: tls.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::Config;
+
+    #[test]
+    fn a_plain_door_beside_the_one_with_tls_is_told_of() {
+        let notices = |more: &str, pin: &str| {
+            let text = format!(
+                "[l2gateway]\nprivate_key = /k\ncertificate = /c\nca_cert = /ca\n[listen]\npssl = 127.0.0.1:0\n{more}\n\
+                 [switch:t]\ntransport = passive\n{pin}\n[switch:u]\nmanagement_ip = 192.0.2.1\n"
+            );
+            let none: [(&str, &str); 0] = [];
+            Config::parse(Path::new("plumgrid.ini"), text.as_bytes(), 0o100_600, none).unwrap().notices
+        };
+        let told = notices("ptcp = 127.0.0.1:0", "");
+        assert!(matches!(told.as_slice(), [one] if one.contains("may say that it is t;")), "{told:?}");
+        let pin = format!("peer_fingerprint = SHA256:{}", ["AB"; 32].join(":"));
+        assert_eq!(notices("ptcp = 127.0.0.1:0", &pin), [""; 0]);
+        assert_eq!(notices("", ""), [""; 0]);
+    }
+}

@@ -75,6 +75,8 @@ pub(super) struct Live<'w> {
     pub(super) lock: Lock,
     /// How often we got it.
     tenures: u64,
+    /// The server answered to a `lock`.
+    knows_locks: bool,
     /// When it is taken from a ghost.
     steal_at: Option<Instant>,
     pub(super) schema_version: String,
@@ -130,6 +132,7 @@ impl<'w> Live<'w> {
             lock_request: None,
             lock: Lock::Off,
             tenures: 0,
+            knows_locks: false,
             steal_at: None,
             schema_version: String::new(),
             policy,

@@ -27,6 +27,7 @@ struct State {
     daemons: Vec<Arc<Mutex<TcpStream>>>,
     servers: Vec<UnixStream>,
     accepted: usize,
+    resets: usize,
     closed: bool,
 }
 
@@ -120,6 +121,21 @@ impl Meddler {
         });
     }
 
+    /// The daemon's connections fail, as if a firewall had forgotten them; the server's end is closed.
+    pub(crate) fn reset(&self) {
+        let daemons = with(&self.state, |state| {
+            state.resets += 1;
+            std::mem::take(&mut state.daemons)
+        });
+        for daemon in daemons {
+            let daemon = daemon.lock().unwrap_or_else(PoisonError::into_inner);
+            // With no time to linger, closing is a reset.
+            let socket = socket2::SockRef::from(&*daemon);
+            socket.set_linger(Some(Duration::ZERO)).expect("the socket is there");
+            daemon.shutdown(Shutdown::Read).expect("the socket is there");
+        }
+    }
+
     /// Errors within the results that the server sent.
     pub(crate) fn errors(&self) -> Vec<String> {
         with(&self.state, |state| state.errors.clone())
@@ -156,6 +172,7 @@ fn join(state: &Arc<Mutex<State>>, client: TcpStream, server: UnixStream) -> io:
         state.daemons.push(Arc::clone(&daemon));
         state.servers.push(kept);
     });
+    let resets = with(state, |state| state.resets);
     let (from_server, to_daemon, replies) = (server.try_clone()?, Arc::clone(&daemon), Arc::clone(state));
     let requests = Arc::clone(state);
     thread::spawn(move || {
@@ -165,7 +182,10 @@ fn join(state: &Arc<Mutex<State>>, client: TcpStream, server: UnixStream) -> io:
     });
     thread::spawn(move || {
         let _ = pass_replies(&replies, from_server, &to_daemon);
-        let _ = to_daemon.lock().unwrap_or_else(PoisonError::into_inner).shutdown(Shutdown::Both);
+        // An orderly end would be none that nobody heard of.
+        if with(&replies, |state| state.resets) == resets {
+            let _ = to_daemon.lock().unwrap_or_else(PoisonError::into_inner).shutdown(Shutdown::Both);
+        }
     });
     Ok(())
 }

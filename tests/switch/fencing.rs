@@ -181,6 +181,29 @@ fn a_lock_that_is_lost_without_a_word_is_asked_for_again() {
     assert!(log.contains("asking for it anew"), "{log}");
 }
 
+/// A switch without locks is written to without; one that has them, and refuses a theft, is not.
+#[test]
+fn a_refused_theft_is_no_lack_of_locks() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let meddler = Meddler::start(tor.socket());
+    let scene = Scene::with(Home::new().switch("t", &format!("{}inactivity_probe = 500ms\n", meddler.lines())), "t");
+    // The session dies without a word; somebody else gets the lock, and keeps it.
+    let mut other = tor.rpc();
+    other.call("lock", &json!(["vtepd"]));
+    meddler.refuse("steal", &json!("not now"));
+    meddler.reset();
+    scene.rest.wait_switch("t", "it waits", |now| now["session"]["lock"] == "waiting");
+    scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
+    eventually("the theft is refused", PATIENCE, || {
+        let log = scene.daemon.home.log();
+        if log.contains("refused us its lock: ") && log.contains("not now") { Ok(()) } else { Err(log) }
+    });
+    let switch = scene.rest.wait_switch("t", "it waits again", |now| now["session"]["lock"] == "waiting");
+    assert_eq!(tor.dump().macs().len(), 3, "{switch}");
+    drop(other);
+    tor.wait("the row comes", |dump| dump.macs().len() == 4);
+}
+
 /// A server that is frozen at the moment: which of the two it reads first is its own business.
 #[test]
 fn a_theft_at_a_frozen_server_loses_nothing() {

@@ -67,7 +67,7 @@ impl<'a> Refused<'a> {
         assert_eq!(self.tor.dump(), self.before);
         let log = self.scene.daemon.home.log();
         let line = log.lines().find(|line| line.contains(why)).unwrap_or_else(|| panic!("not in the log: {why}"));
-        assert!(line.contains("switch") && line.contains('t'), "{line}");
+        assert!(line.contains("switch=t "), "it names the switch: {line}");
     }
 
     /// Other lines for the switch, and why they don't do either.

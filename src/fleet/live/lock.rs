@@ -62,13 +62,21 @@ impl Live<'_> {
 
     /// The reply to our question for it.
     pub(super) fn lock_answered(&mut self, result: Result<Raw, RpcError>) -> Step {
-        let Ok(raw) = result else {
-            if self.worker.settings.sections.iter().any(|section| section.lock == LockPolicy::Required) {
+        let raw = match result {
+            Ok(raw) => raw,
+            // It knows locks, and what went wrong with this one leaves us in no queue.
+            Err(error) if self.knows_locks => {
+                return Err(Ended::lost(format!("the switch refused us its lock: {error}")));
+            }
+            Err(_) if self.worker.settings.sections.iter().any(|section| section.lock == LockPolicy::Required) => {
                 return Err(Ended::refused("the switch knows no locks, and lock = required"));
             }
-            self.lock = Lock::Unsupported;
-            return Ok(());
+            Err(_) => {
+                self.lock = Lock::Unsupported;
+                return Ok(());
+            }
         };
+        self.knows_locks = true;
         let mut held = false;
         raw.cursor().object(|member, value| match member {
             "locked" => value.boolean().map(|locked| held = locked),

@@ -29,7 +29,7 @@ fn is_not_disturbed_by(tor: &Tor, recorder: &Recorder, clock: &Clock, scene: &Sc
 }
 
 fn through(recorder: &Recorder) -> String {
-    format!("management_ip = 127.0.0.1\nport = {}\ninactivity_probe = 200ms\n", recorder.port())
+    format!("management_ip = 127.0.0.1\nport = {}\ninactivity_probe = 500ms\n", recorder.port())
 }
 
 /// The years in which a log was written.

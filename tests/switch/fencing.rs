@@ -31,7 +31,13 @@ impl Pair {
         let mut scene = Scene::with(home(&recorders[0]), "t");
         assert!(scene.daemon.stop().success());
         let second = home(&recorders[1]);
-        fs::copy(scene.daemon.home.store(), second.store()).expect("the store is copied");
+        for suffix in ["", "-wal"] {
+            // What was written last may lie beside the store.
+            let of = |home: &Home| format!("{}{suffix}", home.store().display());
+            if fs::exists(of(&scene.daemon.home)).expect("the directory is readable") {
+                fs::copy(of(&scene.daemon.home), of(&second)).expect("the store is copied");
+            }
+        }
         scene.daemon.start();
         let pair = [scene.daemon, second.start()];
         Self { daemons: pair, recorders, tor, network: scene.network, macs: 0 }

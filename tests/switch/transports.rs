@@ -281,7 +281,7 @@ fn ssh_refuses_whoever_is_not_the_switch() {
     refused.mend(&lines);
 }
 
-/// The switch's SSH server freezes, and its kernel answers for it: the keep-alive finds it, in six times inactivity_probe.
+/// The switch's SSH server freezes, and its kernel answers for it: the keep-alive finds it, in five times inactivity_probe.
 #[test]
 fn a_half_open_ssh_session_is_found_and_replaced() {
     let Some(sshd) = Sshd::start(LogIn::Password) else { return };
@@ -296,7 +296,7 @@ fn a_half_open_ssh_session_is_found_and_replaced() {
         let log = scene.daemon.home.log();
         if log.contains("its SSH server gives no sign of life any more") { Ok(()) } else { Err(log) }
     });
-    assert!(since.elapsed() >= Duration::from_secs(4), "{:?}", since.elapsed());
+    assert!(since.elapsed() >= Duration::from_secs(3), "{:?}", since.elapsed());
     // To the ovsdb-server, on whose Unix socket the frozen process sits, the old session lives, with its lock: it is taken.
     scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
     tor.wait("the change", |dump| dump.macs().len() == 4);

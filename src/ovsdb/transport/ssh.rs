@@ -39,7 +39,7 @@ const USUAL_PORT: (&str, u32) = ("127.0.0.1", super::DEFAULT_PORT as u32);
 /// Where [`Ssh::keep_alive`] is zero.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How often the SSH server may leave such a question unanswered.
-const KEEP_ALIVES: usize = 5;
+const KEEP_ALIVES: usize = 4;
 /// Bytes that may be under way to us: a dump has tens of MiB.
 const WINDOW: u32 = 8 << 20;
 
@@ -56,7 +56,7 @@ pub struct Ssh {
     pub host_key: HostKey,
     /// Where the database is, as the switch sees it.
     pub remote: Remote,
-    /// After so much silence the SSH server is asked for a sign of life, and again; after the sixth time the session is
+    /// After so much silence the SSH server is asked for a sign of life, and again; after the fifth time the session is
     /// dead. It answers also while its ovsdb-server compacts a big database. Zero: every ten seconds.
     pub keep_alive: Duration,
 }

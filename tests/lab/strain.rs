@@ -56,7 +56,7 @@ fn ten_thousand_entries() {
         let (begun, idle) = (Instant::now(), processor(pid));
         scene.watcher.send("snapshot", 1, &snapshot(&[network(NETWORK, 5000, &["10.99.0.11"], &entries)]));
         all(&scene, "dst 10.99.0.11");
-        let (filled, used) = (begun.elapsed(), processor(pid) - idle);
+        let (filled, used) = (begun.elapsed(), processor(pid).saturating_sub(idle));
         // One change costs one entry's work.
         let (begun, before) = (Instant::now(), processor(pid));
         scene.watcher.send("change", 2, &change(&["10.99.0.11"], &[entry(&mac(0), "10.99.0.12", "learned")], &[]));
@@ -65,7 +65,7 @@ fn ten_thousand_entries() {
             PATIENCE,
             || if there(&scene, "dst 10.99.0.12") == 1 { Ok(()) } else { Err(scene.log()) },
         );
-        let (one, for_one) = (begun.elapsed(), processor(pid) - before);
+        let (one, for_one) = (begun.elapsed(), processor(pid).saturating_sub(before));
         // All of them go somewhere else.
         let moved: Vec<Value> = (0..MANY).map(|i| entry(&mac(i), "10.99.0.13", "learned")).collect();
         let begun = Instant::now();

@@ -28,7 +28,7 @@ const NEEDS: &str = "
     ip link add v0 type veth peer name v1 netns a
     ip link add b0 type bridge
     ip link add x0 type vxlan id 1 dstport 4789
-    test -c /dev/net/tun || { echo 'no /dev/net/tun'; exit 1; }
+    { test -r /dev/net/tun && test -w /dev/net/tun; } || { echo 'this user may not open /dev/net/tun'; exit 1; }
 ";
 
 /// Runs `body` in namespaces of its own. Where the machine has none to give the test is skipped, and says so; in CI

@@ -38,7 +38,7 @@ const WRITER_PRAGMAS: &str = "
 const READER_PRAGMAS: &str = "
     PRAGMA busy_timeout = 5000;
     PRAGMA query_only = ON;
-    PRAGMA cache_size = -16384;
+    PRAGMA cache_size = -4096;
     PRAGMA temp_store = MEMORY;";
 
 /// The schema's versions, oldest first. Those of PostgreSQL and MariaDB will stand beside them.

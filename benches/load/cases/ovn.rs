@@ -179,13 +179,14 @@ impl Ovn {
         let args = [
             format!("--vtep-db=unix:{}", self.tor.socket().display()),
             format!("--ovnsb-db=unix:{}", self.southbound.socket.display()),
-            format!("--unixctl={}", self.southbound.scratch.join("ctl").display()),
             "-vsyslog:off".to_owned(),
             "-vconsole:warn".to_owned(),
         ];
         let server = usage::cpu(self.tor.pid());
         let begun = SystemTime::now();
-        let controller = Process::start(CONTROLLER, &args, &[], &log);
+        // Its control socket has no option of its own.
+        let home = self.southbound.scratch.path().display().to_string();
+        let controller = Process::start(CONTROLLER, &args, &[("OVN_RUNDIR", &home)], &log);
         let deadline = Instant::now() + PATIENCE;
         let wall = loop {
             let written = fs::metadata(self.tor.file()).and_then(|file| file.modified()).expect("the database's file");

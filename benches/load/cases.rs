@@ -55,6 +55,7 @@ pub(crate) fn all(rows: u32) -> Vec<Box<dyn Case>> {
 pub(crate) fn large() -> Vec<Box<dyn Case>> {
     vec![
         Box::new(first::Session::new(1_000_000)),
+        Box::new(first::Restart::new(1_000_000, 0)),
         Box::new(start::Start { ports: 1_000_000 }),
         Box::new(fan::Fan { switches: 100 }),
         Box::new(fan::Fan { switches: 200 }),

@@ -12,8 +12,8 @@ use crate::{
 
 /// How long nothing happens.
 const REST: Duration = Duration::from_mins(1);
-/// Sessions of one server.
-const OF_ONE: u32 = 50;
+/// Switches of one server: each session follows the rows of all of them.
+const OF_ONE: u32 = 10;
 
 pub(crate) struct Idle {
     pub(crate) sessions: u32,
@@ -54,15 +54,20 @@ impl Case for Idle {
 }
 
 fn rest(sessions: u32) -> Sample {
-    let tors: Vec<Tor> = (0..sessions.div_ceil(OF_ONE)).map(|i| Tor::start(&format!("t{i}"), "192.0.2.1")).collect();
+    let tors: Vec<Tor> = (0..sessions.div_ceil(OF_ONE))
+        .map(|i| {
+            let names: Vec<String> = (i * OF_ONE..(i + 1) * OF_ONE).map(|i| format!("s{i}")).collect();
+            Tor::shared(&names.iter().map(|name| (name.as_str(), "192.0.2.1")).collect::<Vec<_>>())
+        })
+        .collect();
     let ports: Vec<u16> = tors.iter().map(Tor::everywhere).collect();
     let mut home = Home::new();
     for i in 0..sessions {
-        let (tor, port) = (&tors[(i / OF_ONE) as usize], ports[(i / OF_ONE) as usize]);
+        let port = ports[(i / OF_ONE) as usize];
         let mut lines = String::new();
         // 127.0.0.0/8 is all ours: other addresses are other switches.
         let _ = writeln!(lines, "management_ip = 127.0.{}.{}", i / 200, i % 200 + 1);
-        let _ = writeln!(lines, "port = {port}\nphysical_switch = {}\nlock = off", tor.name());
+        let _ = writeln!(lines, "port = {port}\nlock = off");
         home = home.switch(&format!("s{i}"), &lines);
     }
     let mut daemon = home.start();

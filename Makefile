@@ -43,7 +43,7 @@ bench: deps ## the daemon beside a bare client and its peers, and the hot path b
 	tests/run.sh bench
 
 .PHONY: bench-large
-bench-large: deps ## a million MACs, 200 switches, 1000 sessions: 12 GB of memory, a quarter of an hour
+bench-large: deps ## a million MACs, 200 switches, 1000 sessions: gigabytes of memory, many minutes
 	tests/run.sh bench-large
 
 .PHONY: deps

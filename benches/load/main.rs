@@ -25,7 +25,7 @@ const USAGE: &str =
   --rows N     rows of the switch (100000)
   --runs N     of each case; medians are shown (3)
   --only CASE  the cases whose name contains this
-  --large      a million rows, hundreds of switches, a thousand sessions instead: some 12 GB of memory
+  --large      a million rows, hundreds of switches, a thousand sessions instead: gigabytes of memory
   --strict     fails where a target is missed
   --plot FILE  an SVG of load and first synchronisation at sizes up to --rows";
 

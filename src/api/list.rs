@@ -23,7 +23,7 @@ pub(super) use fields::Fields;
 pub(super) use filter::{Filter, truth};
 pub(super) use order::Key;
 pub(super) use query::ListQuery;
-pub(super) use stored::{Stored, stored};
+pub(super) use stored::{Stored, stored, written_as};
 pub(super) use window::Window;
 
 use super::{

@@ -6,6 +6,7 @@ mod endpoints;
 mod extensions;
 mod gateways;
 mod networks;
+mod nullable;
 mod number;
 mod port_view;
 mod ports;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{Network, NetworkId, Port, PortId},
     source::{Refused, Sink, Source, Status, Step},
-    store::{Cell, PortColumn, Read, Selection, StoreError, Write},
+    store::{PortColumn, Read, Selection, StoreError, Write},
 };
 
 impl Service {
@@ -129,7 +129,7 @@ async fn put_ports(write: &mut Write, ports: Vec<Port>) -> std::result::Result<V
 /// The source has deleted the network: where it is connected it is unbound, and its connections say so.
 async fn retire(write: &mut Write, id: NetworkId) -> std::result::Result<(), StoreError> {
     // Its ports went before it, but for those that the source never told of.
-    let ports = Selection::among(PortColumn::Network, vec![Cell::Text(id.to_string())]);
+    let ports = Selection::among(PortColumn::Network, [id]);
     let ports = write.ports(&ports).await?.into_iter().map(|port| port.id).collect();
     remove_ports(write, ports).await?;
     let before = Before::note(write, &[id]).await?;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{NetworkId, PortId, Subnet, SubnetId},
-    store::{Allocation, Cell, PortColumn, Read, Selection, SubnetColumn, Write},
+    store::{Allocation, PortColumn, Read, Selection, SubnetColumn, Write},
 };
 
 /// Pools of one subnet.
@@ -210,8 +210,7 @@ async fn insert(write: &mut Write, subnet: Subnet) -> Result<Subnet> {
 /// The addresses of a subnet's range that ports of its network have already; one that several have counts once.
 async fn held(read: &mut Read, subnet: &Subnet) -> Result<Vec<Allocation>> {
     let mut holders: BTreeMap<IpAddr, PortId> = BTreeMap::new();
-    let network = vec![Cell::Text(subnet.network_id.to_string())];
-    let mut selection = Selection { limit: Some(PAGE), ..Selection::among(PortColumn::Network, network) };
+    let mut selection = Selection { limit: Some(PAGE), ..Selection::among(PortColumn::Network, [subnet.network_id]) };
     loop {
         let ports = read.ports(&selection).await?;
         for port in &ports {

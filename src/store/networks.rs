@@ -84,8 +84,7 @@ impl Read {
 
     /// One network.
     pub async fn network(&mut self, id: NetworkId) -> Result<Option<Network>> {
-        let only = Selection::among(NetworkColumn::Id, vec![Cell::Text(id.to_string())]);
-        Ok(self.networks(&only).await?.pop())
+        Ok(self.networks(&Selection::among(NetworkColumn::Id, [id])).await?.pop())
     }
 
     /// The network that has this VNI.
@@ -97,7 +96,7 @@ impl Read {
 
     /// Who bears this name.
     pub async fn networks_named(&mut self, name: &str) -> Result<Vec<NetworkId>> {
-        let named = Selection::among(NetworkColumn::Name, vec![Cell::Text(name.to_owned())]);
+        let named = Selection::among(NetworkColumn::Name, [name]);
         Ok(self.networks(&named).await?.into_iter().map(|network| network.id).collect())
     }
 

@@ -92,7 +92,6 @@ impl Read {
 
     /// The ports with these ids that exist, in the order of their ids.
     pub async fn ports_among(&mut self, ids: &BTreeSet<PortId>) -> Result<Vec<Port>> {
-        let ids = ids.iter().map(|id| Cell::Text(id.to_string())).collect();
         self.ports(&Selection::among(PortColumn::Id, ids)).await
     }
 

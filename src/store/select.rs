@@ -81,9 +81,10 @@ impl<C> Default for Selection<C> {
 }
 
 impl<C: Column> Selection<C> {
-    /// The rows with these values.
-    pub fn among(column: C, values: Vec<Cell>) -> Self {
-        Self { conditions: vec![Condition::Among(column, values)], ..Self::default() }
+    /// The rows that have one of these texts in a column.
+    pub fn among(column: C, texts: impl IntoIterator<Item: ToString>) -> Self {
+        let texts = texts.into_iter().map(|text| Cell::Text(text.to_string())).collect();
+        Self { conditions: vec![Condition::Among(column, texts)], ..Self::default() }
     }
 
     /// Goes on after this row.

@@ -75,13 +75,11 @@ impl Read {
 
     /// One subnet.
     pub async fn subnet(&mut self, id: SubnetId) -> Result<Option<Subnet>> {
-        let only = Selection::among(SubnetColumn::Id, vec![Cell::Text(id.to_string())]);
-        Ok(self.subnets(&only).await?.pop())
+        Ok(self.subnets(&Selection::among(SubnetColumn::Id, [id])).await?.pop())
     }
 
     /// The subnets of some networks, in the order of their ids.
     pub async fn subnets_of(&mut self, networks: &BTreeSet<NetworkId>) -> Result<Vec<Subnet>> {
-        let networks = networks.iter().map(|id| Cell::Text(id.to_string())).collect();
         self.subnets(&Selection::among(SubnetColumn::Network, networks)).await
     }
 

@@ -1,8 +1,6 @@
 //! Ports: `{id, name, tenant_id, network_id, mac_address, fixed_ips: [{ip_address, subnet_id}], host,
 //! allowed_address_pairs: [{mac_address, ip_address}]}`.
 
-use std::net::IpAddr;
-
 use ipnetwork::IpNetwork;
 use jsonrpsee::core::RegisterMethodError;
 use serde::{Deserialize, Serialize};
@@ -24,8 +22,8 @@ use super::{
 use crate::{
     model::{MacAddr, NetworkId, Port, PortId},
     service::{
-        AddressPairDraft, Caller, Cell, Condition, FixedIpDraft, PortColumn, PortDraft, PortUpdate, Selection,
-        view::Object,
+        Caller, Cell, Condition, PortColumn, PortDraft, PortUpdate, Selection,
+        view::{FixedIpView, GivenAddressPair, GivenFixedIp, Object},
     },
 };
 
@@ -48,9 +46,9 @@ pub(super) struct NewPort {
     name: Option<String>,
     tenant_id: Option<String>,
     mac_address: Option<MacAddr>,
-    fixed_ips: Option<Vec<Object<Address>>>,
+    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
     host: Option<String>,
-    allowed_address_pairs: Option<Vec<Object<Pair>>>,
+    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,23 +58,9 @@ struct ChangedPort {
     name: Option<String>,
     tenant_id: Option<String>,
     mac_address: Option<MacAddr>,
-    fixed_ips: Option<Vec<Object<Address>>>,
+    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
     host: Option<String>,
-    allowed_address_pairs: Option<Vec<Object<Pair>>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Address {
-    ip_address: Option<IpAddr>,
-    subnet_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Pair {
-    ip_address: IpNetwork,
-    mac_address: Option<MacAddr>,
+    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,9 +117,9 @@ async fn update(call: Call, params: ChangedPort) -> Answer<PortView<'static>> {
         name: params.name,
         tenant_id: params.tenant_id,
         mac: params.mac_address,
-        fixed_ips: params.fixed_ips.map(addresses),
+        fixed_ips: params.fixed_ips.map(Object::each),
         host: params.host.map(Some),
-        allowed_address_pairs: params.allowed_address_pairs.map(pairs),
+        allowed_address_pairs: params.allowed_address_pairs.map(Object::each),
     };
     raw(&PortView::from(&call.service().update_port(&Caller::default(), &params.port, update).await?))
 }
@@ -172,19 +156,11 @@ impl From<NewPort> for PortDraft {
             tenant_id: new.tenant_id,
             network: new.network,
             mac: new.mac_address,
-            fixed_ips: new.fixed_ips.map(addresses),
+            fixed_ips: new.fixed_ips.map(Object::each),
             host: new.host,
-            allowed_address_pairs: pairs(new.allowed_address_pairs.unwrap_or_default()),
+            allowed_address_pairs: new.allowed_address_pairs.map(Object::each).unwrap_or_default(),
         }
     }
-}
-
-fn addresses(list: Vec<Object<Address>>) -> Vec<FixedIpDraft> {
-    list.into_iter().map(|Object(fixed)| FixedIpDraft { ip: fixed.ip_address, subnet_id: fixed.subnet_id }).collect()
-}
-
-fn pairs(list: Vec<Object<Pair>>) -> Vec<AddressPairDraft> {
-    list.into_iter().map(|Object(pair)| AddressPairDraft { mac: pair.mac_address, ip: pair.ip_address }).collect()
 }
 
 // ===== answers =====
@@ -203,18 +179,10 @@ struct PortView<'a> {
     network_id: NetworkId,
     #[schema(value_type = String)]
     mac_address: MacAddr,
-    fixed_ips: Vec<AddressView<'a>>,
+    fixed_ips: Vec<FixedIpView<'a>>,
     /// Empty: unbound.
     host: &'a str,
     allowed_address_pairs: Vec<PairView>,
-}
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = FixedIp)]
-struct AddressView<'a> {
-    #[schema(value_type = String)]
-    ip_address: IpAddr,
-    subnet_id: Option<&'a str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -228,7 +196,6 @@ struct PairView {
 
 impl<'a> From<&'a Port> for PortView<'a> {
     fn from(port: &'a Port) -> Self {
-        let fixed_ips = port.fixed_ips.iter();
         let pairs = port.allowed_address_pairs.iter();
         Self {
             id: port.id,
@@ -236,9 +203,7 @@ impl<'a> From<&'a Port> for PortView<'a> {
             tenant_id: &port.tenant_id,
             network_id: port.network_id,
             mac_address: port.mac,
-            fixed_ips: fixed_ips
-                .map(|fixed| AddressView { ip_address: fixed.ip, subnet_id: fixed.subnet_id.as_deref() })
-                .collect(),
+            fixed_ips: port.fixed_ips.iter().map(FixedIpView::from).collect(),
             host: port.host.as_deref().unwrap_or_default(),
             allowed_address_pairs: pairs.map(|pair| PairView { mac_address: pair.mac, ip_address: pair.ip }).collect(),
         }

@@ -1,6 +1,6 @@
 //! Lists of tables that are too large to be read whole: filters, order and window become the store's.
 
-use std::future::Future;
+use std::{future::Future, str::FromStr};
 
 use super::{Filter, Key, ListQuery, Resource, Window, attributes, send, window};
 use crate::{
@@ -46,6 +46,11 @@ pub(in crate::api) trait Stored: Resource<Row: Sync> {
         service: &Service,
         selection: &Selection<Self::Column>,
     ) -> impl Future<Output = Result<Vec<Self::Row>, Problem>> + Send;
+}
+
+/// The cell of a value that the table holds as `T` writes it.
+pub(in crate::api) fn written_as<T: FromStr + ToString>(text: &str) -> Option<Cell> {
+    text.parse::<T>().ok().map(|value| Cell::Text(value.to_string()))
 }
 
 /// A list; `always` holds of its rows beside what is asked for.
@@ -136,7 +141,8 @@ impl<R: Stored> Rows<R> {
     /// Begins after the marker, or ends before it.
     async fn begin(&mut self, marker: &str, ends: bool) -> Result<(), Problem> {
         let id = R::cell("id", marker).ok_or_else(|| R::missing(marker.to_owned()))?;
-        let rows = R::read(&self.service, &Selection::among(<R::Column as Column>::ID, vec![id])).await?;
+        let only = Condition::Among(<R::Column as Column>::ID, vec![id]);
+        let rows = R::read(&self.service, &Selection { conditions: vec![only], ..Selection::default() }).await?;
         let row = rows.first().ok_or_else(|| R::missing(marker.to_owned()))?;
         match &mut self.selection {
             Some(selection) if ends => selection.end_before(R::stored(row)),

@@ -1,8 +1,16 @@
 //! Bodies that create one (`{"port": {…}}`) or many (`{"ports": […]}`), and project ids under both of their names.
 
+use axum::http::StatusCode;
+
 use crate::{
-    api::list::Resource,
-    service::view::{BadBody, Object},
+    api::{
+        answer::Answer,
+        list::{self, Resource},
+    },
+    service::{
+        ServiceError,
+        view::{BadBody, Object},
+    },
 };
 
 /// What a creation's body asks for.
@@ -31,6 +39,20 @@ impl<D> Bulk<D> {
             }
             (None, None) => Err(BadBody::field("body", format!("needs `{singular}`, or `{plural}` for many at once"))),
             (Some(_), Some(_)) => Err(BadBody::field("body", format!("has both `{singular}` and `{plural}`"))),
+        }
+    }
+}
+
+impl<D> Bulk<D> {
+    /// Creates it by `one` or `many`, and answers in the form in which it was asked.
+    pub(super) async fn create<R: Resource, T: Into<R::Row>>(
+        self,
+        one: impl AsyncFnOnce(D) -> Result<T, ServiceError>,
+        many: impl AsyncFnOnce(Vec<D>) -> Result<Vec<T>, ServiceError>,
+    ) -> Answer {
+        match self {
+            Self::One(draft) => list::whole::<R>(StatusCode::CREATED, &one(draft).await?.into()),
+            Self::Many(drafts) => list::created::<R>(many(drafts).await?.into_iter().map(Into::into).collect()).await,
         }
     }
 }

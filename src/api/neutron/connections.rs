@@ -1,6 +1,6 @@
 //! `/v2.0/l2-gateway-connections`, as networking-l2gw has them.
 
-use axum::{Extension, extract::State, http::StatusCode};
+use axum::{Extension, extract::State};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
@@ -135,16 +135,11 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    let (one, many) = (body.l2_gateway_connection, body.l2_gateway_connections);
-    match Bulk::of::<Connections, _>(one, many, NewConnection::into_draft)? {
-        Bulk::One(draft) => {
-            let connection = app.service.create_connection(&caller, DIALECT, draft).await?;
-            list::whole::<Connections>(StatusCode::CREATED, &connection)
-        }
-        Bulk::Many(drafts) => {
-            list::created::<Connections>(app.service.create_connections(&caller, DIALECT, drafts).await?).await
-        }
-    }
+    let one = |draft| app.service.create_connection(&caller, DIALECT, draft);
+    let many = |drafts| app.service.create_connections(&caller, DIALECT, drafts);
+    let (connection, connections) = (body.l2_gateway_connection, body.l2_gateway_connections);
+    let asked = Bulk::of::<Connections, _>(connection, connections, NewConnection::into_draft)?;
+    asked.create::<Connections, _>(one, many).await
 }
 
 pub(super) async fn delete(State(app): State<App>, Named(id): Named) -> Answer {

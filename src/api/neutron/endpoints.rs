@@ -101,16 +101,10 @@ pub(super) async fn show(State(app): State<App>, Named(id): Named, fields: Field
 
 pub(super) async fn create(State(app): State<App>, Json(body): Json<Creation>) -> Answer {
     let read = |new: NewEndpoint, _: &str| Ok(EndpointDraft::from(new));
-    match Bulk::of::<Endpoints, _>(body.tunnel_endpoint, body.tunnel_endpoints, read)? {
-        Bulk::One(draft) => {
-            let endpoint = app.service.create_endpoint(draft).await?;
-            list::whole::<Endpoints>(StatusCode::CREATED, &endpoint)
-        }
-        Bulk::Many(drafts) => {
-            let endpoints = app.service.create_endpoints(drafts).await?;
-            list::created::<Endpoints>(endpoints).await
-        }
-    }
+    let one = |draft| app.service.create_endpoint(draft);
+    let many = |drafts| app.service.create_endpoints(drafts);
+    let asked = Bulk::of::<Endpoints, _>(body.tunnel_endpoint, body.tunnel_endpoints, read)?;
+    asked.create::<Endpoints, _>(one, many).await
 }
 
 pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {

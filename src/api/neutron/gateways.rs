@@ -209,15 +209,10 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of::<Gateways, _>(body.l2_gateway, body.l2_gateways, NewGateway::into_draft)? {
-        Bulk::One(draft) => {
-            let gateway = app.service.create_gateway(&caller, DIALECT, draft).await?;
-            list::whole::<Gateways>(StatusCode::CREATED, &gateway)
-        }
-        Bulk::Many(drafts) => {
-            list::created::<Gateways>(app.service.create_gateways(&caller, DIALECT, drafts).await?).await
-        }
-    }
+    let one = |draft| app.service.create_gateway(&caller, DIALECT, draft);
+    let many = |drafts| app.service.create_gateways(&caller, DIALECT, drafts);
+    let asked = Bulk::of::<Gateways, _>(body.l2_gateway, body.l2_gateways, NewGateway::into_draft)?;
+    asked.create::<Gateways, _>(one, many).await
 }
 
 /// Replaces the interfaces of each device that is named; the other devices stay as they are.

@@ -16,7 +16,7 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        list::{self, Fields, ListQuery, Resource, Stored},
+        list::{self, Fields, ListQuery, Resource, Stored, written_as},
         named::Named,
         problem::Problem,
     },
@@ -252,7 +252,7 @@ impl Stored for Networks {
 
     fn cell(attribute: &str, text: &str) -> Option<Cell> {
         match attribute {
-            "id" => text.parse::<Uuid>().ok().map(|id| Cell::Text(id.to_string())),
+            "id" => written_as::<Uuid>(text),
             "provider:segmentation_id" if text.is_empty() => NetworkColumn::Vni.null(),
             "provider:segmentation_id" => {
                 let vni = text.parse::<i64>().ok().and_then(|number| Vni::try_from(number).ok());
@@ -286,16 +286,9 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of::<Networks, _>(body.network, body.networks, NewNetwork::into_draft)? {
-        Bulk::One(draft) => {
-            let network = app.service.create_network(&caller, draft).await?;
-            list::whole::<Networks>(StatusCode::CREATED, &network.into())
-        }
-        Bulk::Many(drafts) => {
-            let networks = app.service.create_networks(&caller, drafts).await?;
-            list::created::<Networks>(networks.into_iter().map(Into::into).collect()).await
-        }
-    }
+    let one = |draft| app.service.create_network(&caller, draft);
+    let many = |drafts| app.service.create_networks(&caller, drafts);
+    Bulk::of::<Networks, _>(body.network, body.networks, NewNetwork::into_draft)?.create::<Networks, _>(one, many).await
 }
 
 pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {

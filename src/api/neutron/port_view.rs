@@ -1,12 +1,13 @@
 //! A port as Neutron shows it.
 
-use std::net::IpAddr;
-
 use ipnetwork::IpNetwork;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::{AddressPair, FixedIp, MacAddr, NetworkId, Port, PortId};
+use crate::{
+    model::{AddressPair, MacAddr, NetworkId, Port, PortId},
+    service::view::FixedIpView,
+};
 
 /// A port in an answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,20 +72,6 @@ impl<'a> From<&'a Port> for PortView<'a> {
             security_groups: [],
             tags: [],
         }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = FixedIp)]
-struct FixedIpView<'a> {
-    #[schema(value_type = String)]
-    ip_address: IpAddr,
-    subnet_id: Option<&'a str>,
-}
-
-impl<'a> From<&'a FixedIp> for FixedIpView<'a> {
-    fn from(fixed: &'a FixedIp) -> Self {
-        Self { ip_address: fixed.ip, subnet_id: fixed.subnet_id.as_deref() }
     }
 }
 

@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use axum::{Extension, extract::State, http::StatusCode};
-use ipnetwork::IpNetwork;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
     Ignored,
     bulk::{Bulk, project},
+    nullable::Nullable,
     port_view::{PortView, shown},
 };
 use crate::{
@@ -18,15 +18,14 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        list::{self, Fields, ListQuery, Resource, Stored},
+        list::{self, Fields, ListQuery, Resource, Stored, written_as},
         named::Named,
         problem::Problem,
     },
     model::{MacAddr, Port},
     service::{
-        AddressPairDraft, Caller, Cell, Condition, FixedIpDraft, PortColumn, PortDraft, PortUpdate, Selection, Service,
-        ServiceError,
-        view::{BadBody, Object},
+        Caller, Cell, Condition, PortColumn, PortDraft, PortUpdate, Selection, Service, ServiceError,
+        view::{BadBody, GivenAddressPair, GivenFixedIp, Object},
     },
 };
 
@@ -49,10 +48,10 @@ struct NewPort {
     project_id: Option<String>,
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
-    fixed_ips: Option<Vec<Object<Address>>>,
+    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
     #[serde(rename = "binding:host_id")]
     host: Option<String>,
-    allowed_address_pairs: Option<Vec<Object<Pair>>>,
+    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
     #[serde(rename = "admin_state_up")]
     _admin_state_up: Ignored,
     #[serde(rename = "description")]
@@ -96,11 +95,11 @@ struct ChangedPort {
     name: Option<String>,
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
-    fixed_ips: Option<Vec<Object<Address>>>,
+    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
     #[serde(rename = "binding:host_id", default)]
     #[schema(value_type = Option<String>)]
-    host: Host,
-    allowed_address_pairs: Option<Vec<Object<Pair>>>,
+    host: Nullable<String>,
+    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
     #[serde(rename = "admin_state_up")]
     _admin_state_up: Ignored,
     #[serde(rename = "description")]
@@ -129,44 +128,6 @@ struct ChangedPort {
     _propagate_uplink_status: Ignored,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = GivenFixedIp)]
-struct Address {
-    #[schema(value_type = Option<String>)]
-    ip_address: Option<IpAddr>,
-    subnet_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = GivenAddressPair)]
-struct Pair {
-    #[schema(value_type = String)]
-    ip_address: IpNetwork,
-    #[schema(value_type = Option<String>)]
-    mac_address: Option<MacAddr>,
-}
-
-/// A host in a change: absence leaves it, `null` unbinds the port.
-#[derive(Debug, Default)]
-#[allow(clippy::option_option)] // absent, null and a name are three different things
-struct Host(Option<Option<String>>);
-
-impl<'de> Deserialize<'de> for Host {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|host| Self(Some(host)))
-    }
-}
-
-fn addresses(list: Vec<Object<Address>>) -> Vec<FixedIpDraft> {
-    list.into_iter().map(|Object(fixed)| FixedIpDraft { ip: fixed.ip_address, subnet_id: fixed.subnet_id }).collect()
-}
-
-fn pairs(list: Vec<Object<Pair>>) -> Vec<AddressPairDraft> {
-    list.into_iter().map(|Object(pair)| AddressPairDraft { mac: pair.mac_address, ip: pair.ip_address }).collect()
-}
-
 impl NewPort {
     fn into_draft(self, at: &str) -> Result<PortDraft, BadBody> {
         Ok(PortDraft {
@@ -174,9 +135,9 @@ impl NewPort {
             tenant_id: project(at, self.tenant_id, self.project_id)?,
             network: self.network_id,
             mac: self.mac_address,
-            fixed_ips: self.fixed_ips.map(addresses),
+            fixed_ips: self.fixed_ips.map(Object::each),
             host: self.host,
-            allowed_address_pairs: pairs(self.allowed_address_pairs.unwrap_or_default()),
+            allowed_address_pairs: self.allowed_address_pairs.map(Object::each).unwrap_or_default(),
         })
     }
 }
@@ -187,9 +148,9 @@ impl From<ChangedPort> for PortUpdate {
             name: change.name,
             tenant_id: None,
             mac: change.mac_address,
-            fixed_ips: change.fixed_ips.map(addresses),
+            fixed_ips: change.fixed_ips.map(Object::each),
             host: change.host.0,
-            allowed_address_pairs: change.allowed_address_pairs.map(pairs),
+            allowed_address_pairs: change.allowed_address_pairs.map(Object::each),
         }
     }
 }
@@ -265,7 +226,7 @@ impl Stored for Ports {
 
     fn cell(attribute: &str, text: &str) -> Option<Cell> {
         match attribute {
-            "id" | "network_id" => text.parse::<Uuid>().ok().map(|id| Cell::Text(id.to_string())),
+            "id" | "network_id" => written_as::<Uuid>(text),
             "mac_address" => text.parse().ok().map(PortColumn::mac),
             _ => Some(Cell::Text(text.to_owned())),
         }
@@ -331,16 +292,9 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of::<Ports, _>(body.port, body.ports, NewPort::into_draft)? {
-        Bulk::One(draft) => {
-            let port = app.service.create_port(&caller, draft).await?;
-            list::whole::<Ports>(StatusCode::CREATED, &port)
-        }
-        Bulk::Many(drafts) => {
-            let ports = app.service.create_ports(&caller, drafts).await?;
-            list::created::<Ports>(ports).await
-        }
-    }
+    let one = |draft| app.service.create_port(&caller, draft);
+    let many = |drafts| app.service.create_ports(&caller, drafts);
+    Bulk::of::<Ports, _>(body.port, body.ports, NewPort::into_draft)?.create::<Ports, _>(one, many).await
 }
 
 pub(super) async fn update(

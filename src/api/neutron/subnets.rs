@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::{Extension, extract::State, http::StatusCode};
 use ipnetwork::IpNetwork;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     Ignored,
     bulk::{Bulk, project},
+    nullable::Nullable,
     number::Number,
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
-        list::{self, Fields, ListQuery, Resource, Stored},
+        list::{self, Fields, ListQuery, Resource, Stored, written_as},
         named::Named,
         problem::Problem,
     },
@@ -52,7 +53,7 @@ struct NewSubnet {
     project_id: Option<String>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    gateway_ip: Gateway,
+    gateway_ip: Nullable<IpAddr>,
     allocation_pools: Option<Vec<Object<Pool>>>,
     subnetpool_id: Option<String>,
     #[serde(rename = "enable_dhcp")]
@@ -90,7 +91,7 @@ struct ChangedSubnet {
     name: Option<String>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    gateway_ip: Gateway,
+    gateway_ip: Nullable<IpAddr>,
     allocation_pools: Option<Vec<Object<Pool>>>,
     #[serde(rename = "enable_dhcp")]
     _enable_dhcp: Ignored,
@@ -108,17 +109,6 @@ struct ChangedSubnet {
     _dns_publish_fixed_ip: Ignored,
 }
 
-/// `null` is no gateway; absence leaves the choice to us.
-#[derive(Debug, Default)]
-#[allow(clippy::option_option)] // absent, null and an address are three different things
-struct Gateway(Option<Option<IpAddr>>);
-
-impl<'de> Deserialize<'de> for Gateway {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|gateway| Self(Some(gateway)))
-    }
-}
-
 /// A part of a subnet that addresses are given away from.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -130,8 +120,10 @@ struct Pool {
     end: IpAddr,
 }
 
-fn pools(pools: Vec<Object<Pool>>) -> Vec<(IpAddr, IpAddr)> {
-    pools.into_iter().map(|Object(pool)| (pool.start, pool.end)).collect()
+impl From<Pool> for (IpAddr, IpAddr) {
+    fn from(pool: Pool) -> Self {
+        (pool.start, pool.end)
+    }
 }
 
 impl NewSubnet {
@@ -150,14 +142,14 @@ impl NewSubnet {
             network: self.network_id,
             cidr: self.cidr,
             gateway: self.gateway_ip.0,
-            pools: self.allocation_pools.map(pools),
+            pools: self.allocation_pools.map(Object::each),
         })
     }
 }
 
 impl From<ChangedSubnet> for SubnetUpdate {
     fn from(change: ChangedSubnet) -> Self {
-        let pools = change.allocation_pools.map(pools);
+        let pools = change.allocation_pools.map(Object::each);
         Self { name: change.name, gateway: change.gateway_ip.0, pools }
     }
 }
@@ -262,9 +254,9 @@ impl Stored for Subnets {
 
     fn cell(attribute: &str, text: &str) -> Option<Cell> {
         match attribute {
-            "id" | "network_id" => text.parse::<Uuid>().ok().map(|id| Cell::Text(id.to_string())),
-            "gateway_ip" if !text.is_empty() => text.parse::<IpAddr>().ok().map(|ip| Cell::Text(ip.to_string())),
-            "cidr" => text.parse::<IpNetwork>().ok().map(|cidr| Cell::Text(cidr.to_string())),
+            "id" | "network_id" => written_as::<Uuid>(text),
+            "gateway_ip" if !text.is_empty() => written_as::<IpAddr>(text),
+            "cidr" => written_as::<IpNetwork>(text),
             _ => Some(Cell::Text(text.to_owned())),
         }
     }
@@ -293,13 +285,9 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     Json(body): Json<Creation>,
 ) -> Answer {
-    match Bulk::of::<Subnets, _>(body.subnet, body.subnets, NewSubnet::into_draft)? {
-        Bulk::One(draft) => {
-            let subnet = app.service.create_subnet(&caller, draft).await?;
-            list::whole::<Subnets>(StatusCode::CREATED, &subnet)
-        }
-        Bulk::Many(drafts) => list::created::<Subnets>(app.service.create_subnets(&caller, drafts).await?).await,
-    }
+    let one = |draft| app.service.create_subnet(&caller, draft);
+    let many = |drafts| app.service.create_subnets(&caller, drafts);
+    Bulk::of::<Subnets, _>(body.subnet, body.subnets, NewSubnet::into_draft)?.create::<Subnets, _>(one, many).await
 }
 
 pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {

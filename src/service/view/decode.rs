@@ -53,6 +53,13 @@ impl BadBody {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object<T>(pub T);
 
+impl<T> Object<T> {
+    /// What is made of each object of a list.
+    pub fn each<U: From<T>>(list: Vec<Self>) -> Vec<U> {
+        list.into_iter().map(|Self(one)| one.into()).collect()
+    }
+}
+
 impl<T: ToSchema> PartialSchema for Object<T> {
     fn schema() -> RefOr<Schema> {
         T::schema()

@@ -2,13 +2,16 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, PoisonError},
+    net::{Shutdown, SocketAddr, TcpStream},
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
-use super::eventually;
+use super::{
+    door::{Door, with},
+    eventually,
+};
 
 /// What the line does to bytes, in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,48 +31,36 @@ pub(crate) enum Quality {
 struct State {
     quality: Quality,
     connections: Vec<(TcpStream, TcpStream)>,
-    accepted: usize,
     closed: bool,
 }
 
 /// Dropped, it closes its connections and its port.
 #[derive(Debug)]
 pub(crate) struct Line {
-    port: u16,
+    door: Door,
     state: Arc<Mutex<State>>,
 }
 
 impl Line {
     pub(crate) fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        let state = State { quality: Quality::Good, connections: Vec::new(), accepted: 0, closed: false };
+        let state = State { quality: Quality::Good, connections: Vec::new(), closed: false };
         let state = Arc::new(Mutex::new(state));
-        let line = Self { port, state: Arc::clone(&state) };
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let Ok(client) = client else { break };
-                if with(&state, |state| {
-                    state.accepted += 1;
-                    state.closed
-                }) {
-                    break;
-                }
-                let Ok(server) = TcpStream::connect(server) else { continue };
-                // Without its own handles there is no line: both ends see it closed.
-                let _ = join(&state, &client, &server);
-            }
+        let shared = Arc::clone(&state);
+        let door = Door::open(move |client| {
+            let Ok(server) = TcpStream::connect(server) else { return };
+            // Without its own handles there is no line: both ends see it closed.
+            let _ = join(&shared, &client, &server);
         });
-        line
+        Self { door, state }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.door.port()
     }
 
     /// How many connections came so far.
     pub(crate) fn connections(&self) -> usize {
-        with(&self.state, |state| state.accepted)
+        self.door.accepted()
     }
 
     /// From now on.
@@ -111,15 +102,10 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        self.door.close();
         with(&self.state, |state| state.closed = true);
         self.cut();
-        // Wakes the accepting thread, which then ends.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
-}
-
-fn with<T>(state: &Mutex<State>, f: impl FnOnce(&mut State) -> T) -> T {
-    f(&mut state.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn join(state: &Arc<Mutex<State>>, client: &TcpStream, server: &TcpStream) -> io::Result<()> {

@@ -3,17 +3,21 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use super::{eventually, rpc::Framer};
+use super::{
+    door::{Door, with},
+    eventually,
+    rpc::Framer,
+};
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,50 +30,37 @@ struct State {
     errors: Vec<String>,
     daemons: Vec<Arc<Mutex<TcpStream>>>,
     servers: Vec<UnixStream>,
-    accepted: usize,
     resets: usize,
-    closed: bool,
 }
 
 /// Dropped, it closes its connections and its port.
 #[derive(Debug)]
 pub(crate) struct Meddler {
-    port: u16,
+    door: Door,
     state: Arc<Mutex<State>>,
 }
 
 impl Meddler {
     /// Listens on a free port for a server at `socket`.
     pub(crate) fn start(socket: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
         let state = Arc::new(Mutex::new(State::default()));
-        let meddler = Self { port, state: Arc::clone(&state) };
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let Ok(client) = client else { break };
-                if with(&state, |state| {
-                    state.accepted += 1;
-                    state.closed
-                }) {
-                    break;
-                }
-                let Ok(server) = UnixStream::connect(&socket) else { continue };
-                // Without handles of its own there is no connection: both ends see it closed.
-                let _ = join(&state, client, server);
-            }
+        let shared = Arc::clone(&state);
+        let door = Door::open(move |client| {
+            let Ok(server) = UnixStream::connect(&socket) else { return };
+            // Without handles of its own there is no connection: both ends see it closed.
+            let _ = join(&shared, client, server);
         });
-        meddler
+        Self { door, state }
     }
 
     /// The keys of plumgrid.ini.
     pub(crate) fn lines(&self) -> String {
-        format!("management_ip = 127.0.0.1\nport = {}\n", self.port)
+        format!("management_ip = 127.0.0.1\nport = {}\n", self.door.port())
     }
 
     /// How many connections the daemon opened.
     pub(crate) fn connections(&self) -> usize {
-        with(&self.state, |state| state.accepted)
+        self.door.accepted()
     }
 
     /// From now on, requests of this method don't reach the server.
@@ -128,11 +119,12 @@ impl Meddler {
             std::mem::take(&mut state.daemons)
         });
         for daemon in daemons {
-            let daemon = daemon.lock().unwrap_or_else(PoisonError::into_inner);
-            // With no time to linger, closing is a reset.
-            let socket = socket2::SockRef::from(&*daemon);
-            socket.set_linger(Some(Duration::ZERO)).expect("the socket is there");
-            daemon.shutdown(Shutdown::Read).expect("the socket is there");
+            with(&daemon, |daemon| {
+                // With no time to linger, closing is a reset.
+                let socket = socket2::SockRef::from(&*daemon);
+                socket.set_linger(Some(Duration::ZERO)).expect("the socket is there");
+                daemon.shutdown(Shutdown::Read).expect("the socket is there");
+            });
         }
     }
 
@@ -144,24 +136,15 @@ impl Meddler {
 
 impl Drop for Meddler {
     fn drop(&mut self) {
-        let daemons = with(&self.state, |state| {
-            state.closed = true;
-            std::mem::take(&mut state.daemons)
-        });
-        for daemon in daemons {
-            let _ = daemon.lock().unwrap_or_else(PoisonError::into_inner).shutdown(Shutdown::Both);
+        self.door.close();
+        for daemon in with(&self.state, |state| std::mem::take(&mut state.daemons)) {
+            let _ = with(&daemon, |daemon| daemon.shutdown(Shutdown::Both));
         }
-        // Wakes the accepting thread, which then ends.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
-fn with<T>(state: &Mutex<State>, f: impl FnOnce(&mut State) -> T) -> T {
-    f(&mut state.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
 fn tell(daemon: &Mutex<TcpStream>, bytes: &[u8]) -> io::Result<()> {
-    daemon.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)
+    with(daemon, |daemon| daemon.write_all(bytes))
 }
 
 fn join(state: &Arc<Mutex<State>>, client: TcpStream, server: UnixStream) -> io::Result<()> {
@@ -184,7 +167,7 @@ fn join(state: &Arc<Mutex<State>>, client: TcpStream, server: UnixStream) -> io:
         let _ = pass_replies(&replies, from_server, &to_daemon);
         // An orderly end would be none that nobody heard of.
         if with(&replies, |state| state.resets) == resets {
-            let _ = to_daemon.lock().unwrap_or_else(PoisonError::into_inner).shutdown(Shutdown::Both);
+            let _ = with(&to_daemon, |daemon| daemon.shutdown(Shutdown::Both));
         }
     });
     Ok(())

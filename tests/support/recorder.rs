@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, TcpStream},
     os::unix::net::UnixStream,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -13,7 +13,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::rpc::Framer;
+use super::{
+    door::{Door, with},
+    rpc::Framer,
+};
 
 #[derive(Debug, Default)]
 struct Record {
@@ -22,44 +25,30 @@ struct Record {
     /// The params of its `transact` requests, the latest at the end.
     transacts: Vec<Value>,
     connections: Vec<TcpStream>,
-    accepted: usize,
-    closed: bool,
 }
 
 /// Dropped, it closes its connections and its port.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    port: u16,
+    door: Door,
     shared: Arc<(Mutex<Record>, Condvar)>,
 }
 
 impl Recorder {
     /// Listens on a free port for a server at `socket`, which need not run yet.
     pub(crate) fn start(socket: PathBuf) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
         let shared = Arc::new((Mutex::new(Record::default()), Condvar::new()));
-        let recorder = Self { port, shared: Arc::clone(&shared) };
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                let Ok(client) = client else { break };
-                {
-                    let mut record = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-                    if record.closed {
-                        break;
-                    }
-                    record.accepted += 1;
-                }
-                // A server that is down: the connection is closed at once.
-                let Ok(server) = UnixStream::connect(&socket) else { continue };
-                join(&shared, client, server);
-            }
+        let kept = Arc::clone(&shared);
+        let door = Door::open(move |client| {
+            // A server that is down: the connection is closed at once.
+            let Ok(server) = UnixStream::connect(&socket) else { return };
+            join(&kept, client, server);
         });
-        recorder
+        Self { door, shared }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.door.port()
     }
 
     /// How many times the daemon sent `method`.
@@ -74,7 +63,7 @@ impl Recorder {
 
     /// How many connections the daemon opened.
     pub(crate) fn connections(&self) -> usize {
-        self.with(|record| record.accepted)
+        self.door.accepted()
     }
 
     /// Cuts all connections; the next ones are served again.
@@ -104,16 +93,14 @@ impl Recorder {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Record) -> T) -> T {
-        f(&mut self.shared.0.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&self.shared.0, f)
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.with(|record| record.closed = true);
+        self.door.close();
         self.cut();
-        // Wakes the accepting thread, which then ends.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
@@ -122,7 +109,7 @@ fn join(shared: &Arc<(Mutex<Record>, Condvar)>, client: TcpStream, server: UnixS
     let handles = (|| -> io::Result<_> { Ok((client.try_clone()?, client.try_clone()?, server.try_clone()?)) })();
     let Ok((kept, mut to_client, mut from_server)) = handles else { return };
     let _ = client.set_nodelay(true);
-    shared.0.lock().unwrap_or_else(PoisonError::into_inner).connections.push(kept);
+    with(&shared.0, |record| record.connections.push(kept));
     let shared = Arc::clone(shared);
     thread::spawn(move || {
         // Ends with either side; what is left of the connection is closed below.
@@ -147,11 +134,12 @@ fn record(shared: &(Mutex<Record>, Condvar), mut client: TcpStream, mut server: 
         while let Some(frame) = framer.next() {
             let mut message: Value = serde_json::from_slice(&frame)?;
             if let Some(method) = message["method"].as_str().map(str::to_owned) {
-                let mut record = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if method == "transact" {
-                    record.transacts.push(message["params"].take());
-                }
-                *record.methods.entry(method).or_default() += 1;
+                with(&shared.0, |record| {
+                    if method == "transact" {
+                        record.transacts.push(message["params"].take());
+                    }
+                    *record.methods.entry(method).or_default() += 1;
+                });
                 shared.1.notify_all();
             }
         }

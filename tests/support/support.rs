@@ -9,6 +9,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod daemon;
+pub(crate) mod door;
 pub(crate) mod dump;
 pub(crate) mod line;
 pub(crate) mod meddler;

@@ -2,11 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    net::SocketAddr,
     thread,
     time::Duration,
 };
@@ -14,6 +10,7 @@ use std::{
 use super::scene::{COMPUTE_1, Scene};
 use crate::support::{
     daemon::Home,
+    door::Door,
     dump::Dump,
     line::{Line, Quality},
     tor::Tor,
@@ -93,34 +90,27 @@ fn a_dead_line_is_found_by_the_probe() {
 /// Each connection is answered with garbage: the reason says so, and attempts keep their distance.
 #[test]
 fn a_switch_that_answers_garbage_is_dropped_with_a_reason_and_retried_slowly() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    let accepted = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&accepted);
-    thread::spawn(move || {
-        let garbage: [&[u8]; 4] = [
-            b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            b"{\"id\":0,\"result\":",
-            b"]]]]",
-            b"{\"id\":0,\"result\":{\"tables\":7}}",
-        ];
-        for (stream, answer) in listener.incoming().zip(garbage.into_iter().cycle()) {
-            let Ok(mut stream) = stream else { break };
-            count.fetch_add(1, Ordering::Relaxed);
-            let mut chunk = [0; 1024];
-            // What it asks doesn't matter; then the connection closes.
-            let _ = stream.read(&mut chunk);
-            let _ = stream.write_all(answer);
-        }
+    let garbage: [&[u8]; 4] = [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"{\"id\":0,\"result\":",
+        b"]]]]",
+        b"{\"id\":0,\"result\":{\"tables\":7}}",
+    ];
+    let mut answers = garbage.into_iter().cycle();
+    let door = Door::open(move |mut stream| {
+        let mut chunk = [0; 1024];
+        // What it asks doesn't matter; then the connection closes.
+        let _ = stream.read(&mut chunk);
+        let _ = stream.write_all(answers.next().unwrap_or_default());
     });
-    let home = Home::new().switch("t", &format!("management_ip = 127.0.0.1\nport = {port}\n"));
+    let home = Home::new().switch("t", &format!("management_ip = 127.0.0.1\nport = {}\n", door.port()));
     let daemon = home.start();
     let rest = daemon.rest();
     for reason in ["not OVSDB", "in the middle of a message"] {
         rest.wait_switch("t", reason, |now| now["reason"].as_str().is_some_and(|text| text.contains(reason)));
     }
-    let before = accepted.load(Ordering::Relaxed);
+    let before = door.accepted();
     thread::sleep(Duration::from_secs(3));
-    let more = accepted.load(Ordering::Relaxed) - before;
+    let more = door.accepted() - before;
     assert!(more <= 4, "{more} connections in 3 s");
 }

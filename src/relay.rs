@@ -13,6 +13,7 @@
 mod damper;
 mod election;
 mod gateways;
+mod handover;
 mod hub;
 mod keeper;
 mod ledger;

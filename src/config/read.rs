@@ -378,5 +378,6 @@ fn gateway(section: &mut Section<'_>, defaults: GatewayConfig) -> GatewayConfig 
         failover_unreachable: section
             .get("failover_unreachable", value::boolean)
             .unwrap_or(defaults.failover_unreachable),
+        handover_hold: section.get("handover_hold", value::duration).unwrap_or(defaults.handover_hold),
     }
 }

@@ -18,12 +18,14 @@ pub struct RelayConfig {
 }
 
 /// `[gateway:NAME]`, what it leaves out taken from `[relay]`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayConfig {
     /// What its two switches are to one another.
     pub active_active: ActiveActive,
     /// Whether the other switch takes over from one that can't be reached (`single-active`).
     pub failover_unreachable: bool,
+    /// How long a switch that has let go may still forward: the other is bound after that (`single-active`).
+    pub handover_hold: Duration,
 }
 
 /// `active_active`.
@@ -36,6 +38,16 @@ pub enum ActiveActive {
     SingleActive,
     /// Separate segments.
     Independent,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            active_active: ActiveActive::default(),
+            failover_unreachable: false,
+            handover_hold: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Default for RelayConfig {
@@ -51,6 +63,13 @@ impl Default for RelayConfig {
 }
 
 impl RelayConfig {
+    /// The longest `handover_hold`.
+    #[must_use]
+    pub fn longest_handover(&self) -> Duration {
+        let own = self.gateways.values().map(|gateway| gateway.handover_hold);
+        own.fold(self.common.handover_hold, Duration::max)
+    }
+
     /// What holds for the gateway of this name.
     #[must_use]
     pub fn gateway(&self, name: &str) -> GatewayConfig {

@@ -118,7 +118,7 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
     // The same keys with their defaults change nothing, and their syntax is checked.
     let defaults = "[api]\nadmin_roles = admin\n[cluster]\nheartbeat = 1000ms\nlease_ttl = 3\n[source]\ndriver = native\n\
                     [relay]\nlearned_hold = 0\nidle_flood_hold = 4h\nactive_active = lag\n[gateway:g]\n\
-                    failover_unreachable = no\n[l2gateway]\nmode = enforce\nbfd = false\nservice_nodes =\n";
+                    failover_unreachable = no\nhandover_hold = 2s\n[l2gateway]\nmode = enforce\nbfd = false\nservice_nodes =\n";
     assert_eq!(parse(defaults).unwrap(), parse("").unwrap());
     assert_eq!(errors("[cluster]\nheartbeat = soon\n").len(), 1);
 }
@@ -127,13 +127,15 @@ fn what_is_not_built_yet_is_refused_by_name_unless_it_is_the_default() {
 fn a_gateway_may_have_its_own_way_of_active_active() {
     let config = parse(
         "[relay]\nactive_active = single-active\nlearned_hold = 1h\nidle_flood_hold = 2s\nmax_learned_macs = 10\n\
-         [gateway:a]\nactive_active = independent\n[gateway:B c]\nfailover_unreachable = yes\n[gateway:d]\n",
+         [gateway:a]\nactive_active = independent\n[gateway:B c]\nfailover_unreachable = yes\n[gateway:d]\nhandover_hold = 500ms\n",
     );
     let relay = config.unwrap().relay;
     let of = |name: &str| (relay.gateway(name).active_active, relay.gateway(name).failover_unreachable);
     assert_eq!(of("a"), (ActiveActive::Independent, false));
     assert_eq!(of("B c"), (ActiveActive::SingleActive, true));
     assert_eq!(of("d"), (ActiveActive::SingleActive, false));
+    let hold = |name: &str| relay.gateway(name).handover_hold;
+    assert_eq!((hold("a"), hold("d")), (Duration::from_secs(2), Duration::from_millis(500)));
     assert_eq!(relay.learned_hold, Duration::from_hours(1));
     assert_eq!((relay.idle_flood_hold, relay.max_learned_macs), (Duration::from_secs(2), 10));
     assert_eq!(errors("[relay]\nmax_learned_macs = 0\n").len(), 1);

@@ -15,6 +15,10 @@ pub(super) struct Standing {
     pub(super) fit: bool,
     /// A port of the gateway is bound to the network.
     pub(super) bound: bool,
+    /// It may still forward: it is bound, or was until a moment ago, or may have been asked to be.
+    pub(super) forwards: bool,
+    /// It was seen to let go, and nobody wanted it there since.
+    pub(super) released: bool,
 }
 
 /// One gateway on one network.
@@ -27,6 +31,8 @@ pub(super) struct Question<'a> {
     pub(super) switches: &'a [String],
     /// All of them have reported since the start, or were waited for.
     pub(super) settled: bool,
+    /// We don't know yet who let go just before the start.
+    pub(super) young: bool,
     pub(super) current: Option<&'a Election>,
 }
 
@@ -84,8 +90,8 @@ impl Question<'_> {
         }
     }
 
-    /// Only one is bound. Another takes over when that one has let go; who can't be asked is believed to hold on, unless
-    /// the operator says otherwise.
+    /// Only one is bound. Another takes over when that one has let go, its hardware too; who can't be asked is believed to
+    /// hold on, unless the operator says otherwise.
     fn single_active(&self, standing: impl Fn(&str) -> Standing) -> Election {
         let current = self.standing_election();
         let fit: Vec<String> =
@@ -94,7 +100,8 @@ impl Question<'_> {
             let others = self.switches.iter().filter(|name| *name != winner);
             others.into_iter().all(|name| {
                 let other = standing(name);
-                if other.reachable { !other.bound } else { self.config.failover_unreachable }
+                let known = other.reachable || other.released;
+                if known { !other.forwards } else { self.config.failover_unreachable }
             })
         };
         let Some(current) = current else {
@@ -106,7 +113,7 @@ impl Question<'_> {
                 .or_else(|| forwarder_by_hash(self.network, &fit))
                 .or_else(|| forwarder_by_hash(self.network, self.switches));
             // One that was never heard of holds nothing of a connection that is new.
-            let holds = |name: &String| Some(name.as_str()) != candidate && standing(name).bound;
+            let holds = |name: &String| Some(name.as_str()) != candidate && standing(name).forwards;
             let free = !self.switches.iter().any(holds);
             let eligible = candidate.map(str::to_owned).into_iter().collect();
             return self.election(candidate.filter(|_| free), eligible);
@@ -122,6 +129,7 @@ impl Question<'_> {
                 Some(other) if free(other) => self.election(Some(other), vec![other.to_owned()]),
                 Some(_) | None => current,
             },
+            None if self.young => current,
             None => match fit.iter().find(|name| free(name)) {
                 Some(winner) => self.election(Some(winner), vec![winner.clone()]),
                 None => current,

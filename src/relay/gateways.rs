@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::election::{Question, Standing};
+use super::{
+    election::{Question, Standing},
+    handover::Handovers,
+};
 use crate::{
     config::{ActiveActive, RelayConfig},
     model::{
@@ -64,6 +67,7 @@ pub(super) struct Gateways {
     ports: HashMap<Arc<str>, HashMap<String, PortState>>,
     /// Ports that were told of in a session that hasn't told all yet.
     fresh: HashMap<Arc<str>, HashSet<String>>,
+    handovers: Handovers,
     /// What may have to be decided anew.
     dirty: BTreeSet<Pair>,
     /// What may have to be at a time.
@@ -96,6 +100,7 @@ impl Gateways {
             sessions: HashMap::new(),
             ports: HashMap::new(),
             fresh: HashMap::new(),
+            handovers: Handovers::default(),
             dirty: BTreeSet::new(),
             waiting: BTreeSet::new(),
         }
@@ -178,10 +183,13 @@ impl Gateways {
     }
 
     /// It has told all.
-    pub(super) fn complete(&mut self, switches: &[Arc<str>]) {
+    pub(super) fn complete(&mut self, switches: &[Arc<str>], now_ms: u64) {
         for switch in switches {
             let fresh = self.fresh.remove(switch).unwrap_or_default();
-            self.ports.entry(switch.clone()).or_default().retain(|port, _| fresh.contains(port));
+            let ports = self.ports.entry(switch.clone()).or_default();
+            for (_, gone) in ports.extract_if(|port, _| !fresh.contains(port)) {
+                gone.networks.iter().for_each(|network| self.handovers.see(switch, *network, now_ms));
+            }
             self.sessions.insert(switch.clone(), Session { up: true, reported: true, ..Session::default() });
             self.touch_switch(switch);
         }
@@ -198,16 +206,18 @@ impl Gateways {
     }
 
     /// A port, as it is now.
-    pub(super) fn port(&mut self, state: PortState) {
+    pub(super) fn port(&mut self, state: PortState, now_ms: u64) {
         let switch = state.switch.clone();
         if let Some(fresh) = self.fresh.get_mut(&switch) {
             fresh.insert(state.port.clone());
         }
         let ports = self.ports.entry(switch.clone()).or_default();
         let (fit, networks) = (state.fit, state.networks.iter().copied().collect::<BTreeSet<_>>());
-        match ports.insert(state.port.clone(), state) {
+        let old = ports.insert(state.port.clone(), state);
+        let before: BTreeSet<_> = old.iter().flat_map(|old| old.networks.iter().copied()).collect();
+        before.difference(&networks).for_each(|network| self.handovers.see(&switch, *network, now_ms));
+        match old {
             Some(old) if old.fit == fit => {
-                let before: BTreeSet<_> = old.networks.into_iter().collect();
                 for network in before.symmetric_difference(&networks) {
                     self.touch_learned(&switch, *network);
                 }
@@ -251,6 +261,11 @@ impl Gateways {
             self.waiting.pop_first();
             self.dirty.insert(pair);
         }
+        let waiting = || {
+            let unserved = self.elections.iter().filter(|(_, election)| election.forwarder.is_none());
+            unserved.map(|((_, network), _)| *network).collect()
+        };
+        self.handovers.forget(milliseconds(self.policy.longest_handover()), now_ms, waiting);
         let mut verdicts = Vec::new();
         for pair in std::mem::take(&mut self.dirty) {
             self.elect(pair, now_ms, &mut verdicts);
@@ -270,8 +285,13 @@ impl Gateways {
         let devices = gateway.map(|gateway| gateway.devices.as_slice()).filter(|devices| devices.len() > 1);
         let sessions = devices.unwrap_or_default().iter().filter_map(|device| self.sessions.get(device.name.as_str()));
         let grace = sessions.filter_map(|session| session.lost_ms).map(|lost| lost + GRACE_MS).max();
-        let settled = devices.map(|_| self.started_ms + SETTLE_MS);
-        [idle, grace, settled].into_iter().flatten().filter(move |at| *at > now_ms)
+        let started = devices.map(|_| self.started_ms);
+        let settled = started.map(|at| at + SETTLE_MS);
+        let hold = gateway.map_or(0, |gateway| milliseconds(self.policy.gateway(&gateway.name).handover_hold));
+        let let_go = devices.unwrap_or_default().iter();
+        let let_go = let_go.filter_map(move |device| self.handovers.until(&device.name, pair.1, hold));
+        let times = [idle, grace, settled, started.map(|at| at + hold)].into_iter().flatten();
+        times.chain(let_go).filter(move |at| *at > now_ms)
     }
 
     /// When time alone may change something.
@@ -290,12 +310,15 @@ impl Gateways {
             let mut switches: Vec<String> = gateway.devices.iter().map(|device| device.name.clone()).collect();
             switches.sort_unstable();
             let session = |name: &String| self.sessions.get(name.as_str()).copied().unwrap_or_default();
+            let config = self.policy.gateway(&gateway.name);
+            let settled = now_ms >= self.started_ms + SETTLE_MS || switches.iter().all(|name| session(name).reported);
             let question = Question {
                 gateway: pair.0,
                 network: pair.1,
-                config: self.policy.gateway(&gateway.name),
+                config,
                 switches: &switches,
-                settled: now_ms >= self.started_ms + SETTLE_MS || switches.iter().all(|name| session(name).reported),
+                settled,
+                young: now_ms < self.started_ms + milliseconds(config.handover_hold),
                 current: self.elections.get(&pair),
             };
             question.answer(|name| self.standing(gateway, pair.1, name, now_ms))
@@ -303,6 +326,12 @@ impl Gateways {
         match answer {
             Some(election) if self.elections.get(&pair) != Some(&election) => {
                 let (gone, back) = self.rebound(&election);
+                let old = self.elections.get(&pair).and_then(|old| old.forwarder.as_deref());
+                let new = election.forwarder.as_deref();
+                if old != new {
+                    old.into_iter().for_each(|old| self.handovers.ask(old, pair.1, now_ms));
+                    new.into_iter().for_each(|new| self.handovers.end(new, pair.1));
+                }
                 self.elections.insert(pair, election.clone());
                 verdicts.push(Verdict::Elected(election, gone, back));
             }
@@ -318,11 +347,11 @@ impl Gateways {
         let known = self.ports.get(name);
         let interfaces = device.into_iter().flat_map(|device| &device.interfaces);
         let ports = || interfaces.clone().filter_map(|interface| known?.get(&interface.name));
-        Standing {
-            reachable,
-            fit: ports().any(|port| port.fit),
-            bound: ports().any(|port| port.networks.contains(&network)),
-        }
+        let bound = ports().any(|port| port.networks.contains(&network));
+        let hold = milliseconds(self.policy.gateway(&gateway.name).handover_hold);
+        let held = self.handovers.until(name, network, hold).is_some_and(|until| now_ms < until);
+        let released = !bound && self.handovers.is_seen(name, network);
+        Standing { reachable, fit: ports().any(|port| port.fit), bound, forwards: bound || held, released }
     }
 
     /// Bindings that go and come because another switch is elected; only in `single-active` any do.

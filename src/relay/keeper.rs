@@ -176,7 +176,7 @@ impl Keeper {
                 self.gateways.begin(&switches);
             }
             Told::Vteps(rows) => self.vteps.extend(rows.into_iter().map(|row| ((row.switch, row.network), row.vteps))),
-            Told::Ports(states) => states.into_iter().for_each(|state| self.gateways.port(state)),
+            Told::Ports(states) => states.into_iter().for_each(|state| self.gateways.port(state, now)),
             Told::Macs(heard) => {
                 for Heard { network, mac, places } in heard {
                     self.ledger.hear(&switches, (network, mac), places, now);
@@ -184,7 +184,7 @@ impl Keeper {
             }
             Told::Complete => {
                 self.ledger.complete(&switches, now);
-                self.gateways.complete(&switches);
+                self.gateways.complete(&switches, now);
             }
             Told::Lost => {
                 self.databases.remove(&report.database);

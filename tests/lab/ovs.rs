@@ -144,6 +144,12 @@ impl Switch {
         });
     }
 
+    /// Whether its flows let frames of a VLAN in: the emulator follows its database a second or more later.
+    pub(crate) fn forwards(&self, vlan: u16) -> bool {
+        let flows = self.ovs.tool(&format!("ovs-ofctl dump-flows {}", self.name));
+        flows.contains(&format!("dl_vlan={vlan} "))
+    }
+
     /// The addresses that it has tunnels to.
     pub(crate) fn tunnels(&self) -> Vec<String> {
         let found = self.ovs.vsctl("--bare --columns=options find Interface type=vxlan");

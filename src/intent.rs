@@ -9,7 +9,7 @@ mod claims;
 mod network;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, btree_map::Entry},
     sync::Arc,
 };
 
@@ -28,6 +28,8 @@ use network::Networks;
 pub struct SwitchIntent {
     /// `Physical_Port.vlan_bindings`, by port and VLAN.
     pub bindings: BTreeMap<(String, VlanId), BoundNetwork>,
+    /// Networks that want a VLAN of a port which another one has: they wait until it is free.
+    pub rivals: BTreeMap<(String, VlanId), Vec<BoundNetwork>>,
     /// Networks that a connection brings to the switch, with or without a binding.
     pub networks: BTreeSet<NetworkId>,
     /// Networks whose going is explained.
@@ -364,16 +366,22 @@ impl Intent {
 
 impl SwitchIntent {
     fn bind(&mut self, binding: Binding, connection: &Connection) {
-        // Two networks on one VLAN of a port are refused by the service; should they meet all the same, the lower
-        // connection keeps it, whichever way the rows were read.
-        self.bindings
-            .entry((binding.port, binding.vlan))
-            .and_modify(|bound| {
-                if bound.network == connection.network_id {
-                    bound.connections.push(connection.id);
-                }
-            })
-            .or_insert_with(|| BoundNetwork { network: connection.network_id, connections: vec![connection.id] });
+        // Two networks on one VLAN of a port are refused by the service; should they meet all the same (one had no segment
+        // for a while), the lower gateway and connection have it, whichever way the rows were read.
+        let network = connection.network_id;
+        let bound = match self.bindings.entry((binding.port, binding.vlan)) {
+            Entry::Vacant(free) => free.insert(BoundNetwork { network, connections: Vec::new() }),
+            Entry::Occupied(bound) if bound.get().network == network => bound.into_mut(),
+            Entry::Occupied(other) => {
+                let rivals = self.rivals.entry(other.key().clone()).or_default();
+                let known = rivals.iter().position(|rival| rival.network == network).unwrap_or_else(|| {
+                    rivals.push(BoundNetwork { network, connections: Vec::new() });
+                    rivals.len() - 1
+                });
+                &mut rivals[known]
+            }
+        };
+        bound.connections.push(connection.id);
     }
 }
 

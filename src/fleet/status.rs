@@ -47,7 +47,8 @@ fn bare(worker: &Worker, config: &SwitchConfig, status: Status, reason: &str) ->
         network_id: bound.network,
         connections: bound.connections.clone(),
     };
-    let bindings: Vec<_> = section.intent.bindings.iter().map(|(key, bound)| binding(key, bound)).collect();
+    let rivals = section.intent.rivals.iter().flat_map(|(key, rivals)| rivals.iter().map(move |rival| (key, rival)));
+    let bindings = section.intent.bindings.iter().chain(rivals).map(|(key, bound)| binding(key, bound)).collect();
     let rows = |network| worker.desired.networks.get(network).map_or(0, |network| network.macs.len() as u64);
     SwitchStatus {
         name: config.name.clone(),
@@ -195,6 +196,16 @@ fn judge(
         let reason = format!("port {} is not on {}; its ports are: {}", row.port, row.switch, ports.join(", "));
         return set(Status::Error, reason);
     };
+    if let Some(bound) = section.intent.bindings.get(&(row.port.clone(), row.vlan))
+        && let (network, [connection, ..]) = (bound.network, bound.connections.as_slice())
+        && network != row.network_id
+    {
+        let reason = format!(
+            "VLAN {} of port {} belongs to network {network} by connection {connection}: delete that connection, or this one",
+            row.vlan, row.port
+        );
+        return set(Status::Conflict, reason);
+    }
     let Some(network) = live.worker.desired.networks.get(&row.network_id) else {
         return set(Status::Pending, "the network isn't known yet".to_owned());
     };

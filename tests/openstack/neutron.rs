@@ -67,6 +67,16 @@ impl Neutron {
         id
     }
 
+    /// Gives the segments of these networks (quoted, with commas) another type.
+    pub(crate) fn segment(&self, networks: &str, kind: &str) {
+        self.server.sql(&format!(
+            "UPDATE networksegments SET network_type = '{kind}' WHERE network_id IN ({networks});\nUPDATE \
+             standardattributes SET updated_at = {} WHERE id IN (SELECT standard_attr_id FROM networks WHERE id IN \
+             ({networks}))",
+            self.server.now()
+        ));
+    }
+
     /// A port with its binding, bound where `host` isn't empty; its UUID.
     pub(crate) fn port(&self, network: &str, mac: &str, ips: &[&str], host: &str) -> String {
         let (id, sql) = self.port_sql(network, mac, ips, host);

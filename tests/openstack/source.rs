@@ -302,6 +302,36 @@ fn mass_deletions_are_held_until_they_are_released() {
     assert_eq!(source["networks"], 1, "{source}");
 }
 
+/// While a network has no segment, another one may take its VLAN: when it comes back, one of the two waits and says why.
+#[test]
+fn a_segment_that_comes_back_too_late_is_a_conflict_until_the_vlan_is_free() {
+    let mut nets = Vec::new();
+    let cloud = Cloud::start(ZED, |neutron| {
+        nets.extend((0..2).map(|n| neutron.network(&format!("network{n}"), &[("vxlan", 5001 + n)])));
+    });
+    let early = cloud.connect(&nets[0], 50);
+    cloud.neutron.segment(&format!("'{}'", nets[0]), "geneve");
+    cloud.rest.wait_status(&early, "error");
+    let gateway = cloud.rest.gateway("late", &[("tor-switch-1", &["Ethernet40"])]);
+    let late = cloud.rest.connect(&gateway, &nets[1], 50);
+    cloud.rest.wait_status(&late, "active");
+
+    cloud.neutron.segment(&format!("'{}'", nets[0]), "vxlan");
+    let (holder, waits) = eventually("the conflict", PATIENCE, || {
+        let [(early_is, told), (late_is, other)] = [&early, &late].map(|connection| {
+            let status = cloud.rest.status(connection);
+            (status["status"].clone(), status.to_string())
+        });
+        match (early_is.as_str(), late_is.as_str()) {
+            (Some("active"), Some("conflict")) if other.contains(&early) => Ok((&early, &late)),
+            (Some("conflict"), Some("active")) if told.contains(&late) => Ok((&late, &early)),
+            _ => Err(format!("{told} {other}")),
+        }
+    });
+    assert_eq!(cloud.rest.delete(&format!("/v2/l2-gateway-connections/{holder}")).status, 204);
+    cloud.rest.wait_status(waits, "active");
+}
+
 /// A network that loses its VXLAN segment is to its switches as if it were deleted; the guard has a say in it.
 #[test]
 fn a_segment_that_is_taken_away_unbinds_its_network() {
@@ -311,18 +341,10 @@ fn a_segment_that_is_taken_away_unbinds_its_network() {
         neutron.ports(&nets[0], 1, 20, "compute-1");
     });
     let (neutron, net) = (&cloud.neutron, &nets[0]);
-    let segment = |networks: &str, kind: &str| {
-        neutron.server.sql(&format!(
-            "UPDATE networksegments SET network_type = '{kind}' WHERE network_id IN ({networks});\nUPDATE \
-             standardattributes SET updated_at = {} WHERE id IN (SELECT standard_attr_id FROM networks WHERE id IN \
-             ({networks}))",
-            neutron.server.now()
-        ));
-    };
     let connection = cloud.connect(net, 50);
     cloud.tor.wait("the ports", |dump| dump.macs().len() == 20);
 
-    segment(&format!("'{net}'"), "geneve");
+    neutron.segment(&format!("'{net}'"), "geneve");
     let status = eventually("the unbinding", PATIENCE, || {
         let status = cloud.rest.status(&connection);
         if status["status"] == "error" { Ok(status) } else { Err(status.to_string()) }
@@ -332,17 +354,17 @@ fn a_segment_that_is_taken_away_unbinds_its_network() {
     let shown = cloud.rest.get(&format!("/v2.0/networks/{net}")).expect(200);
     assert_eq!(shown["network"]["provider:network_type"], "local");
 
-    segment(&format!("'{net}'"), "vxlan");
+    neutron.segment(&format!("'{net}'"), "vxlan");
     cloud.rest.wait_status(&connection, "active");
     cloud.tor.wait("the ports again", |dump| dump.macs().len() == 20);
 
     // Many at once are held.
     let all = nets.iter().map(|net| format!("'{net}'")).collect::<Vec<_>>().join(",");
-    segment(&all, "geneve");
+    neutron.segment(&all, "geneve");
     cloud.wait_source("the hold", |source| source["held"]["networks"] == 12);
     assert_eq!(cloud.tor.dump().macs().len(), 20);
     assert_eq!(cloud.rest.status(&connection)["status"], "active");
-    segment(&all, "vxlan");
+    neutron.segment(&all, "vxlan");
     cloud.wait_source("the end of the hold", |source| source["held"]["networks"] == 0);
 }
 

@@ -26,6 +26,7 @@ mod metrics;
 mod passive;
 mod poison;
 mod random;
+mod rivals;
 mod scene;
 mod schemas;
 mod transports;

@@ -151,6 +151,7 @@ pub(super) fn any_desired() -> impl Strategy<Value = Desired> {
                 bindings: known.into_iter().map(|((p, v), n)| ((PORTS[p].to_owned(), vlan(v)), bound(n))).collect(),
                 buried_networks: buried.iter().map(|n| network_id(*n)).collect(),
                 buried_bindings: BTreeSet::new(),
+                rivals: BTreeMap::new(),
             };
             (name.to_owned(), Section { physical_switch: name.to_owned(), intent: Arc::new(intent) })
         };

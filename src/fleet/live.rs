@@ -29,7 +29,7 @@ use super::{
 use crate::{
     intent::SwitchIntent,
     model::{NetworkId, Revision, VlanId, status::SessionState},
-    ovsdb::{Connection, Inbox, Incoming, Raw, RpcError, Schema, session::Backoff},
+    ovsdb::{CloseReason, Connection, Inbox, Incoming, Raw, RpcError, Schema, session::Backoff},
     plan::{Audit, Guard, Key, Planner, Policy, Tally},
     vtep::{self, Columns, LogicalSwitchIndex, Ownership, Replica, Touched},
 };
@@ -161,8 +161,8 @@ impl<'w> Live<'w> {
                     backoff.replied();
                     live.take(message)
                 } else {
-                    let reason = inbox.close_reason().map_or_else(String::new, |reason| reason.to_string());
-                    Err(Ended::lost(reason))
+                    let reason = inbox.close_reason().unwrap_or(CloseReason::Dropped);
+                    Err(Ended { silence: reason.silence(), ..Ended::lost(reason.to_string()) })
                 },
                 news = live.worker.mailbox.take() => {
                     let changed = merge(&mut live.worker.desired, &mut live.worker.revision, news);

@@ -32,7 +32,7 @@ use crate::{
     model::status::{Stranger, Strangers},
     ovsdb::{
         Stream,
-        transport::{self, Acceptor, Certificate, Certificates, Fingerprint, Verify, greeting},
+        transport::{self, Acceptor, Certificate, Certificates, Fingerprint, Verify, Wire, greeting},
     },
     vtep::{self, identity},
 };
@@ -51,6 +51,7 @@ const BACKLOG: u32 = 256;
 /// A switch that dialled us and said who it is.
 pub(crate) struct Arrival {
     pub(super) stream: Stream,
+    pub(super) wire: Wire,
     pub(super) peer: SocketAddr,
     pub(super) certificates: Certificates,
     /// Its Physical_Switches.
@@ -205,8 +206,8 @@ async fn identify(stream: TcpStream, peer: SocketAddr, place: Place, acceptor: O
     let asked = timeout(PATIENCE, ask(stream, peer, acceptor, &fleet)).await;
     let late = || format!("it didn't say who it is within {} s", PATIENCE.as_secs());
     match asked.unwrap_or_else(|_| Err(Box::new((late(), None)))) {
-        Ok((stream, certificates, names)) => {
-            let arrival = Arrival { stream, peer, certificates, names, by_tls, _place: place };
+        Ok((stream, wire, certificates, names)) => {
+            let arrival = Arrival { stream, wire, peer, certificates, names, by_tls, _place: place };
             // It failed: the daemon stops.
             let _ = fleet.commands.send(Command::Arrived(arrival)).await;
         }
@@ -222,8 +223,8 @@ async fn ask(
     peer: SocketAddr,
     acceptor: Option<Acceptor>,
     fleet: &Fleet,
-) -> Result<(Stream, Certificates, Vec<String>), Refusal> {
-    transport::tune(&stream).map_err(|error| Box::new((error.to_string(), None)))?;
+) -> Result<(Stream, Wire, Certificates, Vec<String>), Refusal> {
+    let wire = transport::tune(&stream).map_err(|error| Box::new((error.to_string(), None)))?;
     let (stream, certificates): (Stream, _) = match acceptor {
         None => (Box::new(stream), Certificates::default()),
         Some(mut acceptor) => {
@@ -239,7 +240,7 @@ async fn ask(
     let answer = answer.map_err(|error| refused(format!("it has no database {}: {error}", vtep::DATABASE)))?;
     let names = identity::names(&mut answer.cursor());
     let names = names.map_err(|error| refused(format!("its answer can't be read: {error}")))?;
-    Ok((stream, certificates, names))
+    Ok((stream, wire, certificates, names))
 }
 
 // ===== whose connection it is =====

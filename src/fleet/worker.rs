@@ -176,7 +176,8 @@ impl Worker {
         let mut backoff = Backoff::default();
         loop {
             let attempt = self.attempt(&mut backoff).await;
-            let lost = Report { database: self.settings.database.to_string().into(), told: Told::Lost };
+            let silence = attempt.as_ref().map_or(Duration::ZERO, |ended| ended.silence);
+            let lost = Report { database: self.settings.database.to_string().into(), told: Told::Lost { silence } };
             let Ok(reason) = attempt else {
                 // Where there is no room, nobody is left to hear it, or the next session of this database tells more.
                 let _ = self.reports.try_send(lost);
@@ -211,17 +212,18 @@ impl Worker {
                 self.attend(async move { dial(&endpoint, endpoint.patience()).await }).await?
             }
         };
-        let Connected { stream, peer, certificates } = match connected {
+        let Connected { stream, wire, peer, certificates } = match connected {
             Ok(connected) => connected,
             Err(error) => {
                 let rest = if error.is_log_in() { AFTER_REFUSED_LOG_IN } else { Duration::ZERO };
-                return Ok(live::Ended { text: error.to_string(), refused: error.is_refusal(), rest });
+                let (text, refused) = (error.to_string(), error.is_refusal());
+                return Ok(live::Ended { text, refused, rest, silence: Duration::ZERO });
             }
         };
         backoff.connected(std::time::Instant::now());
         self.counters.sessions += 1;
         let limits = Limits { probe: self.inactivity_probe(), ..Limits::default() };
-        let (connection, inbox) = Connection::open(stream, limits);
+        let (connection, inbox) = Connection::watched(stream, wire, limits);
         self.session.peer = peer;
         let tls = self.settings.sections.first().map(|section| tls(&section.tls)).unwrap_or_default();
         self.session.certificates = Shown::new(certificates, tls);
@@ -294,9 +296,9 @@ impl Worker {
             tokio::select! {
                 news = self.mailbox.take() => drop(merge(&mut self.desired, &mut self.revision, news)),
                 query = self.queries.recv() => match query {
-                    Some(query) => if let Some(Arrival { stream, peer, certificates, names, .. }) = self.answer(query) {
+                    Some(query) => if let Some(Arrival { stream, wire, peer, certificates, names, .. }) = self.answer(query) {
                         self.session.introduced = Some(names);
-                        return Ok(Connected { stream, peer: peer.to_string(), certificates });
+                        return Ok(Connected { stream, wire: Some(wire), peer: peer.to_string(), certificates });
                     },
                     None => return Err(Stopped),
                 },

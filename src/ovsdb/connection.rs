@@ -24,7 +24,11 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{json::JsonError, message::Incoming, transport::Stream};
+use super::{
+    json::JsonError,
+    message::Incoming,
+    transport::{Stream, Wire},
+};
 use queue::Queue;
 
 /// The bounds of one connection.
@@ -78,6 +82,9 @@ pub enum CloseReason {
     /// The peer's kernel may be there, but its process says nothing.
     #[error("the server said nothing for {} ms, not even to a probe", .0.as_millis())]
     Silent(Duration),
+    /// Nor does its kernel acknowledge anything.
+    #[error("the network to the server, or its machine, is down: nothing came for {} ms, and nothing was acknowledged", .0.as_millis())]
+    Cut(Duration),
     /// What came in is not OVSDB.
     #[error("the server sent something that is not OVSDB ({error}): {excerpt}")]
     Malformed {
@@ -160,6 +167,11 @@ impl Shared {
 impl Connection {
     /// Starts the tasks of a connection over `stream`. Must be called within a tokio runtime.
     pub fn open(stream: Stream, limits: Limits) -> (Self, Inbox) {
+        Self::watched(stream, None, limits)
+    }
+
+    /// As [`Connection::open`]; where there is a `wire`, a dead one is found after twice the probe's time.
+    pub fn watched(stream: Stream, wire: Option<Wire>, limits: Limits) -> (Self, Inbox) {
         let (input, output) = tokio::io::split(stream);
         let (sender, messages) = mpsc::channel(limits.inbox_messages.max(1));
         let stop = CancellationToken::new();
@@ -172,7 +184,7 @@ impl Connection {
             stop: stop.clone(),
         });
         tokio::spawn(writer::run(Arc::clone(&shared), output));
-        tokio::spawn(reader::run(Arc::clone(&shared), input, sender, limits));
+        tokio::spawn(reader::run(Arc::clone(&shared), input, wire, sender, limits));
         (Self { shared: Arc::clone(&shared), next_id: 0, _stop: stop.drop_guard() }, Inbox { shared, messages })
     }
 
@@ -271,6 +283,14 @@ impl Room {
 }
 
 impl CloseReason {
+    /// For how long nothing was heard, where that was the reason.
+    pub fn silence(&self) -> Duration {
+        match self {
+            Self::Silent(silence) | Self::Cut(silence) => *silence,
+            _ => Duration::ZERO,
+        }
+    }
+
     fn malformed(error: &JsonError, text: &[u8]) -> Self {
         Self::Malformed { error: error.to_string(), excerpt: super::message::excerpt(text) }
     }

@@ -75,17 +75,24 @@ impl Backoff {
 
 // ===== Liveness =====
 
+/// An acknowledgment takes no longer, lost packets included: Linux has sent one three times by then.
+const ACKNOWLEDGED: Duration = Duration::from_secs(1);
+
 /// Whether the peer is still there: after `probe` without a byte from it, an echo request (RFC 7047 section 4.1.11);
 /// after `patience` more, it is dead. Any received byte counts as life.
 ///
 /// Patience is longer than it seems to need: ovsdb-server says nothing while it compacts its file, which takes seconds
-/// for a big database, and a reconnect would only make it dump everything again. A dead *host* is TCP's to find.
+/// for a big database, and a reconnect would only make it dump everything again. A dead *host*, or a cut wire, is found
+/// sooner, where TCP can be asked: a kernel acknowledges a probe that its process is too busy to answer.
 #[derive(Debug, Clone)]
 pub struct Liveness {
     probe: Duration,
     patience: Duration,
     heard: Instant,
     probed: Option<Instant>,
+    /// How often the wire is looked at while a probe is unanswered, and when next.
+    look: Option<Duration>,
+    next_look: Option<Instant>,
 }
 
 /// What [`Liveness::poll`] wants done.
@@ -95,6 +102,13 @@ pub enum Action {
     WaitUntil(Option<Instant>),
     /// Send an echo request now.
     SendProbe,
+    /// Ask TCP, and disconnect where nothing was acknowledged for `bound`; else send another echo request.
+    LookAtWire {
+        /// Since the peer's last byte.
+        silence: Duration,
+        /// How long an acknowledgment may take.
+        bound: Duration,
+    },
     /// Close the connection: the peer said nothing for so long.
     Disconnect {
         /// Since its last byte.
@@ -105,7 +119,13 @@ pub enum Action {
 impl Liveness {
     /// Starts with a connection. `probe` zero: never probe.
     pub const fn new(now: Instant, probe: Duration, patience: Duration) -> Self {
-        Self { probe, patience, heard: now, probed: None }
+        Self { probe, patience, heard: now, probed: None, look: None, next_look: None }
+    }
+
+    /// TCP can be asked: it is, after an unanswered probe.
+    #[must_use]
+    pub fn with_wire(self) -> Self {
+        Self { look: Some(self.probe.max(ACKNOWLEDGED)), ..self }
     }
 
     /// Bytes came in; or it was us who did not look, so that the silence proves nothing.
@@ -128,14 +148,20 @@ impl Liveness {
             return match self.heard.checked_add(self.probe) {
                 Some(due) if due <= now => {
                     self.probed = Some(now);
+                    self.next_look = self.look.and_then(|look| now.checked_add(look));
                     Action::SendProbe
                 }
                 due => Action::WaitUntil(due),
             };
         };
-        match probed.checked_add(self.patience) {
-            Some(due) if due <= now => Action::Disconnect { silence: now.saturating_duration_since(self.heard) },
-            due => Action::WaitUntil(due),
+        let silence = now.saturating_duration_since(self.heard);
+        match (probed.checked_add(self.patience), self.look, self.next_look) {
+            (Some(due), ..) if due <= now => Action::Disconnect { silence },
+            (_, Some(bound), Some(next)) if next <= now => {
+                self.next_look = now.checked_add(bound);
+                Action::LookAtWire { silence, bound }
+            }
+            (due, _, next) => Action::WaitUntil(due.into_iter().chain(next).min()),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod greeting;
 mod ssh;
 mod tcp;
 mod tls;
+mod wire;
 mod x509;
 
 use std::{
@@ -27,6 +28,7 @@ use tokio::{
 pub use ssh::{HostKey, KnownKeys, Remote, Ssh, SshError, USUAL_SOCKET};
 pub use tcp::tune;
 pub use tls::{Acceptor, Certificates, Tls, TlsError, Verify, accept, own_certificate};
+pub use wire::Wire;
 pub use x509::{Certificate, Fingerprint, NotX509};
 
 /// The port of OVSDB (RFC 7047 section 8), where an address names none.
@@ -106,6 +108,8 @@ pub enum Endpoint {
 pub struct Connected {
     /// Its bytes.
     pub stream: Stream,
+    /// Its TCP connection, where it has one.
+    pub wire: Option<Wire>,
     /// Whom it reached.
     pub peer: String,
     /// Who showed what, with TLS.
@@ -289,23 +293,25 @@ impl TransportError {
 pub async fn dial(endpoint: &Endpoint, timeout: Duration) -> Result<Connected, TransportError> {
     let deadline = Instant::now() + timeout;
     let late = |peer: &str| TransportError::TimedOut { peer: peer.to_owned(), timeout };
-    let plain = |stream, peer| Connected { stream, peer, certificates: Certificates::default() };
+    let plain = |stream, wire, peer| Connected { stream, wire, peer, certificates: Certificates::default() };
     match endpoint {
-        Endpoint::Unix(path) => dial_unix(path, timeout, deadline).await.map(|(stream, peer)| plain(stream, peer)),
+        Endpoint::Unix(path) => {
+            dial_unix(path, timeout, deadline).await.map(|(stream, peer)| plain(stream, None, peer))
+        }
         Endpoint::Tcp { host, port } => {
-            let (stream, peer) = tcp::dial(host, *port, timeout, deadline).await?;
-            Ok(plain(Box::new(stream), peer))
+            let (stream, wire, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            Ok(plain(Box::new(stream), Some(wire), peer))
         }
         Endpoint::Ssl { host, port, tls } => {
-            let (stream, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            let (stream, wire, peer) = tcp::dial(host, *port, timeout, deadline).await?;
             let shaken = timeout_at(deadline, tls::connect(stream, host, &peer, tls)).await;
             let (stream, certificates) = shaken.map_err(|_| late(&peer))??;
-            Ok(Connected { stream, peer, certificates })
+            Ok(Connected { stream, wire: Some(wire), peer, certificates })
         }
         Endpoint::Ssh { host, port, ssh } => {
-            let (stream, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            let (stream, wire, peer) = tcp::dial(host, *port, timeout, deadline).await?;
             let opened = timeout_at(deadline, ssh::connect(stream, host, *port, &peer, ssh)).await;
-            Ok(plain(opened.map_err(|_| late(&peer))??, peer))
+            Ok(plain(opened.map_err(|_| late(&peer))??, Some(wire), peer))
         }
     }
 }

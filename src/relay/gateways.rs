@@ -195,12 +195,12 @@ impl Gateways {
         }
     }
 
-    /// It is lost.
-    pub(super) fn lost(&mut self, switches: &[Arc<str>], now_ms: u64) {
+    /// It is lost, and nothing was heard since then.
+    pub(super) fn lost(&mut self, switches: &[Arc<str>], since_ms: u64) {
         for switch in switches {
             let session = self.sessions.entry(switch.clone()).or_default();
             session.up = false;
-            session.lost_ms.get_or_insert(now_ms);
+            session.lost_ms.get_or_insert(since_ms);
             self.touch_switch(switch);
         }
     }

@@ -49,8 +49,11 @@ pub enum Told {
     Macs(Vec<Heard>),
     /// All was told: what wasn't spoken of isn't there.
     Complete,
-    /// The session is lost.
-    Lost,
+    /// The session is lost, after so long a silence.
+    Lost {
+        /// Zero where it wasn't silence that ended it.
+        silence: Duration,
+    },
 }
 
 /// Where the switches of a database have a MAC.
@@ -186,9 +189,10 @@ impl Keeper {
                 self.ledger.complete(&switches, now);
                 self.gateways.complete(&switches, now);
             }
-            Told::Lost => {
+            Told::Lost { silence } => {
                 self.databases.remove(&report.database);
-                self.gateways.lost(&switches, now);
+                let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
+                self.gateways.lost(&switches, now.saturating_sub(silence));
             }
         }
     }

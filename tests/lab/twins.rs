@@ -83,12 +83,27 @@ fn traffic_resumes_through_the_twin_when_the_designated_forwarder_fails() {
     });
 }
 
-/// Only the session with the designated forwarder is lost: its uplink and its cable stay up, and it forwards whatever
-/// still reaches it. Broadcasts and unicast go through the twin within 3 s, and no frame comes twice.
 #[test]
 fn the_twin_takes_over_without_a_frame_twice_when_only_the_session_is_lost() {
+    without_its_session("", Switch::refuse, Switch::accept);
+}
+
+/// Nobody is told: what is sent in either direction of the management network disappears, and all links stay up.
+#[test]
+fn the_twin_takes_over_without_a_frame_twice_when_management_is_cut_silently() {
+    let cable = |switch: &Switch| format!("m-t{}", switch.name.trim_start_matches("tor-switch-"));
+    let state = |switch: &Switch, state: &str| {
+        Ns::ROOT.run(&["bridge", "link", "set", "dev", &cable(switch), "state", state]);
+    };
+    let settings = "[l2gateway]\ninactivity_probe = 1s\n";
+    without_its_session(settings, |switch| state(switch, "0"), |switch| state(switch, "3"));
+}
+
+/// Only the session with the designated forwarder is lost: its uplink and its cable stay up, and it forwards whatever
+/// still reaches it. Broadcasts and unicast go through the twin within 3 s, and no frame comes twice.
+fn without_its_session(settings: &str, cut_off: impl Fn(&Switch), mend: impl Fn(&Switch)) {
     inside(|| {
-        let Twins { world, vm, connection } = Twins::start(BUNDLE, "");
+        let Twins { world, vm, connection } = Twins::start(BUNDLE, settings);
         world.wait_node("bm-1 is learned", 1, SOON, |world| world.destinations(1, &bm_mac(1)).len() == 1);
         let forwarder = world.switch_at(&world.flood(1)[0]);
         let twin = world.lab.switches.iter().find(|switch| switch.name != forwarder.name).expect("a twin");
@@ -100,7 +115,7 @@ fn the_twin_takes_over_without_a_frame_twice_when_only_the_session_is_lost() {
         let unicast = Flow::start(&vm.ns, BM_1, world.lab.log("unicast"));
         thread::sleep(Duration::from_secs(1));
         let cut = Instant::now();
-        forwarder.refuse();
+        cut_off(forwarder);
         let there = [twin.vtep_ip.as_str()];
         world.wait_node("the twin has both", 1, Duration::from_secs(3), |world| {
             world.flood(1) == there && world.destinations(1, &bm_mac(1)) == there
@@ -128,7 +143,7 @@ fn the_twin_takes_over_without_a_frame_twice_when_only_the_session_is_lost() {
         assert!(answered + 2 >= asked, "{answered} of {asked} answers");
 
         // It comes back, and is no forwarder any more.
-        forwarder.accept();
+        mend(forwarder);
         let name = forwarder.name.clone();
         world.rest().wait_switch(&name, "its session is up", |switch| switch["session"]["state"] == "up");
         world.rest().wait_status(&connection, "active");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use vtepd::ovsdb::{CloseReason, RequestError};
+use vtepd::ovsdb::{CloseReason, RequestError, transport::Connected};
 
 use super::*;
 use crate::support::tor::Contents;
@@ -38,18 +38,21 @@ async fn a_frozen_server_is_given_up_after_probe_and_patience() {
     }
 }
 
-/// A compaction looks like this: nothing for a while, then everything at once.
+/// A compaction looks like this: nothing for a while, then everything at once. Its kernel acknowledges what it has room
+/// for, and says so when it has none: that is no wire that was cut.
 #[tokio::test]
 async fn a_frozen_server_is_waited_for_with_patience() {
     let tor = tor();
     let limits = Limits { probe: SECOND / 10, patience: SECOND / 10, ..Limits::default() };
-    let (mut connection, mut inbox) = Connection::open(stream(&tcp(&tor)).await, limits);
+    let Connected { stream, wire, .. } = dial(&tcp(&tor), PATIENCE).await.unwrap();
+    assert!(wire.is_some());
+    let (mut connection, mut inbox) = Connection::watched(stream, wire, limits);
     connection.set_patience(PATIENCE);
     tor.freeze();
     // More than fits into the server's receive buffer.
     let params = format!("[\"{}\"]", "x".repeat(10_000));
     let sent: Vec<u64> = (0..800).map(|_| connection.request("echo", params.as_bytes()).unwrap()).collect();
-    let silent = tokio::time::timeout(SECOND, inbox.recv()).await;
+    let silent = tokio::time::timeout(5 * SECOND, inbox.recv()).await;
     assert!(silent.is_err(), "{silent:?}, {:?}", inbox.close_reason());
     assert!(connection.queued() > 0);
     tor.thaw();

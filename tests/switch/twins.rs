@@ -155,7 +155,7 @@ fn a_frozen_switch_is_replaced_after_its_probes() {
     });
     let took = begun.elapsed();
     println!("replaced after {took:?}");
-    // 0.5 s of silence, 3 s for the probe, 1 s of grace.
+    // 0.5 s of silence and 3 s for the probe; its kernel acknowledges all of them. The second of grace is among these.
     assert!(took > Duration::from_secs(3) && took < Duration::from_secs(7), "{took:?}");
     twins.tors[first].thaw();
     let name = ["a", "b"][first];

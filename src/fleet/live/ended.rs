@@ -12,17 +12,19 @@ pub(in crate::fleet) struct Ended {
     pub(in crate::fleet) refused: bool,
     /// How long the next attempt has to wait at least.
     pub(in crate::fleet) rest: Duration,
+    /// For how long nothing had been heard then, where that was the reason.
+    pub(in crate::fleet) silence: Duration,
 }
 
 // ===== impl Ended =====
 
 impl Ended {
     pub(super) fn lost(text: impl Into<String>) -> Self {
-        Self { text: text.into(), refused: false, rest: Duration::ZERO }
+        Self { text: text.into(), refused: false, rest: Duration::ZERO, silence: Duration::ZERO }
     }
 
     pub(super) fn refused(text: impl Into<String>) -> Self {
-        Self { text: text.into(), refused: true, rest: Duration::ZERO }
+        Self { refused: true, ..Self::lost(text) }
     }
 }
 

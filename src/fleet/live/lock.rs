@@ -113,7 +113,7 @@ impl Live<'_> {
     /// The session ended: where nobody can have told the server, it keeps the lock for a ghost. Over SSH for hours: a Unix
     /// socket isn't probed.
     pub(super) fn leave(&mut self, reason: Option<&CloseReason>) {
-        let silently = matches!(reason, Some(CloseReason::Silent(_) | CloseReason::Io(_)));
+        let silently = matches!(reason, Some(CloseReason::Silent(_) | CloseReason::Cut(_) | CloseReason::Io(_)));
         self.worker.ghost |= silently && self.lock.is_held();
     }
 

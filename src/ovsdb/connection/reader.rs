@@ -13,7 +13,7 @@ use tokio::{
     time::sleep_until,
 };
 
-use super::{CloseReason, Delivery, Limits, Room, Shared, Stream};
+use super::{CloseReason, Delivery, Limits, Room, Shared, Stream, Wire};
 use crate::ovsdb::{
     framing::Framer,
     json::JsonError,
@@ -28,9 +28,15 @@ const READ: usize = 1 << 20;
 /// A longer message is parsed away from the runtime's workers: it would hold up other tasks for milliseconds.
 const LONG: usize = 1 << 20;
 
-pub(super) async fn run(shared: Arc<Shared>, input: ReadHalf<Stream>, inbox: mpsc::Sender<Delivery>, limits: Limits) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    input: ReadHalf<Stream>,
+    wire: Option<Wire>,
+    inbox: mpsc::Sender<Delivery>,
+    limits: Limits,
+) {
     let stopped = shared.stop.clone();
-    let patience = limits.patience;
+    let liveness = Liveness::new(now(), limits.probe, limits.patience);
     let mut reader = Reader {
         shared: &shared,
         input,
@@ -39,7 +45,8 @@ pub(super) async fn run(shared: Arc<Shared>, input: ReadHalf<Stream>, inbox: mps
         framer: Framer::new(limits.max_message),
         buffer: BytesMut::new(),
         scanned: 0,
-        liveness: Liveness::new(now(), limits.probe, patience),
+        liveness: if wire.is_some() { liveness.with_wire() } else { liveness },
+        wire,
     };
     let reason = tokio::select! {
         () = stopped.cancelled() => CloseReason::Dropped,
@@ -64,6 +71,7 @@ struct Reader<'a> {
     /// How many bytes of the buffer the framer has seen.
     scanned: usize,
     liveness: Liveness,
+    wire: Option<Wire>,
 }
 
 impl Reader<'_> {
@@ -73,6 +81,14 @@ impl Reader<'_> {
             let wake = match self.liveness.poll(now()) {
                 Action::WaitUntil(moment) => moment,
                 Action::SendProbe => {
+                    self.shared.queue.push_probe();
+                    continue;
+                }
+                Action::LookAtWire { silence, bound } => {
+                    if self.wire.as_ref().and_then(Wire::unacknowledged).is_some_and(|missed| missed >= bound) {
+                        return CloseReason::Cut(silence);
+                    }
+                    // Something to acknowledge, until the next look.
                     self.shared.queue.push_probe();
                     continue;
                 }

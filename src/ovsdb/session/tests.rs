@@ -117,6 +117,23 @@ fn patience_may_change_while_a_probe_is_under_way() {
 }
 
 #[test]
+fn the_wire_is_looked_at_while_a_probe_is_unanswered() {
+    let start = Instant::now();
+    let mut liveness = liveness(start).with_wire();
+    assert_eq!(liveness.poll(start + seconds(5)), Action::SendProbe);
+    for look in [10, 15, 20, 25, 30] {
+        assert_eq!(liveness.poll(start + seconds(look - 1)), Action::WaitUntil(Some(start + seconds(look))));
+        let wanted = Action::LookAtWire { silence: seconds(look), bound: seconds(5) };
+        assert_eq!(liveness.poll(start + seconds(look)), wanted);
+    }
+    assert_eq!(liveness.poll(start + seconds(35)), Action::Disconnect { silence: seconds(35) });
+    // Whoever probes often gives the other kernel a second all the same.
+    let mut liveness = Liveness::new(start, SECOND / 4, SECOND * 6).with_wire();
+    assert_eq!(liveness.poll(start + SECOND / 4), Action::SendProbe);
+    assert_eq!(liveness.poll(start + SECOND), Action::WaitUntil(Some(start + SECOND * 5 / 4)));
+}
+
+#[test]
 fn probe_zero_never_probes() {
     let start = Instant::now();
     let mut liveness = Liveness::new(start, Duration::ZERO, SECOND);
@@ -168,7 +185,7 @@ proptest! {
                     prop_assert_eq!(silence, seconds(35));
                     break;
                 }
-                Action::WaitUntil(None) => prop_assert!(false),
+                other => prop_assert!(false, "{:?}", other),
             }
         }
         prop_assert_eq!((probes, now - silent_since), (1, seconds(35)));

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::TransportError;
+use super::{TransportError, Wire};
 
 /// Tries all addresses of a name.
 pub(super) async fn dial(
@@ -16,7 +16,7 @@ pub(super) async fn dial(
     port: u16,
     timeout: Duration,
     deadline: Instant,
-) -> Result<(TcpStream, String), TransportError> {
+) -> Result<(TcpStream, Wire, String), TransportError> {
     let unresolved = |source| TransportError::Resolve { host: host.to_owned(), source };
     let found: Vec<SocketAddr> = match timeout_at(deadline, lookup_host((host, port))).await {
         Err(_) => return Err(unresolved(io::ErrorKind::TimedOut.into())),
@@ -33,21 +33,22 @@ pub(super) async fn dial(
             Ok(Err(source)) => TransportError::Connect { peer, source },
             Ok(Ok(stream)) => match tune(&stream) {
                 Err(source) => TransportError::Connect { peer, source },
-                Ok(()) => return Ok((stream, peer)),
+                Ok(wire) => return Ok((stream, wire, peer)),
             },
         };
     }
     Err(failure)
 }
 
-/// A dead host is found within [`HOST_SILENCE`] by the kernel, which answers for a frozen process, too. That leaves
-/// the probes of the session to judge the process alone.
-pub fn tune(stream: &TcpStream) -> io::Result<()> {
+/// A dead host is found within [`HOST_SILENCE`] by the kernel, which answers for a frozen process, too; where there are
+/// probes, sooner by the [`Wire`]. That leaves the patience of the session to judge the process alone.
+pub fn tune(stream: &TcpStream) -> io::Result<Wire> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     let second = Duration::from_secs(1);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(5 * second).with_interval(5 * second).with_retries(5))?;
-    socket.set_tcp_user_timeout(Some(HOST_SILENCE))
+    socket.set_tcp_user_timeout(Some(HOST_SILENCE))?;
+    Wire::of(stream)
 }
 
 /// How long a host may leave our bytes unacknowledged. Linux ends a connection after this time also where the peer's

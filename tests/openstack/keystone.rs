@@ -40,6 +40,8 @@ fn admins_may_call_and_nobody_else() {
         json!({"l2_gateway": {"name": "g", "devices": [{"device_name": "t", "interfaces": [{"name": "e"}]}]}});
     assert_eq!(admin.post("/v2/l2-gateways", &gateway).expect(201)["l2_gateway"]["tenant_id"], json!(keystone.demo));
 
+    who_did_it_is_kept(&daemon, &keystone);
+
     for path in ["/v2.0/networks", "/v2/l2-gateways/g", "/v2/l2-gateways/none", "/nothing"] {
         let refused = member.get(path);
         assert_eq!((refused.status, refused.error_type().as_str()), (403, "PolicyNotAuthorized"), "{path}");
@@ -83,6 +85,21 @@ fn admins_may_call_and_nobody_else() {
     admin.get("/v2.0/networks").expect(200);
     assert_eq!(daemon.rest().get("/readyz").expect(200)["warnings"], json!([]));
     assert!(!daemon.home.log().contains(PASSWORD));
+}
+
+/// The journal names Keystone's user with its domain, and the project, for each call that changed something, and never a token.
+fn who_did_it_is_kept(daemon: &Daemon, keystone: &Keystone) {
+    let entries = eventually("both calls are in the journal", PATIENCE, || {
+        let told = daemon.admin("audit", &json!({"kinds": ["call"]}));
+        let entries = told["entries"].as_array().cloned().unwrap_or_default();
+        if entries.len() == 2 { Ok(entries) } else { Err(told.to_string()) }
+    });
+    let by = format!("admin@Default (project {}) from 127.0.0.1", keystone.demo);
+    for (entry, path) in entries.iter().zip(["/v2.0/networks", "/v2/l2-gateways"]) {
+        assert_eq!((&entry["who"], &entry["subject"]), (&json!(by), &json!(format!("POST {path}"))), "{entry}");
+        assert_eq!(entry["result"], "201", "{entry}");
+        assert!(!entry.to_string().contains("gAAAA"), "a token: {entry}");
+    }
 }
 
 /// Tokens that end in a few seconds, the service account's among them.

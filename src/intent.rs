@@ -18,8 +18,8 @@ pub use network::{DesiredMac, HostNames, NetworkIntent};
 
 use crate::config::{ActiveActive, RelayConfig};
 use crate::model::{
-    Binding, Change, ChangeSet, Connection, ConnectionId, Gateway, GatewayId, MacAddr, NetworkId, Revision, Tombstone,
-    VlanId, bindings,
+    Binding, Change, ChangeSet, Connection, ConnectionId, Gateway, GatewayId, MacAddr, NetworkId, Revision, TOMBSTONES,
+    Tombstone, VlanId, bindings,
 };
 use network::Networks;
 
@@ -192,19 +192,24 @@ impl Intent {
     /// Every database has confirmed this revision: explanations up to it have served.
     pub fn confirmed(&mut self, revision: Revision) {
         while self.tombstones.front().is_some_and(|(r, _)| *r <= revision) {
-            let Some((_, tombstone)) = self.tombstones.pop_front() else { break };
-            match tombstone {
-                Tombstone::Mac { network, mac } => self.networks.unbury(network, mac),
-                Tombstone::Network { network, switch } => {
-                    self.buried.entry(switch).or_default().networks.remove(&network);
-                }
-                Tombstone::Binding { network, binding } => {
-                    let buried = self.buried.entry(binding.switch).or_default();
-                    buried.bindings.remove(&(network, binding.port, binding.vlan));
-                }
-            }
+            self.forget_oldest();
         }
         self.buried.retain(|_, buried| !buried.networks.is_empty() || !buried.bindings.is_empty());
+    }
+
+    /// Forgets the oldest explanation.
+    fn forget_oldest(&mut self) {
+        match self.tombstones.pop_front() {
+            None => {}
+            Some((_, Tombstone::Mac { network, mac })) => self.networks.unbury(network, mac),
+            Some((_, Tombstone::Network { network, switch })) => {
+                self.buried.entry(switch).or_default().networks.remove(&network);
+            }
+            Some((_, Tombstone::Binding { network, binding })) => {
+                let buried = self.buried.entry(binding.switch).or_default();
+                buried.bindings.remove(&(network, binding.port, binding.vlan));
+            }
+        }
     }
 
     fn bury(&mut self, revision: Revision, tombstone: Tombstone, touched: &mut BTreeSet<String>) {
@@ -219,6 +224,10 @@ impl Intent {
                 buried.bindings.insert((*network, binding.port.clone(), binding.vlan));
                 touched.insert(binding.switch.clone());
             }
+        }
+        // Some database has confirmed nothing for a million deletions: what isn't explained any more, the guard looks at.
+        if self.tombstones.len() >= TOMBSTONES {
+            self.forget_oldest();
         }
         self.tombstones.push_back((revision, tombstone));
     }

@@ -10,7 +10,7 @@ pub mod status;
 mod topology;
 mod vxlan;
 
-pub use change::{Change, ChangeSet, FeedEvent, Revision, Tombstone};
+pub use change::{Change, ChangeSet, FeedEvent, Revision, TOMBSTONES, Tombstone};
 pub use ids::{ConnectionId, DeviceId, EndpointId, GatewayId, NetworkId, PortId, SubnetId};
 pub use learned::{Election, Idle, Ips, LearnedMac, SwitchVteps};
 pub use mac::{MacAddr, ParseMacError};

@@ -79,6 +79,11 @@ pub enum Change {
     IdleRemoved(GatewayId, NetworkId),
 }
 
+/// Explanations that are kept at the most: as many as a large site has ports. A database that confirms nothing, because
+/// it is only looked at or away for long, would have them gather without end; deletions whose explanation was dropped
+/// are the guard's to judge.
+pub const TOMBSTONES: usize = 1 << 20;
+
 /// An explanation, written with the API call that caused it, of rows that are to vanish from switches. Kept in the
 /// store until every switch has confirmed its revision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use tokio::time::timeout;
 
 use super::{select::Selection, *};
-use crate::model::{Change, Network, NetworkId, Vni};
+use crate::model::{Change, Network, NetworkId, Tombstone, Vni};
 
 /// A directory that goes with the test.
 struct Scratch(PathBuf);
@@ -115,6 +115,25 @@ async fn a_write_that_is_refused_leaves_nothing_and_disturbs_no_other() {
     assert_eq!(there, [1, 3]);
     assert_eq!(read.revision().await.unwrap(), 2);
     drop(read);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn of_explanations_that_no_database_confirms_the_newest_are_kept() {
+    let scratch = Scratch::new();
+    let store = scratch.open().await;
+    store.set_databases(&["tcp:a:6640".into()]).await.unwrap();
+    let id = NetworkId::random();
+    let switches = move |numbers: [u32; 2]| numbers.map(|n| Tombstone::Network { network: id, switch: n.to_string() });
+    for numbers in [[1, 2], [3, 4], [5, 6]] {
+        store.write(move |write| Box::pin(write.explain(switches(numbers).into()))).await.unwrap();
+    }
+    for (most, kept) in [(6, vec![[1, 2], [3, 4], [5, 6]]), (3, vec![[3, 4], [5, 6]]), (0, vec![[5, 6]])] {
+        store.write(move |write| Box::pin(write.bound_tombstones(most))).await.unwrap();
+        let mut left = store.snapshot().await.unwrap().tombstones().await.unwrap();
+        left.sort_unstable();
+        assert_eq!(left, kept.into_iter().flat_map(switches).collect::<Vec<_>>(), "at most {most}");
+    }
     store.close().await;
 }
 

@@ -9,7 +9,7 @@ use super::{
     codec::{mac_number, read_mac},
     sql::{Columns, Result, query},
 };
-use crate::model::{Binding, NetworkId, Revision, Tombstone, VlanId};
+use crate::model::{Binding, NetworkId, Revision, TOMBSTONES, Tombstone, VlanId};
 
 /// A row of the table: kind, network, switch, port, VLAN, MAC.
 type Row<'a> = (&'static str, NetworkId, &'a str, &'a str, i32, i64);
@@ -134,11 +134,22 @@ impl Write {
         self.prune_tombstones().await
     }
 
-    /// Forgets tombstones that every database has confirmed; where none is known, all of them.
+    /// Forgets tombstones that every database has confirmed; where none is known, all of them. Of those that a database
+    /// waits for which is only looked at, or away for long, the newest stay.
     pub(super) async fn prune_tombstones(&mut self) -> Result<()> {
         let slowest = self.one(query("SELECT MIN(revision) FROM switch_progress")).await?;
         let confirmed = Columns::of("switch_progress", &slowest).optional::<i64>()?.unwrap_or(i64::MAX);
         self.run(query("DELETE FROM tombstones WHERE revision <= $1").bind(confirmed)).await?;
+        self.bound_tombstones(TOMBSTONES).await
+    }
+
+    /// Forgets the oldest tombstones beyond so many; those of one write go together, and those of the last one stay.
+    pub(super) async fn bound_tombstones(&mut self, most: usize) -> Result<()> {
+        let last = query("SELECT revision FROM tombstones ORDER BY revision DESC LIMIT 1 OFFSET $1")
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let Some(row) = self.optional(last).await? else { return Ok(()) };
+        let kept = Columns::of("tombstones", &row).integer()?;
+        self.run(query("DELETE FROM tombstones WHERE revision < $1").bind(kept)).await?;
         Ok(())
     }
 

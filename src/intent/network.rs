@@ -184,11 +184,13 @@ impl Networks {
             state.gateways = gateways;
         }
         for (mac, announced) in &announcement.macs {
-            dirty.macs.insert(*mac);
-            if announced.is_some() {
+            if announced.is_some() && (state.buried.get(*mac).is_some() || dirty.buried.contains_key(mac)) {
                 dirty.buried.insert(*mac, false);
             }
         }
+        // Made at once where they are sorted: a twin that takes over has many.
+        let mut macs = announcement.macs.iter().map(|(mac, _)| *mac).collect();
+        dirty.macs.append(&mut macs);
         state.announced.edit(announcement.macs);
     }
 

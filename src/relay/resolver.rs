@@ -234,10 +234,16 @@ impl Resolver {
             };
             connected().map(vteps).collect()
         });
-        let all = dirty.all.then(|| network.learned.keys()).into_iter().flatten();
-        let macs = dirty.macs.iter().chain(all.filter(|mac| !dirty.macs.contains(mac)));
-        let resolve = |mac: &MacAddr| (*mac, self.resolve(id, network, *mac));
-        Announcement { network: id, gateways, macs: macs.map(resolve).collect() }
+        let known = |mac: &MacAddr| (*mac, network.learned.get(mac).map_or(&[] as &[_], Vec::as_slice));
+        let mut macs: Vec<_> = dirty.macs.iter().map(known).collect();
+        if dirty.all {
+            let all = network.learned.iter().filter(|(mac, _)| !dirty.macs.contains(mac));
+            macs.extend(all.map(|(mac, sightings)| (*mac, sightings.as_slice())));
+            // A twin that takes over has all of them: who takes them gets them in the order of his tables.
+            macs.sort_unstable_by_key(|(mac, _)| *mac);
+        }
+        let resolve = |(mac, sightings)| (mac, self.resolve(id, network, mac, sightings));
+        Announcement { network: id, gateways, macs: macs.into_iter().map(resolve).collect() }
     }
 
     /// The VTEPs that broadcasts for a gateway are sent to.
@@ -265,8 +271,7 @@ impl Resolver {
     }
 
     /// How a MAC is reached. Of several gateways that have learned it the latest has it.
-    fn resolve(&self, id: NetworkId, network: &Network, mac: MacAddr) -> Option<Announced> {
-        let sightings = network.learned.get(&mac)?;
+    fn resolve(&self, id: NetworkId, network: &Network, mac: MacAddr, sightings: &[Sighting]) -> Option<Announced> {
         let behind = |switch: &str| {
             let mut connected = network.gateways.keys().filter_map(|id| Some((*id, self.gateways.get(id)?)));
             connected.find(|(_, known)| known.switches.iter().any(|name| name == switch))

@@ -21,3 +21,9 @@ fn hot(bencher: divan::Bencher, name: &str) {
 fn audit_all_right(bencher: divan::Bencher, rows: u32) {
     bencher.with_inputs(|| vtepd_hot::cases::audit_of(rows)).bench_local_refs(|work| work());
 }
+
+/// A twin takes over what its neighbour has learned: one step of the supervisor.
+#[divan::bench(args = [1000, 10_000, 100_000], sample_count = 20, sample_size = 1)]
+fn takeover(bencher: divan::Bencher, macs: u32) {
+    bencher.with_inputs(|| vtepd_hot::cases::takeover_of(macs)).bench_local_refs(|work| work());
+}

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use bytes::Bytes;
 
 use crate::{
+    intent::Update,
     model::{Change, ChangeSet},
     ovsdb::{framing::Framer, json::Cursor, message, transact},
     plan::{InFlight, Key, Transaction},
@@ -117,6 +118,25 @@ pub fn audit_of(rows: u32) -> Box<dyn FnMut()> {
     Box::new(move || {
         let audit = site::planner(&desired, &actual, &policy, &in_flight).audit(None);
         assert_eq!(audit.keys().next(), None);
+    })
+}
+
+/// The one step in which a twin takes over so many MACs.
+pub fn takeover_of(macs: u32) -> Box<dyn FnMut()> {
+    let (mut resolver, mut intent) = site::twins(macs);
+    let mut set = Some(site::takeover());
+    // Kept, so that its end isn't measured.
+    let mut kept = Vec::new();
+    Box::new(move || {
+        let set = set.take().expect("once");
+        let announced = resolver.apply(&set);
+        let updates = intent.apply(set, announced);
+        let moved = updates.iter().find_map(|update| match update {
+            Update::Network { macs, .. } => macs.as_ref().map(|macs| macs.len()),
+            _ => None,
+        });
+        assert_eq!(moved, Some(macs as usize));
+        kept.push(updates);
     })
 }
 

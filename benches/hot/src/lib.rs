@@ -10,6 +10,7 @@ pub mod intent;
 pub mod model;
 pub mod ovsdb;
 pub mod plan;
+pub mod relay;
 pub mod vtep;
 
 pub mod cases;

@@ -12,10 +12,12 @@ use crate::{
     config::RelayConfig,
     intent::{Intent, Update},
     model::{
-        Change, ChangeSet, Connection, ConnectionId, Device, DeviceId, EndpointId, FixedIp, Gateway, GatewayId,
-        Interface, MacAddr, Network, NetworkId, Port, PortId, TunnelEndpoint, VlanId, Vni,
+        Change, ChangeSet, Connection, ConnectionId, Device, DeviceId, Election, EndpointId, FixedIp, Gateway,
+        GatewayId, Interface, Ips, LearnedMac, MacAddr, Network, NetworkId, Port, PortId, SwitchVteps, TunnelEndpoint,
+        VlanId, Vni,
     },
     plan::{Desired, Extras, Guard, InFlight, Planner, Policy, Section},
+    relay::Resolver,
     vtep::{Columns, Ownership, Replica, Touched},
 };
 
@@ -25,6 +27,7 @@ const CHUNK: u32 = 1000;
 const VNI: i64 = 5001;
 const VLAN: i64 = 50;
 const SWITCH: &str = "tor";
+const TWIN: &str = "twin";
 const PORT: &str = "Ethernet1";
 
 const LOGICAL_SWITCH: u128 = 1 << 64;
@@ -103,6 +106,51 @@ pub(crate) fn feed(ports: u32) -> impl Iterator<Item = ChangeSet> {
     let ports = (0..ports.div_ceil(CHUNK)).map(move |i| i * CHUNK..ports.min((i + 1) * CHUNK));
     let ports = ports.map(|chunk| chunk.map(|i| Change::PortSet(port(i))).collect());
     std::iter::once(changes).chain(ports).map(|changes| ChangeSet { revision: 1, changes, tombstones: Vec::new() })
+}
+
+/// A switch and its twin, of which it alone has learned so many MACs.
+pub(crate) fn twins(macs: u32) -> (Resolver, Intent) {
+    let policy = Arc::new(RelayConfig::default());
+    let (mut resolver, mut intent) = (Resolver::new(policy.clone()), Intent::new(policy));
+    let mut changes: Vec<Change> = feed(0).flat_map(|set| set.changes).collect();
+    for change in &mut changes {
+        if let Change::GatewaySet(gateway) = change {
+            gateway.devices.push(Device { name: TWIN.to_owned(), ..gateway.devices[0].clone() });
+        }
+    }
+    for (i, switch) in [SWITCH, TWIN].into_iter().enumerate() {
+        let vteps = vec![vtep(HOSTS + i as u32)];
+        changes.push(Change::VtepsSet(SwitchVteps { switch: switch.to_owned(), network: None, vteps }));
+    }
+    changes.push(Change::ElectionSet(election(SWITCH, &[SWITCH, TWIN])));
+    let learned = |i| LearnedMac {
+        switch: SWITCH.to_owned(),
+        network: network(),
+        mac: mac(i),
+        vtep: vtep(HOSTS),
+        ips: Ips::One(IpAddr::V4(address(i))),
+        learned_ms: 1,
+    };
+    changes.extend((0..macs).map(|i| Change::LearnedSet(learned(i))));
+    let set = ChangeSet { revision: 1, changes, tombstones: Vec::new() };
+    let announced = resolver.apply(&set);
+    intent.apply(set, announced);
+    intent.loaded(1);
+    (resolver, intent)
+}
+
+/// The twin takes over.
+pub(crate) fn takeover() -> ChangeSet {
+    ChangeSet { revision: 2, changes: vec![Change::ElectionSet(election(TWIN, &[TWIN]))], tombstones: Vec::new() }
+}
+
+fn election(forwarder: &str, eligible: &[&str]) -> Election {
+    Election {
+        gateway: GatewayId(Uuid::from_u128(0xB)),
+        network: network(),
+        forwarder: Some(forwarder.to_owned()),
+        eligible: eligible.iter().map(|name| (*name).to_owned()).collect(),
+    }
 }
 
 /// The desired state of all ports.

@@ -1,0 +1,5 @@
+//! Of the relay, what follows from the store alone.
+
+mod resolver;
+
+pub use resolver::Resolver;

@@ -9,6 +9,7 @@ use super::{
     traffic::{Flow, reaches},
     world::{SOON, VLAN, World},
 };
+use crate::support::dump::Dump;
 
 /// How long the daemon is away.
 const AWAY: Duration = Duration::from_secs(30);
@@ -51,8 +52,21 @@ fn bare_metal_behind_two_gateways_and_no_packet_lost_while_the_daemon_is_away() 
         for connection in &connections {
             world.rest().wait_status(connection, "active");
         }
-        // Everything that the daemon does on its return is to be survived, too.
-        thread::sleep(Duration::from_secs(5));
+        // Everything that the daemon does on its return is to be survived, too: it has compared every switch, and programs them
+        // again; and every flow was answered since for as long as an emulated switch takes to act.
+        for switch in &world.lab.switches {
+            world.rest().wait_switch(&switch.name, "all is right", |now| {
+                now["status"] == "active" && now["rows_actual"] == now["rows_desired"] && now["rows_desired"] != 0
+            });
+        }
+        let (later, _) = world.vm(1, 2);
+        for switch in &world.lab.switches {
+            let has = |dump: &Dump| dump.macs().iter().any(|row| row.address == later.mac);
+            switch.wait("the MAC of a later machine", SOON, has);
+        }
+        for flow in &flows {
+            flow.goes_on(30);
+        }
         for flow in flows {
             let (sent, received) = flow.end();
             assert!(sent > 300, "{sent}");

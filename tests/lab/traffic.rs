@@ -37,6 +37,16 @@ impl Flow {
         Self { process, log }
     }
 
+    /// Waits for so many further answers.
+    pub(crate) fn goes_on(&self, answers: usize) {
+        let came = || fs::read_to_string(&self.log).expect("ping's log").matches("bytes from").count();
+        let before = came();
+        eventually("answers go on", Duration::from_secs(60), || {
+            let now = came();
+            if now >= before + answers { Ok(()) } else { Err(format!("{now} of {before} + {answers}")) }
+        });
+    }
+
     /// Ends it; the requests sent, and the answers that came.
     pub(crate) fn end(mut self) -> (u32, u32) {
         self.process.signal("INT");

@@ -47,6 +47,11 @@ impl Flow {
         });
     }
 
+    /// Answers that came a second time.
+    pub(crate) fn doubled(&self) -> usize {
+        fs::read_to_string(&self.log).expect("ping's log").matches("DUP!").count()
+    }
+
     /// Ends it; the requests sent, and the answers that came.
     pub(crate) fn end(mut self) -> (u32, u32) {
         self.process.signal("INT");

@@ -160,8 +160,8 @@ fn numbers(frames: impl Iterator<Item = String>) -> Vec<u32> {
     numbers
 }
 
-/// A broadcast each 100 ms in both directions, while the election moves there and back. The host's are taken up by both
-/// switches' cables: whichever switch forwards, passes them on.
+/// A broadcast each 100 ms in both directions, and a question to one, while the election moves there and back. The host's are
+/// taken up by both switches' cables: whichever switch forwards, passes them on.
 #[test]
 fn a_bridge_behind_both_switches_never_sees_a_frame_twice() {
     inside(|| {
@@ -181,6 +181,8 @@ fn a_bridge_behind_both_switches_never_sees_a_frame_twice() {
         let back_at_the_machine = capture(&vm.ns, &vm.mac, "back-at-the-machine");
         let from_the_machine = Flow::broadcasts(&vm.ns, world.lab.log("from-the-machine"));
         let from_the_host = Flow::broadcasts(&host, world.lab.log("from-the-host"));
+        let unicast = [(&vm.ns, BM_1), (&host, vm.ip.as_str())]
+            .map(|(from, to)| Flow::start(from, to, world.lab.log(&format!("unicast-{to}"))));
         for loser in [elected[0], 3 - elected[0]] {
             let winner = 3 - loser;
             let switch = twins.switch(loser);
@@ -200,6 +202,11 @@ fn a_bridge_behind_both_switches_never_sees_a_frame_twice() {
             println!("{} of {sent} broadcasts came, each once", once.len());
             assert_eq!(once, *came, "a frame came twice");
             assert!(came.len() > 10, "{} of {sent} came", came.len());
+        }
+        for flow in unicast {
+            assert_eq!(flow.doubled(), 0, "an answer came twice");
+            let (asked, answered) = flow.end();
+            assert!(answered > 10, "{answered} of {asked} answers");
         }
         let back = [back_at_the_host, back_at_the_machine].map(|capture| numbers(capture.end().into_iter()));
         assert_eq!(back, [[], []] as [[u32; 0]; 2], "somebody's own broadcast came back");

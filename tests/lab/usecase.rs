@@ -8,9 +8,12 @@ use super::{
     ovs::Wiring,
     topology::{Segment, Vm, bm, bm_mac},
     traffic::{Capture, answers, reaches},
-    world::{SOON, VLAN, World},
+    world::{SOON, VLAN, VNI, World},
 };
-use crate::support::{dump::Dump, eventually};
+use crate::support::{
+    dump::{Dump, Mac},
+    eventually,
+};
 
 const BOTH: Segment = Segment { wiring: Wiring::Bundle, vlan: VLAN, switches: &[1, 2], hosts: &[1, 2] };
 const BM_1: &str = "192.168.50.11";
@@ -32,11 +35,22 @@ fn the_use_case_step_by_step() {
         reaches(&vm_1.ns, BM_1, SOON);
         reaches(&bm(1), &vm_1.ip, SOON);
         rest.wait_status(&connection, "active");
+        let node_1 = world.lab.nodes[0].vtep_ip.clone();
+        for switch in &world.lab.switches {
+            let dump = switch.dump();
+            let bound: Vec<_> = dump.bindings().into_keys().collect();
+            assert_eq!(bound, [("Ethernet40".to_owned(), VLAN)]);
+            assert_eq!(dump.logical_switches().into_values().collect::<Vec<_>>(), [Some(u64::from(VNI))]);
+            let is_vm_1 = |row: &Mac| (&row.address, &row.ip, &row.vtep) == (&vm_1.mac, &vm_1.ip, &node_1);
+            assert!(dump.macs().iter().any(is_vm_1), "{:?}", dump.macs());
+            assert_eq!(switch.tunnels(), [node_1.as_str()]);
+        }
 
         // 4. to 6. The node knows where the bare metal is, and sends broadcasts to one of the two switches.
         world.wait_node("bm-1 is learned", 1, SOON, |world| world.destinations(1, &bm_mac(1)).len() == 1);
         world.wait_node("one designated forwarder", 1, SOON, |world| world.flood(1).len() == 1);
         broadcasts_come_once(&world, &vm_1);
+        count_broadcasts(&world, (&vm_1.ns, &vm_1.mac), &[(bm(1), "eth0")]);
 
         // 7. A virtual machine started later; both nodes and the host reach each other.
         let (vm_2, port_2) = world.vm(2, 2);
@@ -83,19 +97,34 @@ fn the_use_case_step_by_step() {
 
         // 10. The connection is deleted: nothing passes, and nothing is left.
         rest.disconnect(&connection);
-        world.wait_node("the node is clean", 1, SOON, |world| {
-            world.flood(1).is_empty() && world.destinations(1, &bm_mac(1)).is_empty()
+        world.wait_node("no entry leads to a switch", 1, SOON, |world| {
+            let entries = world.lab.nodes[0].fdb("vtep-5000");
+            !world.lab.switches.iter().any(|switch| entries.iter().any(|entry| entry.contains(&switch.vtep_ip)))
         });
         for switch in &world.lab.switches {
             switch.wait("nothing of ours", SOON, |dump| {
                 let tables = ["Logical_Switch", "Ucast_Macs_Remote", "Mcast_Macs_Remote", "Physical_Locator_Set"];
-                tables.iter().all(|table| dump.rows(table).is_empty()) && dump.bindings().is_empty()
+                let clean = tables.iter().all(|table| dump.rows(table).is_empty()) && dump.bindings().is_empty();
+                clean && !mentions(dump, "Physical_Locator", &node_1)
+            });
+            eventually("no tunnel is left", SOON, || {
+                let tunnels = switch.tunnels();
+                if tunnels.is_empty() { Ok(()) } else { Err(format!("{tunnels:?}")) }
             });
         }
         assert!(!answers(&vm_1.ns, BM_1) && !answers(&bm(1), &vm_1.ip), "nothing passes");
 
         // 11. The gateway.
         rest.delete("/v2/l2-gateways/vtep-gateway-1").expect(204);
+        rest.get("/v2/l2-gateways/vtep-gateway-1").expect(404);
+        rest.get(&format!("/v2/l2-gateway-connections/{connection}")).expect(404);
+        for switch in &world.lab.switches {
+            let now = rest.switch(&switch.name);
+            assert_eq!(
+                (&now["status"], &now["rows_desired"], &now["rows_actual"]),
+                (&"active".into(), &0.into(), &0.into())
+            );
+        }
     });
 }
 

@@ -13,6 +13,7 @@ mod watch;
 
 use jsonrpsee::{core::RegisterMethodError, server::Methods};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::registry::{Context, Registry};
 use crate::service::Dialect;
@@ -21,7 +22,7 @@ use crate::service::Dialect;
 const DIALECT: Dialect = Dialect::Specification;
 
 /// No parameters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NoParams {}
 

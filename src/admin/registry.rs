@@ -19,7 +19,7 @@ use utoipa::{
 use super::{Peer, controls::Controls, fault::Fault, methods::imports::Imports};
 use crate::service::{
     Service, journal, revision_of,
-    view::{Schemas, decode, schema_of},
+    view::{Schemas, decode, schema_of, shape_of},
 };
 
 /// What a method answers: a `T`, written already.
@@ -61,35 +61,6 @@ impl Call {
     }
 }
 
-/// A method as it is described.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Doc {
-    pub(super) name: &'static str,
-    pub(super) about: &'static str,
-    pub(super) params: &'static [Param],
-}
-
-/// A parameter: its name, its JSON type, whether it must be given, and what it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Param(pub(super) &'static str, pub(super) Type, pub(super) Need, pub(super) &'static str);
-
-/// JSON types of parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
-    Text,
-    Integer,
-    Boolean,
-    Object,
-    List,
-}
-
-/// Whether a parameter must be given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
-    Required,
-    Optional,
-}
-
 /// The methods while they are gathered.
 pub(super) struct Registry {
     pub(super) module: RpcModule<Context>,
@@ -113,33 +84,49 @@ impl Registry {
     }
 
     /// A method that only reads.
-    pub(super) fn read<P, T, F>(&mut self, doc: Doc, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
+    pub(super) fn read<P, T, F>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+        method: fn(Call, P) -> F,
+    ) -> Result<(), RegisterMethodError>
     where
-        P: DeserializeOwned + Send + 'static,
+        P: DeserializeOwned + ToSchema + Send + 'static,
         T: ToSchema + 'static,
         F: Future<Output = Answer<T>> + Send + 'static,
     {
-        self.offer(doc, Kind::Read, method)
+        self.offer(name, about, Kind::Read, method)
     }
 
     /// A method that changes something, or has it changed: it goes into the journal, whatever comes of it.
-    pub(super) fn change<P, T, F>(&mut self, doc: Doc, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
+    pub(super) fn change<P, T, F>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+        method: fn(Call, P) -> F,
+    ) -> Result<(), RegisterMethodError>
     where
-        P: DeserializeOwned + Send + 'static,
+        P: DeserializeOwned + ToSchema + Send + 'static,
         T: ToSchema + 'static,
         F: Future<Output = Answer<T>> + Send + 'static,
     {
-        self.offer(doc, Kind::Change, method)
+        self.offer(name, about, Kind::Change, method)
     }
 
-    fn offer<P, T, F>(&mut self, doc: Doc, kind: Kind, method: fn(Call, P) -> F) -> Result<(), RegisterMethodError>
+    fn offer<P, T, F>(
+        &mut self,
+        name: &'static str,
+        about: &'static str,
+        kind: Kind,
+        method: fn(Call, P) -> F,
+    ) -> Result<(), RegisterMethodError>
     where
-        P: DeserializeOwned + Send + 'static,
+        P: DeserializeOwned + ToSchema + Send + 'static,
         T: ToSchema + 'static,
         F: Future<Output = Answer<T>> + Send + 'static,
     {
-        self.describe::<T>(doc, kind);
-        self.module.register_async_method(doc.name, move |params, context, extensions| async move {
+        self.describe::<P, T>(name, about, kind);
+        self.module.register_async_method(name, move |params, context, extensions| async move {
             let started = Instant::now();
             let call = Call { context, who: who(&extensions) };
             let work = async {
@@ -155,24 +142,25 @@ impl Registry {
                 };
                 let params = text(&params);
                 let who = call.who.clone();
-                call.service().journal().note(journal::Call { who, method: doc.name, revision, result, params });
+                call.service().journal().note(journal::Call { who, method: name, revision, result, params });
             }
-            log(doc.name, &extensions, started, answer.as_ref().err());
+            log(name, &extensions, started, answer.as_ref().err());
             answer.map(|told| told.json).map_err(ErrorObjectOwned::from)
         })?;
         Ok(())
     }
 
-    /// Describes a method that answers, or notifies of, a `T`.
-    pub(super) fn describe<T: ToSchema>(&mut self, doc: Doc, kind: Kind) {
+    /// Describes a method that takes the members of a `P`, and answers, or notifies of, a `T`.
+    pub(super) fn describe<P: ToSchema, T: ToSchema>(&mut self, name: &str, about: &str, kind: Kind) {
+        let params = params(&shape_of::<P>(&mut self.schemas));
         let result = schema_of::<T>(&mut self.schemas);
-        self.methods.push(method(&doc, kind, &result));
+        self.methods.push(method(name, about, kind, &params, &result));
     }
 
     /// All methods, and `schema`, which describes them (and itself).
     pub(super) fn finish(mut self) -> Result<Methods, RegisterMethodError> {
-        let doc = Doc { name: "schema", about: "All methods, as an OpenRPC document.", params: &[] };
-        self.methods.push(method(&doc, Kind::Read, &json!({"type": "object"})));
+        let about = "All methods, as an OpenRPC document.";
+        self.methods.push(method("schema", about, Kind::Read, &[], &json!({"type": "object"})));
         let schema = to_json_raw_value(&document(&self.methods, &self.schemas));
         self.module.register_method("schema", move |_, _, _| match &schema {
             Ok(schema) => Ok(schema.clone()),
@@ -241,21 +229,34 @@ fn log(method: &str, extensions: &Extensions, started: Instant, fault: Option<&F
 
 // ===== the description =====
 
-fn method(doc: &Doc, kind: Kind, result: &Value) -> Value {
-    let param = |Param(name, kind, need, about): &Param| json!({"name": name, "required": *need == Need::Required, "description": about, "schema": {"type": word(*kind)}});
+/// The members of a shape as parameters, those first that must be given.
+fn params(shape: &Value) -> Vec<Value> {
+    let required = |name: &str| shape["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let param = |(name, schema): (&String, &Value)| {
+        // Of a type of its own that may be left out, it stands beside the reference.
+        let choices = schema["oneOf"].as_array().into_iter().flatten();
+        let about = std::iter::once(schema).chain(choices).find_map(|schema| schema.get("description"));
+        json!({"name": name, "required": required(name), "description": about, "schema": schema})
+    };
+    let mut params: Vec<_> = shape["properties"].as_object().into_iter().flatten().map(param).collect();
+    params.sort_by_key(|param| param["required"] == false);
+    params
+}
+
+fn method(name: &str, about: &str, kind: Kind, params: &[Value], result: &Value) -> Value {
     let tag = match kind {
         Kind::Read => "read",
         Kind::Change => "change",
         Kind::Subscription => "subscription",
     };
-    let name = if kind == Kind::Subscription { "event" } else { "result" };
+    let told = if kind == Kind::Subscription { "event" } else { "result" };
     json!({
-        "name": doc.name,
-        "summary": doc.about,
+        "name": name,
+        "summary": about,
         "tags": [{"name": tag}],
         "paramStructure": "by-name",
-        "params": doc.params.iter().map(param).collect::<Vec<_>>(),
-        "result": {"name": name, "schema": result},
+        "params": params,
+        "result": {"name": told, "schema": result},
     })
 }
 
@@ -271,14 +272,4 @@ fn document(methods: &[Value], schemas: &Schemas) -> Value {
         "methods": methods,
         "components": {"schemas": schemas},
     })
-}
-
-fn word(kind: Type) -> &'static str {
-    match kind {
-        Type::Text => "string",
-        Type::Integer => "integer",
-        Type::Boolean => "boolean",
-        Type::Object => "object",
-        Type::List => "array",
-    }
 }

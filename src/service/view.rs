@@ -14,7 +14,7 @@ pub use decode::{BadBody, Object, decode};
 pub use gateway::{GatewayBody, GatewayIntent, GatewayView, VlanNumber};
 pub use port::{FixedIpView, GivenAddressPair, GivenFixedIp};
 pub use refusal::{Class, refusal};
-pub use schema::{Schemas, schema_of};
+pub use schema::{Schemas, schema_of, shape_of};
 pub use source::{NativeSource, SourceView};
 
 #[cfg(test)]

@@ -17,16 +17,37 @@ struct Caller<'s> {
 }
 
 impl Caller<'_> {
-    fn result_of(&self, method: &str) -> &Value {
+    fn described(&self, method: &str) -> &Value {
         let methods = self.document["methods"].as_array().expect("methods");
         let described = methods.iter().find(|described| described["name"] == method);
-        &described.unwrap_or_else(|| panic!("{method} is not described"))["result"]["schema"]
+        described.unwrap_or_else(|| panic!("{method} is not described"))
+    }
+
+    fn result_of(&self, method: &str) -> &Value {
+        &self.described(method)["result"]["schema"]
+    }
+
+    /// What is sent is described, and what must be sent is there.
+    fn check_params(&self, method: &str, sent: &Value) {
+        let described = self.described(method)["params"].as_array().expect("parameters");
+        for (name, value) in sent.as_object().expect("parameters by name") {
+            let param = described.iter().find(|param| param["name"] == name.as_str());
+            let param = param.unwrap_or_else(|| panic!("{method}: {name} is not described"));
+            assert!(param["description"].is_string(), "{method}: {param}");
+            let wrong = mismatches(&self.document, &param["schema"], value);
+            assert!(wrong.is_empty(), "{method} {name}: {wrong:#?}");
+        }
+        let missing = |param: &&Value| {
+            param["required"] == true && sent.get(param["name"].as_str().unwrap_or_default()).is_none()
+        };
+        assert_eq!(described.iter().find(missing), None, "{method}");
     }
 
     // Calls are told with literals.
     #[allow(clippy::needless_pass_by_value)]
     fn call(&mut self, method: &str, params: Value) -> Value {
         self.called.insert(method.to_owned());
+        self.check_params(method, &params);
         let answer = self.scene.daemon.admin(method, &params);
         let wrong = mismatches(&self.document, self.result_of(method), &answer);
         assert!(wrong.is_empty(), "{method} {params}: {wrong:#?}\n{answer:#}");

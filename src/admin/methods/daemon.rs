@@ -7,13 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    super::registry::{
-        Answer, Call, Doc,
-        Need::{Optional, Required},
-        Nothing, Param, Registry,
-        Type::{Integer, List, Text},
-        done, raw,
-    },
+    super::registry::{Answer, Call, Nothing, Registry, done, raw},
     NoParams,
 };
 use crate::{
@@ -31,38 +25,35 @@ use crate::{
 /// Entries of the journal, unless another number is asked for.
 const ENTRIES: u32 = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Levels {
+    /// As tracing's filter reads them: `info,vtepd::fleet=debug`.
     levels: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    /// call, plan, drift, session, loss; all where it is not given.
     kinds: Option<Vec<String>>,
+    /// About this method or switch.
     subject: Option<String>,
+    /// Whose details hold this text: a MAC, a UUID.
     contains: Option<String>,
+    /// Not before this time (RFC 3339).
     since: Option<String>,
+    /// With a lower id: the page before.
     before: Option<u64>,
+    /// The last so many; 100 where it is not given.
     limit: Option<u32>,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about, params| Doc { name, about, params };
-    r.read(doc("status", "The whole: version, store, switches, and what is wrong.", &[]), status)?;
-    let levels = &[Param("levels", Text, Required, "as tracing's filter reads them: info,vtepd::fleet=debug")];
-    r.change(doc("log_level", "Changes the levels of the running log, until the next reload.", levels), log_level)?;
-    r.change(doc("reload", "Reads plumgrid.ini again, as SIGHUP does, and tells what came of it.", &[]), reload)?;
-    let params = &[
-        Param("kinds", List, Optional, "call, plan, drift, session, loss; all where it is not given"),
-        Param("subject", Text, Optional, "about this method or switch"),
-        Param("contains", Text, Optional, "whose details hold this text: a MAC, a UUID"),
-        Param("since", Text, Optional, "not before this time (RFC 3339)"),
-        Param("before", Integer, Optional, "with a lower id: the page before"),
-        Param("limit", Integer, Optional, "the last so many; 100 where it is not given"),
-    ];
-    r.read(doc("audit", "The journal: calls, plans, drift, sessions; the last entries, oldest first.", params), audit)
+    r.read("status", "The whole: version, store, switches, and what is wrong.", status)?;
+    r.change("log_level", "Changes the levels of the running log, until the next reload.", log_level)?;
+    r.change("reload", "Reads plumgrid.ini again, as SIGHUP does, and tells what came of it.", reload)?;
+    r.read("audit", "The journal: calls, plans, drift, sessions; the last entries, oldest first.", audit)
 }
 
 /// The whole in a few lines.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    super::registry::{Answer, Call, Doc, Need::Required, Nothing, Param, Registry, Type::Text, done, raw},
+    super::registry::{Answer, Call, Nothing, Registry, done, raw},
     DIALECT, NoParams,
 };
 use crate::{
@@ -15,38 +15,40 @@ use crate::{
     service::EndpointDraft,
 };
 
-const ENDPOINT: Param = Param("endpoint", Text, Required, "the compute node, or the UUID of its endpoint");
-const HOST: Param = Param("host", Text, Required, "the compute node, as ports name it");
-const IP: Param = Param("ip_address", Text, Required, "its VTEP address, IPv4");
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewEndpoint {
+    /// The compute node, as ports name it.
     host: String,
+    /// Its VTEP address, IPv4.
+    #[schema(value_type = String)]
     ip_address: IpAddr,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedEndpoint {
+    /// The compute node, or the UUID of its endpoint.
     endpoint: String,
+    /// Its VTEP address, IPv4.
+    #[schema(value_type = String)]
     ip_address: IpAddr,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OneEndpoint {
+    /// The compute node, or the UUID of its endpoint.
     endpoint: String,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about, params| Doc { name, about, params };
-    r.change(doc("endpoint_create", "The tunnel endpoint of a compute node.", &[HOST, IP]), create)?;
-    r.read(doc("endpoint_list", "All tunnel endpoints.", &[]), list)?;
-    r.read(doc("endpoint_show", "One tunnel endpoint.", &[ENDPOINT]), show)?;
-    r.change(doc("endpoint_update", "Changes the address of a tunnel endpoint.", &[ENDPOINT, IP]), update)?;
+    r.change("endpoint_create", "The tunnel endpoint of a compute node.", create)?;
+    r.read("endpoint_list", "All tunnel endpoints.", list)?;
+    r.read("endpoint_show", "One tunnel endpoint.", show)?;
+    r.change("endpoint_update", "Changes the address of a tunnel endpoint.", update)?;
     let about = "Deletes a tunnel endpoint: its host's ports leave the switches.";
-    r.change(doc("endpoint_delete", about, &[ENDPOINT]), delete)
+    r.change("endpoint_delete", about, delete)
 }
 
 async fn create(call: Call, params: NewEndpoint) -> Answer<EndpointView<'static>> {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::super::{
     fault::Fault,
-    registry::{Answer, Call, Doc, Need::Optional, Param, Registry, Told, Type::Text},
+    registry::{Answer, Call, Registry, Told},
 };
 use crate::{
     model::{Revision, Vni},
@@ -15,10 +15,12 @@ use crate::{
     service::view::BadBody,
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    /// Of this network: name or UUID.
     network: Option<String>,
+    /// gateway: what is behind gateways; all: ports and compute nodes, too.
     scope: Option<String>,
 }
 
@@ -33,15 +35,7 @@ enum Fdb {
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = Doc {
-        name: "fdb",
-        about: "What compute nodes are told: which MAC is behind which VTEP.",
-        params: &[
-            Param("network", Text, Optional, "of this network: name or UUID"),
-            Param("scope", Text, Optional, "gateway: what is behind gateways; all: ports and compute nodes, too"),
-        ],
-    };
-    r.read(doc, fdb)
+    r.read("fdb", "What compute nodes are told: which MAC is behind which VTEP.", fdb)
 }
 
 async fn fdb(call: Call, which: Which) -> Answer<Fdb> {

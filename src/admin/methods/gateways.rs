@@ -5,13 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    super::registry::{
-        Answer, Call, Doc,
-        Need::{Optional, Required},
-        Nothing, Param, Registry,
-        Type::{Integer, Object as AnObject, Text},
-        done, raw,
-    },
+    super::registry::{Answer, Call, Nothing, Registry, done, raw},
     DIALECT, NoParams,
 };
 use crate::{
@@ -22,56 +16,48 @@ use crate::{
     },
 };
 
-const GATEWAY: Param = Param("gateway", Text, Required, "name or UUID of the gateway");
-const BODY: Param = Param("l2_gateway", AnObject, Required, "as in /v2/l2-gateways");
-const CONNECTION: Param = Param("connection", Text, Required, "UUID of the connection");
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGateway {
+    /// As in `/v2/l2-gateways`.
     l2_gateway: Object<GatewayBody>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedGateway {
+    /// Name or UUID of the gateway.
     gateway: String,
+    /// As in `/v2/l2-gateways`.
     l2_gateway: Object<GatewayBody>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OneGateway {
+    /// Name or UUID of the gateway.
     gateway: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OneConnection {
+    /// UUID of the connection.
     connection: String,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about, params| Doc { name, about, params };
-    r.change(doc("gateway_create", "A new gateway.", &[BODY]), gateway_create)?;
-    r.read(doc("gateway_list", "All gateways.", &[]), gateway_list)?;
-    r.read(doc("gateway_show", "One gateway.", &[GATEWAY]), gateway_show)?;
+    r.change("gateway_create", "A new gateway.", gateway_create)?;
+    r.read("gateway_list", "All gateways.", gateway_list)?;
+    r.read("gateway_show", "One gateway.", gateway_show)?;
     let about = "Changes a gateway: new_interfaces and deleted_interfaces of its devices, its name.";
-    r.change(doc("gateway_update", about, &[GATEWAY, BODY]), gateway_update)?;
-    r.change(doc("gateway_delete", "Deletes a gateway that has no connections.", &[GATEWAY]), gateway_delete)?;
-    let params = &[
-        Param("gateway_id", Text, Optional, "name or UUID of the gateway"),
-        Param("network_id", Text, Optional, "name or UUID of the network"),
-        Param("default_segmentation_id", Integer, Optional, "VLAN of interfaces that name none"),
-        Param("port_id", Text, Optional, "generated where it is not given"),
-        Param("tenant_id", Text, Optional, "the project"),
-        Param("l2_gateway_connection", AnObject, Optional, "all of these in an object, instead"),
-    ];
-    r.change(doc("connection_create", "Connects a gateway with a network.", params), connection_create)?;
-    r.read(doc("connection_list", "All connections.", &[]), connection_list)?;
-    r.read(doc("connection_show", "One connection.", &[CONNECTION]), connection_show)?;
-    r.read(doc("connection_status", "Each binding of a connection on each switch.", &[CONNECTION]), connection_status)?;
-    r.change(doc("connection_delete", "Deletes a connection.", &[CONNECTION]), connection_delete)?;
+    r.change("gateway_update", about, gateway_update)?;
+    r.change("gateway_delete", "Deletes a gateway that has no connections.", gateway_delete)?;
+    r.change("connection_create", "Connects a gateway with a network.", connection_create)?;
+    r.read("connection_list", "All connections.", connection_list)?;
+    r.read("connection_show", "One connection.", connection_show)?;
+    r.read("connection_status", "Each binding of a connection on each switch.", connection_status)?;
+    r.change("connection_delete", "Deletes a connection.", connection_delete)?;
     Ok(())
 }
 

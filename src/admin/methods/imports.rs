@@ -14,22 +14,12 @@ use uuid::Uuid;
 use super::{
     super::{
         fault::Fault,
-        registry::{
-            Answer, Call, Doc,
-            Need::{Optional, Required},
-            Param, Registry,
-            Type::{List, Text},
-            raw,
-        },
+        registry::{Answer, Call, Registry, raw},
     },
     NoParams,
     ports::NewPort,
 };
 use crate::service::{Caller, PortDraft, view::Object};
-
-const IMPORT: Param = Param("import", Text, Required, "what port_import_begin answered");
-const SOURCE: Param = Param("source", Text, Optional, "where the ports come from, for the journal: a file's name");
-const CHUNK: Param = Param("ports", List, Required, "as for port_create, with the UUID of the network");
 
 /// Imports at a time.
 const IMPORTS: usize = 4;
@@ -48,34 +38,38 @@ struct Import {
     touched: Instant,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OneImport {
+    /// What `port_import_begin` answered.
     import: Uuid,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Commit {
+    /// What `port_import_begin` answered.
     import: Uuid,
     /// For the journal alone, which keeps all parameters.
+    /// Where the ports come from, for the journal: a file's name.
     #[serde(rename = "source")]
     _source: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Chunk {
+    /// What `port_import_begin` answered.
     import: Uuid,
+    /// As for `port_create`, with the UUID of the network.
     ports: Vec<Object<NewPort>>,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about, params| Doc { name, about, params };
-    r.read(doc("port_import_begin", "Begins a bulk of ports.", &[]), begin)?;
-    r.read(doc("port_import_stage", "Adds ports to the bulk; nothing is created.", &[IMPORT, CHUNK]), stage)?;
-    r.change(doc("port_import_commit", "Creates all ports of the bulk, or none.", &[IMPORT, SOURCE]), commit)?;
-    r.read(doc("port_import_abort", "Forgets the bulk.", &[IMPORT]), abort)
+    r.read("port_import_begin", "Begins a bulk of ports.", begin)?;
+    r.read("port_import_stage", "Adds ports to the bulk; nothing is created.", stage)?;
+    r.change("port_import_commit", "Creates all ports of the bulk, or none.", commit)?;
+    r.read("port_import_abort", "Forgets the bulk.", abort)
 }
 
 async fn begin(call: Call, _: NoParams) -> Answer<Begun> {

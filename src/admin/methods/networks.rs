@@ -7,13 +7,7 @@ use utoipa::ToSchema;
 use super::{
     super::{
         fault::Fault,
-        registry::{
-            Answer, Call, Doc,
-            Need::{Optional, Required},
-            Nothing, Param, Registry,
-            Type::{Boolean, Integer, Text},
-            done, raw,
-        },
+        registry::{Answer, Call, Nothing, Registry, done, raw},
     },
     DIALECT, NoParams,
 };
@@ -22,47 +16,44 @@ use crate::{
     service::{Caller, NetworkDraft, NetworkUpdate, Segment, Selection, view::BadBody},
 };
 
-const NETWORK: Param = Param("network", Text, Required, "name or UUID of the network");
-const NAME: Param = Param("name", Text, Optional, "its name");
-const TENANT: Param = Param("tenant_id", Text, Optional, "the project");
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewNetwork {
+    /// Its name.
     name: Option<String>,
+    /// The project.
     tenant_id: Option<String>,
+    /// Its VNI; allocated from `vni_ranges` where it is not given.
     vni: Option<i64>,
+    /// false: without a VXLAN segment, so that it can't be connected.
     vxlan: Option<bool>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedNetwork {
+    /// Name or UUID of the network.
     network: String,
+    /// Its name.
     name: Option<String>,
+    /// The project.
     tenant_id: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OneNetwork {
+    /// Name or UUID of the network.
     network: String,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about, params| Doc { name, about, params };
-    let params = &[
-        NAME,
-        TENANT,
-        Param("vni", Integer, Optional, "its VNI; allocated from vni_ranges where it is not given"),
-        Param("vxlan", Boolean, Optional, "false: without a VXLAN segment, so that it can't be connected"),
-    ];
-    r.change(doc("network_create", "A new network.", params), create)?;
-    r.read(doc("network_list", "All networks.", &[]), list)?;
-    r.read(doc("network_show", "One network.", &[NETWORK]), show)?;
-    r.change(doc("network_update", "Changes a network.", &[NETWORK, NAME, TENANT]), update)?;
+    r.change("network_create", "A new network.", create)?;
+    r.read("network_list", "All networks.", list)?;
+    r.read("network_show", "One network.", show)?;
+    r.change("network_update", "Changes a network.", update)?;
     let about = "Deletes a network that has neither ports nor connections.";
-    r.change(doc("network_delete", about, &[NETWORK]), delete)
+    r.change("network_delete", about, delete)
 }
 
 async fn create(call: Call, params: NewNetwork) -> Answer<NetworkView<'static>> {

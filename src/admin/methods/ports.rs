@@ -9,13 +9,7 @@ use utoipa::ToSchema;
 use super::{
     super::{
         fault::Fault,
-        registry::{
-            Answer, Call, Doc,
-            Need::{Optional, Required},
-            Nothing, Param, Registry,
-            Type::{Integer, List, Text},
-            done, raw,
-        },
+        registry::{Answer, Call, Nothing, Registry, done, raw},
     },
     networks,
 };
@@ -30,71 +24,75 @@ use crate::{
 /// Ports of one answer, unless fewer are asked for.
 const PAGE: u32 = 5000;
 
-const PORT: Param = Param("port", Text, Required, "UUID of the port");
-const NAME: Param = Param("name", Text, Optional, "its name");
-const TENANT: Param = Param("tenant_id", Text, Optional, "the project");
-const MAC: Param = Param("mac_address", Text, Optional, "its MAC");
-const IPS: Param = Param("fixed_ips", List, Optional, "objects with ip_address, subnet_id or both");
-const HOST: Param = Param("host", Text, Optional, "compute node; empty: unbound");
-const PAIRS: Param =
-    Param("allowed_address_pairs", List, Optional, "objects with ip_address, and mac_address where it is another one");
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPort {
+    /// Name or UUID of the network.
     network: String,
+    /// Its name.
     name: Option<String>,
+    /// The project.
     tenant_id: Option<String>,
+    /// Its MAC.
+    #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
+    /// Its addresses.
     fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
+    /// Compute node; empty: unbound.
     host: Option<String>,
+    /// Further addresses, with a MAC where it is another one.
     allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedPort {
+    /// UUID of the port.
     port: String,
+    /// Its name.
     name: Option<String>,
+    /// The project.
     tenant_id: Option<String>,
+    /// Its MAC.
+    #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
+    /// Its addresses.
     fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
+    /// Compute node; empty: unbound.
     host: Option<String>,
+    /// Further addresses, with a MAC where it is another one.
     allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    /// Of this network: name or UUID.
     network: Option<String>,
+    /// At this compute node; empty: unbound ones.
     host: Option<String>,
+    /// With this MAC.
+    #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
+    /// The page after the port with this UUID.
     after: Option<PortId>,
+    /// At most so many; 5000 where it is not given.
     limit: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OnePort {
+    /// UUID of the port.
     port: String,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about, params| Doc { name, about, params };
-    let params =
-        &[Param("network", Text, Required, "name or UUID of the network"), NAME, TENANT, MAC, IPS, HOST, PAIRS];
-    r.change(doc("port_create", "A new port; its MAC is drawn where none is given.", params), create)?;
-    let params = &[
-        Param("network", Text, Optional, "of this network"),
-        Param("host", Text, Optional, "at this compute node; empty: unbound ones"),
-        Param("mac_address", Text, Optional, "with this MAC"),
-        Param("after", Text, Optional, "the page after the port with this UUID"),
-        Param("limit", Integer, Optional, "at most so many; 5000 where it is not given"),
-    ];
-    r.read(doc("port_list", "The ports that match, in the order of their UUIDs.", params), list)?;
-    r.read(doc("port_show", "One port.", &[PORT]), show)?;
-    r.change(doc("port_update", "Changes a port.", &[PORT, NAME, TENANT, MAC, IPS, HOST, PAIRS]), update)?;
-    r.change(doc("port_delete", "Deletes a port.", &[PORT]), delete)
+    r.change("port_create", "A new port; its MAC is drawn where none is given.", create)?;
+    r.read("port_list", "The ports that match, in the order of their UUIDs.", list)?;
+    r.read("port_show", "One port.", show)?;
+    r.change("port_update", "Changes a port.", update)?;
+    r.change("port_delete", "Deletes a port.", delete)
 }
 
 async fn create(call: Call, mut params: NewPort) -> Answer<PortView<'static>> {

@@ -3,15 +3,14 @@
 use jsonrpsee::core::RegisterMethodError;
 
 use super::{
-    super::registry::{Answer, Call, Doc, Nothing, Registry, done, raw},
+    super::registry::{Answer, Call, Nothing, Registry, done, raw},
     NoParams,
 };
 use crate::service::view::SourceView;
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about| Doc { name, about, params: &[] };
-    r.read(doc("source_show", "Where networks and ports come from: this API, or Neutron's own database."), show)?;
-    r.change(doc("source_release", "Lets losses of Neutron's database pass that the guard holds."), release)
+    r.read("source_show", "Where networks and ports come from: this API, or Neutron's own database.", show)?;
+    r.change("source_release", "Lets losses of Neutron's database pass that the guard holds.", release)
 }
 
 async fn show(call: Call, _: NoParams) -> Answer<SourceView> {

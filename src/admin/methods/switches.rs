@@ -10,13 +10,7 @@ use utoipa::ToSchema;
 use super::{
     super::{
         fault::Fault,
-        registry::{
-            Answer, Call, Doc,
-            Need::{Optional, Required},
-            Nothing, Param, Registry,
-            Type::{Integer, Text},
-            done, raw,
-        },
+        registry::{Answer, Call, Nothing, Registry, done, raw},
     },
     NoParams,
 };
@@ -30,33 +24,32 @@ use crate::model::{
 const ROWS: usize = 1000;
 const MAX_ROWS: usize = 100_000;
 
-const WORDS: Param = Param("rows", Integer, Optional, "rows in words; 1000 where it is not given");
-const SWITCH: Param = Param("switch", Text, Required, "name of its section in plumgrid.ini");
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct OneSwitch {
+    /// Name of its section in plumgrid.ini.
     switch: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WhichPlan {
+    /// Name of its section in plumgrid.ini.
     switch: String,
+    /// Rows in words; 1000 where it is not given.
     rows: Option<usize>,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = |name, about, params| Doc { name, about, params };
-    r.read(doc("switch_list", "All switches of plumgrid.ini.", &[]), list)?;
-    r.read(doc("switch_show", "One switch.", &[SWITCH]), show)?;
-    r.read(doc("switch_diff", "What would be done at a switch now. Nothing is sent.", &[SWITCH, WORDS]), diff)?;
+    r.read("switch_list", "All switches of plumgrid.ini.", list)?;
+    r.read("switch_show", "One switch.", show)?;
+    r.read("switch_diff", "What would be done at a switch now. Nothing is sent.", diff)?;
     let about = "Compares everything on a switch and puts it right; with mode = observe the only way to write to it.";
-    r.change(doc("switch_repair", about, &[SWITCH]), repair)?;
-    r.change(doc("switch_hold", "Holds all deletions on a switch until they are released.", &[SWITCH]), hold)?;
+    r.change("switch_repair", about, repair)?;
+    r.change("switch_hold", "Holds all deletions on a switch until they are released.", hold)?;
     let about = "Lets deletions go that the guard, or an operator, holds.";
-    r.change(doc("switch_release", about, &[SWITCH]), release)?;
-    r.read(doc("progress", "How far each switch is with the desired state: what --wait follows.", &[]), progress)
+    r.change("switch_release", about, release)?;
+    r.read("progress", "How far each switch is with the desired state: what --wait follows.", progress)
 }
 
 async fn list(call: Call, _: NoParams) -> Answer<Switches> {

@@ -6,8 +6,9 @@ use jsonrpsee::{
 };
 use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use utoipa::ToSchema;
 
-use super::super::registry::{Doc, Kind as MethodKind, Need::Optional, Param, Registry, Type::List, read};
+use super::super::registry::{Kind as MethodKind, Registry, read};
 use crate::{
     admin::fault::Fault,
     service::{
@@ -16,19 +17,16 @@ use crate::{
     },
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
+    /// call, plan, drift, session, loss; all where it is not given.
     kinds: Option<Vec<String>>,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
-    let doc = Doc {
-        name: "watch",
-        about: "Entries of the journal as they happen, in notifications 'event'; 'unwatch' ends it. WebSocket only.",
-        params: &[Param("kinds", List, Optional, "call, plan, drift, session, loss; all where it is not given")],
-    };
-    r.describe::<Entry>(doc, MethodKind::Subscription);
+    let about = "Entries of the journal as they happen, in notifications 'event'; 'unwatch' ends it. WebSocket only.";
+    r.describe::<Which, Entry>("watch", about, MethodKind::Subscription);
     r.module.register_subscription("watch", "event", "unwatch", |params, pending, context, _| async move {
         let kinds = match read::<Which>(&params).and_then(kinds) {
             Ok(kinds) => kinds,

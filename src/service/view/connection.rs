@@ -14,11 +14,17 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = v2::ConnectionBody)]
 pub struct ConnectionBody {
+    /// All of the others in an object, instead.
     l2_gateway_connection: Option<Object<Members>>,
+    /// Name or UUID of the network.
     network_id: Option<String>,
+    /// Name or UUID of the gateway.
     gateway_id: Option<String>,
+    /// VLAN of interfaces that name none.
     default_segmentation_id: Option<VlanNumber>,
+    /// Generated where it is not given.
     port_id: Option<String>,
+    /// The project.
     tenant_id: Option<String>,
 }
 

@@ -13,20 +13,28 @@ pub type Schemas = BTreeMap<String, Value>;
 
 /// Adds a type's schema, and those that it refers to; a reference to it.
 pub fn schema_of<T: ToSchema>(schemas: &mut Schemas) -> Value {
+    let shape = shape_of::<T>(schemas);
+    let name = T::name().into_owned();
+    schemas.insert(name.clone(), shape);
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// A type's own schema; those that it refers to are added.
+pub fn shape_of<T: ToSchema>(schemas: &mut Schemas) -> Value {
     let mut found: Vec<(String, RefOr<Schema>)> = Vec::new();
     T::schemas(&mut found);
-    let name = T::name().into_owned();
-    found.push((name.clone(), T::schema()));
-    for (name, schema) in found {
-        // A schema is made of strings and numbers, which always have a JSON form.
-        let mut schema = serde_json::to_value(schema).unwrap_or_default();
-        if let Some(schema) = schema.as_object_mut()
-            && schema.contains_key("properties")
-        {
-            // Nothing is read or written that isn't told.
-            schema.entry("additionalProperties").or_insert(json!(false));
-        }
-        schemas.insert(name, schema);
+    schemas.extend(found.into_iter().map(|(name, schema)| (name, closed(schema))));
+    closed(T::schema())
+}
+
+/// Nothing is read or written that isn't told.
+fn closed(schema: RefOr<Schema>) -> Value {
+    // A schema is made of strings and numbers, which always have a JSON form.
+    let mut schema = serde_json::to_value(schema).unwrap_or_default();
+    if let Some(schema) = schema.as_object_mut()
+        && schema.contains_key("properties")
+    {
+        schema.entry("additionalProperties").or_insert(json!(false));
     }
-    json!({"$ref": format!("#/components/schemas/{name}")})
+    schema
 }

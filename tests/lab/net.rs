@@ -23,6 +23,9 @@ impl Ns {
     pub(crate) fn new(name: &str) -> Self {
         run("ip", &["netns", "add", name]);
         let ns = Self(name.to_owned());
+        // For `broadcasting`.
+        let group = nix::unistd::Gid::effective();
+        ns.sh(&format!("sysctl -qw net.ipv4.ping_group_range='{group} {group}'"));
         // Neighbour discovery of IPv6 would speak in captures without being asked.
         ns.sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1");
         ns.ip("link set lo up");

@@ -18,6 +18,13 @@ pub(crate) fn reaches(from: &Ns, target: &str, patience: Duration) {
     });
 }
 
+/// A command that sends echo requests to everybody. ping lets only a root do that more often than once a second: who isn't
+/// one becomes one in a user namespace, where a socket is open to his group (see `Ns::new`).
+pub(crate) fn broadcasting<'a>(options: &[&'a str]) -> Vec<&'a str> {
+    let root: &[&str] = if nix::unistd::Uid::effective().is_root() { &[] } else { &["unshare", "-U", "-r", "--"] };
+    [root, &["ping", "-b"], options, &["192.168.50.255"]].concat()
+}
+
 /// Echo requests that go on, ten a second.
 #[derive(Debug)]
 pub(crate) struct Flow {
@@ -33,7 +40,7 @@ impl Flow {
 
     /// Broadcasts, each with a number of its own, ten a second.
     pub(crate) fn broadcasts(from: &Ns, log: PathBuf) -> Self {
-        let process = from.start(&["ping", "-b", "-n", "-i", "0.1", "192.168.50.255"], &[], &log);
+        let process = from.start(&broadcasting(&["-n", "-i", "0.1"]), &[], &log);
         Self { process, log }
     }
 

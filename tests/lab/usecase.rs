@@ -7,7 +7,7 @@ use super::{
     net::Ns,
     ovs::Wiring,
     topology::{Segment, Vm, bm, bm_mac},
-    traffic::{Capture, answers, reaches},
+    traffic::{Capture, answers, broadcasting, reaches},
     world::{SOON, VLAN, VNI, World},
 };
 use crate::support::{
@@ -146,7 +146,7 @@ fn count_broadcasts(world: &World, (from, mac): (&Ns, &str), at: &[(Ns, &str)]) 
         Capture::start(ns, interface, &filter, log)
     };
     let captures: Vec<Capture> = at.iter().map(capture).collect();
-    from.try_run(&["ping", "-b", "-c", "5", "-i", "0.1", "-W", "1", "192.168.50.255"]);
+    from.try_run(&broadcasting(&["-c", "5", "-i", "0.1", "-W", "1"]));
     let count = || captures.iter().map(|capture| capture.frames().len()).sum::<usize>();
     eventually("broadcasts come", Duration::from_secs(5), || {
         if count() >= 5 { Ok(()) } else { Err(format!("{} of 5", count())) }

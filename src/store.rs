@@ -1,7 +1,8 @@
-//! The desired state on disk: SQLite behind sqlx's `Any` driver, so that PostgreSQL and MariaDB can stand beside it.
+//! The desired state on disk: SQLite, read through sqlx's `Any` driver, so that PostgreSQL and MariaDB can stand beside
+//! it, and written in place (decision 0014).
 //!
 //! ```text
-//!   Store::write ──queue──> writer task ──COMMIT──> file ──> answer
+//!   Store::write ──queue──> writer thread ──COMMIT──> file ──> answer
 //!                               │ commits (broadcast)
 //!   Store::feed <──bounded── feed task <──when it lags── table of changes
 //!   Store::snapshot <── pool of read connections (WAL: readers never wait for the writer)
@@ -26,15 +27,19 @@ mod read;
 mod select;
 mod source;
 mod sql;
+mod sqlite;
 mod subnets;
 mod tombstones;
 mod write;
 mod writer;
 
-use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc, thread, time::Duration};
 
 use sqlx::AnyPool;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::{
+    runtime::Handle,
+    sync::{broadcast, mpsc, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use committed::revision_of;
@@ -130,10 +135,15 @@ impl Store {
             #[cfg(test)]
             page_limit,
         };
-        tokio::spawn(async move {
-            writer.run().await;
+        let runtime = Handle::current();
+        let work = move || {
+            runtime.block_on(writer.run());
             drop(alive);
-        });
+        };
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(work)
+            .map_err(|source| StoreError::Open { path: path.to_owned(), source: Arc::new(source) })?;
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -137,6 +137,5 @@ pub(super) const INSERT_JOURNAL: &str = "
 /// The JSON text of rows.
 pub(super) fn json<T: Serialize + ?Sized>(rows: &T) -> Result<String> {
     // Ids, numbers and strings always have a JSON form; the error is passed on all the same.
-    serde_json::to_string(rows)
-        .map_err(|error| StoreError::Database(std::sync::Arc::new(sqlx::Error::Encode(error.into()))))
+    serde_json::to_string(rows).map_err(|error| StoreError::Database(std::sync::Arc::new(error)))
 }

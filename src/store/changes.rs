@@ -1,13 +1,11 @@
 //! The table of changes: what each revision changed, for feeds that lag behind the writer.
 
-use serde::{Deserialize, Serialize};
-use sqlx::any::AnyRow;
-
 use super::{
     Read, Write, bulk,
-    sql::{Columns, Result, query},
+    sql::{Columns, Result, Row, query},
 };
 use crate::model::{Change, ChangeSet, Revision, Tombstone};
+use serde::{Deserialize, Serialize};
 
 /// Changes in one row of the table: keeps a statement's text below the limits of the databases to come.
 const PART: usize = 2048;
@@ -49,7 +47,7 @@ impl Read {
     }
 }
 
-fn read(row: &AnyRow) -> Result<(Revision, StoredPart)> {
+fn read(row: &Row) -> Result<(Revision, StoredPart)> {
     let mut columns = Columns::of("changes", row);
     let revision = columns.count()?;
     let body = columns.text()?;

@@ -1,6 +1,9 @@
 //! What can go wrong with the store.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{error::Error, io, path::PathBuf, sync::Arc};
+
+/// What the database said.
+pub(super) type Cause = Arc<dyn Error + Send + Sync>;
 
 /// Why the store failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -44,7 +47,7 @@ pub enum StoreError {
     },
     /// Disk full or broken: nothing was written. It is tried again by itself; see [`crate::store::Store::health`].
     #[error("the store can't be written ({0}): free space on its file system; nothing was changed")]
-    Unavailable(Arc<sqlx::Error>),
+    Unavailable(Cause),
     /// Too many writes wait.
     #[error("the store did not take the write in time: try again; nothing was changed")]
     Overloaded,
@@ -61,7 +64,7 @@ pub enum StoreError {
     },
     /// Any other failure of the database.
     #[error("the store failed: {0}")]
-    Database(Arc<sqlx::Error>),
+    Database(Cause),
 }
 
 impl StoreError {

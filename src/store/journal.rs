@@ -8,12 +8,11 @@ use std::{
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use sqlx::any::AnyRow;
 use utoipa::ToSchema;
 
 use super::{
     Read, Store, StoreError, Write, bulk,
-    sql::{Columns, Result, assembled, query},
+    sql::{Columns, Result, Row, assembled, query},
 };
 use crate::model::Revision;
 
@@ -219,7 +218,7 @@ impl Read {
     }
 }
 
-fn entry(row: &AnyRow) -> Result<Entry> {
+fn entry(row: &Row) -> Result<Entry> {
     let mut columns = Columns::of("journal", row);
     let (id, at) = (columns.count()?, columns.count()?);
     let kind = columns.parsed()?;

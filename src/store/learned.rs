@@ -2,12 +2,10 @@
 
 use std::str::FromStr;
 
-use sqlx::any::AnyRow;
-
 use super::{
     Read, StoreError, Write, bulk,
     codec::{mac_number, read_mac},
-    sql::{Columns, Result, query},
+    sql::{Columns, Result, Row, query},
 };
 use crate::model::{Change, Election, GatewayId, Idle, LearnedMac, MacAddr, NetworkId, SwitchVteps, Tombstone};
 
@@ -32,7 +30,7 @@ impl Read {
     pub async fn switch_vteps(&mut self) -> Result<Vec<SwitchVteps>> {
         let rows =
             self.all(query("SELECT switch, network_id, vteps FROM switch_vteps ORDER BY switch, network_id")).await?;
-        let read = |row: &AnyRow| {
+        let read = |row: &Row| {
             let mut columns = Columns::of("switch_vteps", row);
             let switch = columns.string()?;
             let network = columns.text()?;
@@ -72,7 +70,7 @@ impl Read {
     /// All elections.
     pub async fn elections(&mut self) -> Result<Vec<Election>> {
         let rows = query("SELECT gateway_id, network_id, forwarder, eligible FROM gateway_elections");
-        let read = |row: &AnyRow| {
+        let read = |row: &Row| {
             let mut columns = Columns::of("gateway_elections", row);
             let (gateway, network) = (columns.parsed()?, columns.parsed()?);
             let forwarder = columns.optional_string()?;
@@ -86,7 +84,7 @@ impl Read {
     /// Gateways without learned MACs.
     pub async fn idle(&mut self) -> Result<Vec<Idle>> {
         let rows = query("SELECT gateway_id, network_id, since_ms, has_left FROM gateway_idle");
-        let read = |row: &AnyRow| {
+        let read = |row: &Row| {
             let mut columns = Columns::of("gateway_idle", row);
             Ok(Idle {
                 gateway: columns.parsed()?,
@@ -153,7 +151,7 @@ impl Write {
     pub async fn explain_learned(&mut self, network: NetworkId, switch: &str) -> Result<()> {
         let rows = query("SELECT mac FROM learned_macs WHERE network_id = $1 AND switch = $2");
         let rows = self.all(rows.bind(network.to_string()).bind(switch.to_owned())).await?;
-        let tombstone = |row: &AnyRow| {
+        let tombstone = |row: &Row| {
             let mac = read_mac(Columns::of("learned_macs", row).integer()?)?;
             Ok(Tombstone::Mac { network, mac })
         };

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::any::AnyRow;
-
 use super::{
     Cell, Column, Read, Selection, bulk,
-    sql::{Columns, Result, query},
+    sql::{Columns, Result, Row, query},
 };
 use crate::model::{Network, NetworkId, Vni};
 
@@ -114,7 +112,7 @@ impl Read {
     }
 }
 
-fn network(row: &AnyRow) -> Result<Network> {
+fn network(row: &Row) -> Result<Network> {
     let mut columns = Columns::of("networks", row);
     Ok(Network {
         id: columns.parsed()?,

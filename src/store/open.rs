@@ -19,22 +19,14 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::{StoreError, sql::Result};
+use super::{StoreError, sql::Result, sqlite};
 
 /// Connections for reads, beside the writer's own.
 const READERS: u32 = 4;
 /// How long a read waits for one of them.
 const READER_WAIT: Duration = Duration::from_secs(10);
 
-/// `synchronous=FULL`: a commit is on the disk before it is answered. `cache_size` is in KiB where negative.
-const WRITER_PRAGMAS: &str = "
-    PRAGMA busy_timeout = 5000;
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = FULL;
-    PRAGMA foreign_keys = ON;
-    PRAGMA cache_size = -65536;
-    PRAGMA temp_store = MEMORY;
-    PRAGMA journal_size_limit = 67108864;";
+/// `cache_size` is in KiB where negative.
 const READER_PRAGMAS: &str = "
     PRAGMA busy_timeout = 5000;
     PRAGMA query_only = ON;
@@ -80,7 +72,7 @@ impl Database {
 
     /// Brings the schema up to date.
     pub(super) async fn migrate(&self) -> Result<()> {
-        let mut connection = self.writer().await?;
+        let mut connection = AnyConnection::connect_with(&self.options).await?;
         let done = migrator().run(&mut connection).await;
         let closed = connection.close().await;
         match done {
@@ -94,10 +86,8 @@ impl Database {
     }
 
     /// The connection of the only writer.
-    pub(super) async fn writer(&self) -> Result<AnyConnection> {
-        let mut connection = AnyConnection::connect_with(&self.options).await?;
-        sqlx::raw_sql(WRITER_PRAGMAS).execute(&mut connection).await?;
-        Ok(connection)
+    pub(super) fn writer(&self) -> Result<sqlite::Connection> {
+        sqlite::Connection::open(&self.path)
     }
 
     /// Connections for reads.

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::any::AnyRow;
-
 use super::{
     Cell, Column, Read, Selection, Write, bulk,
     codec::{PortRow, mac_number, read_mac, write_elsewhere, write_ips, write_pairs},
-    sql::{Columns, Result, query},
+    sql::{Columns, Result, Row, query},
 };
 use crate::model::{Change, MacAddr, NetworkId, Port, PortId};
 
@@ -113,7 +111,7 @@ impl Read {
     ) -> Result<Vec<(PortId, NetworkId, MacAddr)>> {
         let rows: Vec<_> = macs.iter().map(|(network, mac)| (network, mac_number(*mac))).collect();
         let found = self.all(query(bulk::PORTS_WITH_MACS).bind(bulk::json(&rows)?)).await?;
-        let read = |row: &AnyRow| {
+        let read = |row: &Row| {
             let mut columns = Columns::of("ports", row);
             Ok((columns.parsed()?, columns.parsed()?, read_mac(columns.integer()?)?))
         };

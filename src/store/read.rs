@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{Any, AnyConnection, Transaction, any::AnyArguments, any::AnyRow, query::Query};
+use sqlx::{Any, Transaction};
 
 use super::{
     StoreError, bulk,
-    sql::{Columns, Result, query},
+    sql::{Columns, Query, Result, Row, query},
+    sqlite,
 };
 use crate::model::{
     Binding, Connection, ConnectionId, Device, EndpointId, Gateway, GatewayId, Interface, NetworkId, Revision,
@@ -22,7 +23,7 @@ pub struct Read {
 
 enum Conn {
     Snapshot(Transaction<'static, Any>),
-    Writer(AnyConnection),
+    Writer(sqlite::Connection),
 }
 
 /// A VLAN that another network's connection holds.
@@ -43,46 +44,57 @@ impl Read {
         Self { conn: Conn::Snapshot(transaction), unavailable: None }
     }
 
-    pub(super) fn writer(connection: AnyConnection) -> Self {
+    pub(super) fn writer(connection: sqlite::Connection) -> Self {
         Self { conn: Conn::Writer(connection), unavailable: None }
     }
 
-    fn conn(&mut self) -> &mut AnyConnection {
-        match &mut self.conn {
-            Conn::Snapshot(transaction) => transaction,
-            Conn::Writer(connection) => connection,
-        }
-    }
-
-    pub(super) async fn all(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<AnyRow>> {
-        let rows = query.fetch_all(self.conn()).await;
+    pub(super) async fn all(&mut self, query: Query) -> Result<Vec<Row>> {
+        let rows = match &mut self.conn {
+            Conn::Snapshot(transaction) => match query.into_sqlx().fetch_all(&mut **transaction).await {
+                Ok(rows) => Ok(rows.into_iter().map(Row::Read).collect()),
+                Err(error) => Err(error.into()),
+            },
+            Conn::Writer(connection) => {
+                connection.rows(&query, usize::MAX).map(|rows| rows.into_iter().map(Row::Writer).collect())
+            }
+        };
         self.noted(rows)
     }
 
-    pub(super) async fn optional(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Option<AnyRow>> {
-        let row = query.fetch_optional(self.conn()).await;
+    pub(super) async fn optional(&mut self, query: Query) -> Result<Option<Row>> {
+        let row = match &mut self.conn {
+            Conn::Snapshot(transaction) => match query.into_sqlx().fetch_optional(&mut **transaction).await {
+                Ok(row) => Ok(row.map(Row::Read)),
+                Err(error) => Err(error.into()),
+            },
+            Conn::Writer(connection) => connection.rows(&query, 1).map(|mut rows| rows.pop().map(Row::Writer)),
+        };
         self.noted(row)
     }
 
-    pub(super) async fn one(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<AnyRow> {
-        let row = query.fetch_one(self.conn()).await;
-        self.noted(row)
+    pub(super) async fn one(&mut self, query: Query) -> Result<Row> {
+        self.optional(query).await?.ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 
     /// Runs a statement; answers how many rows it changed.
-    pub(super) async fn run(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<u64> {
-        let done = query.execute(self.conn()).await;
-        self.noted(done).map(|done| done.rows_affected())
+    pub(super) async fn run(&mut self, query: Query) -> Result<u64> {
+        let done = match &mut self.conn {
+            Conn::Snapshot(transaction) => match query.into_sqlx().execute(&mut **transaction).await {
+                Ok(done) => Ok(done.rows_affected()),
+                Err(error) => Err(error.into()),
+            },
+            Conn::Writer(connection) => connection.run(&query),
+        };
+        self.noted(done)
     }
 
-    fn noted<T>(&mut self, result: sqlx::Result<T>) -> Result<T> {
-        result.map_err(|error| {
-            let error = StoreError::from(error);
-            if error.is_unavailable() {
-                self.unavailable = Some(error.clone());
-            }
-            error
-        })
+    fn noted<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result
+            && error.is_unavailable()
+        {
+            self.unavailable = Some(error.clone());
+        }
+        result
     }
 }
 
@@ -130,7 +142,7 @@ impl Read {
 }
 
 /// Joins the three tables of gateways. Rows of devices and interfaces come sorted by what they belong to.
-fn assemble(gateways: &[AnyRow], devices: &[AnyRow], interfaces: &[AnyRow]) -> Result<Vec<Gateway>> {
+fn assemble(gateways: &[Row], devices: &[Row], interfaces: &[Row]) -> Result<Vec<Gateway>> {
     let mut of_device = hashbrown::HashMap::<&str, Vec<Interface>, foldhash::fast::RandomState>::default();
     for row in interfaces {
         let mut columns = Columns::of("pg_l2gatewayinterfaces", row);
@@ -208,8 +220,8 @@ impl Read {
         self.connections_by(query(connections!("WHERE network_id = $1 ORDER BY id")).bind(id.to_string())).await
     }
 
-    async fn connections_by(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<Connection>> {
-        let read = |row: &AnyRow| {
+    async fn connections_by(&mut self, query: Query) -> Result<Vec<Connection>> {
+        let read = |row: &Row| {
             let mut columns = Columns::of("pg_networkconnections", row);
             Ok(Connection {
                 id: columns.parsed()?,
@@ -279,8 +291,8 @@ impl Read {
         rows.iter().map(|row| Columns::of("tunnel_endpoints.host", row).string()).collect()
     }
 
-    async fn endpoints_by(&mut self, query: Query<'static, Any, AnyArguments>) -> Result<Vec<TunnelEndpoint>> {
-        let read = |row: &AnyRow| {
+    async fn endpoints_by(&mut self, query: Query) -> Result<Vec<TunnelEndpoint>> {
+        let read = |row: &Row| {
             let mut columns = Columns::of("tunnel_endpoints", row);
             Ok(TunnelEndpoint { id: columns.parsed()?, host: columns.string()?, ip: columns.parsed()? })
         };

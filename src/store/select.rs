@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use sqlx::{Any, any::AnyArguments, query::Query};
 
 use super::{
     bulk,
-    sql::{Result, assembled},
+    sql::{Query, Result, assembled},
 };
 
 /// A value as SQL compares it.
@@ -107,17 +106,12 @@ impl<C: Column> Selection<C> {
     }
 
     /// `columns` of the rows of `table` for which `always` holds, too.
-    pub(super) fn query(
-        &self,
-        columns: &str,
-        table: &str,
-        always: Option<&str>,
-    ) -> Result<Query<'static, Any, AnyArguments>> {
+    pub(super) fn query(&self, columns: &str, table: &str, always: Option<&str>) -> Result<Query> {
         Ok(self.statement(columns, table, always)?.query())
     }
 
     /// The same rows in one, whose only column is the JSON array of their arrays.
-    pub(super) fn gathered(&self, columns: &str, table: &str) -> Result<Query<'static, Any, AnyArguments>> {
+    pub(super) fn gathered(&self, columns: &str, table: &str) -> Result<Query> {
         // With a limit, the order within holds for what is gathered from it.
         let limited = Self { limit: Some(self.limit.unwrap_or(u32::MAX)), ..self.clone() };
         let mut statement = limited.statement(columns, table, None)?;
@@ -171,7 +165,7 @@ struct Statement {
 }
 
 impl Statement {
-    fn query(self) -> Query<'static, Any, AnyArguments> {
+    fn query(self) -> Query {
         self.values.into_iter().fold(assembled(self.sql), |query, value| match value {
             Cell::Text(text) => query.bind(text),
             Cell::Number(number) => query.bind(number),
@@ -246,9 +240,7 @@ impl Statement {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row;
-
-    use super::*;
+    use super::{super::sql::Columns, *};
     use crate::store::{PortColumn, Store};
 
     /// How SQLite goes about lists of a table that may have a million rows.
@@ -273,7 +265,12 @@ mod tests {
             let mut statement = selection.statement("id, name, mac", "ports", None).unwrap();
             statement.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
             let plan = store.snapshot().await.unwrap().all(statement.query()).await.unwrap();
-            assert_eq!(plan[0].get::<String, _>(3), way, "{condition:?}");
+            // id, parent, an unused one, and what it does.
+            let mut columns = Columns::of("the plan", &plan[0]);
+            for _ in 0..3 {
+                columns.integer().unwrap();
+            }
+            assert_eq!(columns.text().unwrap(), way, "{condition:?}");
         }
         store.close().await;
         std::fs::remove_dir_all(&directory).unwrap();

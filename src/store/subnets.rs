@@ -5,11 +5,9 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use sqlx::any::AnyRow;
-
 use super::{
     Cell, Column, Read, Selection, Write, bulk,
-    sql::{Columns, Result, query},
+    sql::{Columns, Result, Row, query},
 };
 use crate::model::{NetworkId, PortId, Subnet, SubnetId};
 
@@ -124,7 +122,7 @@ impl Read {
     }
 }
 
-fn subnet(row: &AnyRow) -> Result<Subnet> {
+fn subnet(row: &Row) -> Result<Subnet> {
     let mut columns = Columns::of("subnets", row);
     Ok(Subnet {
         id: columns.parsed()?,
@@ -140,7 +138,7 @@ fn subnet(row: &AnyRow) -> Result<Subnet> {
     })
 }
 
-fn allocation(row: &AnyRow) -> Result<Allocation> {
+fn allocation(row: &Row) -> Result<Allocation> {
     let mut columns = Columns::of("ip_allocations", row);
     let subnet = columns.parsed()?;
     let text = columns.text()?;

@@ -2,19 +2,17 @@
 
 use std::collections::HashMap;
 
-use sqlx::any::AnyRow;
-
 use super::{
     Read, StoreError, Write, bulk,
     codec::{mac_number, read_mac},
-    sql::{Columns, Result, query},
+    sql::{Columns, Result, Row, query},
 };
 use crate::model::{Binding, NetworkId, Revision, TOMBSTONES, Tombstone, VlanId};
 
 /// A row of the table: kind, network, switch, port, VLAN, MAC.
-type Row<'a> = (&'static str, NetworkId, &'a str, &'a str, i32, i64);
+type Dead<'a> = (&'static str, NetworkId, &'a str, &'a str, i32, i64);
 
-fn row(tombstone: &Tombstone) -> Row<'_> {
+fn row(tombstone: &Tombstone) -> Dead<'_> {
     match tombstone {
         Tombstone::Network { network, switch } => ("network", *network, switch, "", -1, -1),
         Tombstone::Binding { network, binding } => {
@@ -24,7 +22,7 @@ fn row(tombstone: &Tombstone) -> Row<'_> {
     }
 }
 
-fn read(row: &AnyRow) -> Result<Tombstone> {
+fn read(row: &Row) -> Result<Tombstone> {
     let mut columns = Columns::of("tombstones", row);
     let kind = columns.text()?;
     let network = columns.parsed()?;
@@ -62,7 +60,7 @@ impl Read {
     /// How far each known database is, by name.
     pub async fn progress(&mut self) -> Result<Vec<(String, Revision)>> {
         let rows = self.all(query("SELECT name, revision FROM switch_progress ORDER BY name")).await?;
-        let read = |row: &AnyRow| {
+        let read = |row: &Row| {
             let mut columns = Columns::of("switch_progress", row);
             Ok((columns.string()?, columns.count()?))
         };

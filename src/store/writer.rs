@@ -1,6 +1,6 @@
-//! The only writer: one task, one connection, group commit.
+//! The only writer: one thread, one connection, group commit.
 //!
-//! A write is a future that runs inside the task's transaction, under a savepoint of its own: one that fails is rolled
+//! A write is a future that runs inside the writer's transaction, under a savepoint of its own: one that fails is rolled
 //! back alone. Writes that wait meanwhile share the COMMIT, and so its fsync; a lone one is committed at once. Nothing
 //! is answered before it is on the disk.
 
@@ -36,7 +36,7 @@ const PRUNE_EVERY: u32 = 64;
 /// A write's future.
 pub type Writing<'a, T, E> = Pin<Box<dyn Future<Output = std::result::Result<T, E>> + Send + 'a>>;
 
-/// A write that waits for the task.
+/// A write that waits for the writer.
 pub(super) trait Job: Send {
     /// Does the work; `true`: it shall be kept.
     fn run<'a>(&'a mut self, write: &'a mut Write) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
@@ -95,7 +95,7 @@ where
     }
 }
 
-/// The task's state.
+/// The writer's state. Its SQL blocks, so it has a thread to itself.
 pub(super) struct Writer {
     pub(super) database: Arc<Database>,
     pub(super) jobs: mpsc::Receiver<Box<dyn Job>>,
@@ -192,7 +192,7 @@ impl Writer {
     async fn begin(&mut self) -> Result<Write> {
         let mut write = match self.write.take() {
             Some(write) => write,
-            None => Write::over(Read::writer(self.database.writer().await?)),
+            None => Write::over(Read::writer(self.database.writer()?)),
         };
         #[cfg(test)]
         {

@@ -247,8 +247,7 @@ impl<'w> Live<'w> {
     /// The first monitor reply: everything that the switch holds.
     fn synchronise(&mut self, result: Result<Raw, RpcError>) -> Step {
         let raw = result.map_err(|error| Ended::lost(format!("the switch refused the monitor: {error}")))?;
-        let mut touched = Touched::default();
-        off_the_fast_path(raw.as_bytes().len(), || self.replica.apply(raw.as_bytes(), &mut touched))?;
+        off_the_fast_path(raw.as_bytes().len(), || self.replica.load(raw.into_vec()))?;
         self.phase = Phase::Following;
         self.still_introduced()?;
         let present: Vec<&str> = self.replica.switches().map(|switch| switch.name.as_str()).collect();

@@ -85,6 +85,30 @@ impl Framer {
         Ok(None)
     }
 
+    /// Of bytes that follow what was scanned: how many come before the next comma between the members of the outermost
+    /// value. `None`: none is left.
+    pub(super) fn find_comma(&self, bytes: &[u8]) -> Option<usize> {
+        let mut state = self.clone();
+        for (at, &byte) in bytes.iter().enumerate() {
+            if state.escaped {
+                state.escaped = false;
+            } else if byte == b'"' {
+                state.in_string = !state.in_string;
+            } else if state.in_string {
+                state.escaped = byte == b'\\';
+            } else {
+                match byte {
+                    b'{' | b'[' => state.depth += 1,
+                    b'}' | b']' if state.depth == 1 => return None,
+                    b'}' | b']' => state.depth -= 1,
+                    b',' if state.depth == 1 => return Some(at),
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
     fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, FramingError> {
         let (blocks, rest) = bytes.as_chunks();
         for (i, block) in blocks.iter().enumerate() {

@@ -8,6 +8,8 @@ mod string;
 mod values;
 mod write;
 
+use std::ops::Range;
+
 use super::framing::Framer;
 
 pub use write::{write_string, write_uuid};
@@ -137,20 +139,56 @@ impl<'a> Cursor<'a> {
     /// The text of the next value without the white space around it. Of an object or array only its end is looked for,
     /// by brackets and strings: whether it is JSON, its reader finds out.
     pub fn raw_unchecked(&mut self) -> Result<&'a [u8], JsonError> {
-        if !matches!(self.peek()?, Kind::Object | Kind::Array) {
-            return self.raw();
+        self.next_byte();
+        let start = self.at;
+        self.pieces(usize::MAX, |_| {})?;
+        Ok(self.since(start))
+    }
+
+    /// The places of the pieces of a long object or array: each has some `size` bytes, begins with the bracket or the comma
+    /// before its first member and ends with the comma or the bracket behind its last, so that it becomes an object or array of
+    /// its own where brackets are put in these places. As with [`Self::raw_unchecked`] only the end of the value is looked for.
+    /// Any other value is a piece.
+    pub fn pieces(&mut self, size: usize, mut piece: impl FnMut(Range<usize>)) -> Result<(), JsonError> {
+        let container = matches!(self.peek()?, Kind::Object | Kind::Array);
+        let begin = self.at;
+        if !container {
+            self.skip()?;
+            piece(begin..self.at);
+            return Ok(());
         }
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        match Framer::new(rest.len()).scan(rest) {
-            Ok(Some(length)) => {
-                self.at += length;
-                Ok(rest.get(..length).unwrap_or_default())
+        let mut start = begin;
+        let mut framer = Framer::new(usize::MAX);
+        let mut step = size;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let looked = rest.get(..step).unwrap_or(rest);
+            match framer.scan(looked) {
+                Ok(Some(length)) => {
+                    self.at += length;
+                    piece(start..self.at);
+                    return Ok(());
+                }
+                Ok(None) if looked.len() == rest.len() => {
+                    return Err(JsonError { offset: self.bytes.len(), expected: "a closing bracket", found: None });
+                }
+                Ok(None) => self.at += looked.len(),
+                Err(error) => {
+                    self.at = begin + error.offset();
+                    return Err(self.expected(TOO_DEEP));
+                }
             }
-            Ok(None) => Err(JsonError { offset: self.bytes.len(), expected: "a closing bracket", found: None }),
-            Err(error) => {
-                self.at += error.offset();
-                Err(self.expected(TOO_DEEP))
-            }
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            step = match framer.find_comma(rest) {
+                // We stand on it: the piece ends here, and the next begins.
+                Some(0) => {
+                    piece(start..self.at + 1);
+                    start = self.at;
+                    size
+                }
+                Some(ahead) => ahead,
+                None => rest.len(),
+            };
         }
     }
 

@@ -99,6 +99,11 @@ impl Raw {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The text in memory that can be given back piece by piece. It isn't copied where nobody else holds its message.
+    pub fn into_vec(self) -> Vec<u8> {
+        self.0.into()
+    }
 }
 
 impl std::fmt::Debug for Raw {

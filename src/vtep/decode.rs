@@ -1,7 +1,7 @@
 //! From the bytes of a monitor reply or an `update` (RFC 7047 section 4.1.6, `<table-updates>`) straight into the rows
 //! of the replica: no tree in between.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use uuid::Uuid;
 
@@ -14,8 +14,11 @@ use super::{
 };
 use crate::{
     model::MacAddr,
-    ovsdb::json::{Cursor, JsonError},
+    ovsdb::json::{Cursor, JsonError, Kind},
 };
+
+/// Bytes of a reply whose memory is given back at once.
+const PIECE: usize = 4 << 20;
 
 type Result<T = ()> = std::result::Result<T, JsonError>;
 
@@ -27,7 +30,45 @@ impl Replica {
     /// no further use, and the session has to start again.
     pub fn apply(&mut self, updates: &[u8], touched: &mut Touched) -> Result {
         let mut cursor = Cursor::new(updates);
-        cursor.object(|table, rows| match table {
+        cursor.object(|table, rows| self.table(table, rows, touched))?;
+        cursor.end()
+    }
+
+    /// [`Self::apply`] for the reply of `monitor`, of which all is new. The text of a switch with a million MACs is 225 MB,
+    /// three times the size of their rows: its memory goes back as the rows are made, from the end.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn load(&mut self, reply: Vec<u8>) -> Result {
+        self.load_by(PIECE, reply)
+    }
+
+    pub(super) fn load_by(&mut self, size: usize, mut reply: Vec<u8>) -> Result {
+        let mut pieces: Vec<(String, Range<usize>)> = Vec::new();
+        let mut cursor = Cursor::new(&reply);
+        cursor.object(|table, rows| {
+            // What is no table's rows is passed over as a whole.
+            let size = if rows.peek()? == Kind::Object { size } else { usize::MAX };
+            rows.pieces(size, |piece| pieces.push((table.to_owned(), piece)))
+        })?;
+        cursor.end()?;
+        while let Some((table, Range { start, end })) = pieces.pop() {
+            // Where the rows were cut stands a comma, or what the piece behind it has made of its own.
+            if let [first, .., last] = reply.get_mut(start..end).unwrap_or_default() {
+                *first = if *first == b',' { b'{' } else { *first };
+                *last = if matches!(last, b',' | b'{') { b'}' } else { *last };
+            }
+            let mut rows = Cursor::new(reply.get(start..end).unwrap_or_default());
+            let loaded = self.table(&table, &mut rows, &mut Touched::default()).and_then(|()| rows.end());
+            loaded.map_err(|error| JsonError { offset: start + error.offset, ..error })?;
+            reply.truncate(start + 1);
+            reply.shrink_to_fit();
+        }
+        Ok(())
+    }
+
+    fn table(&mut self, table: &str, rows: &mut Cursor<'_>, touched: &mut Touched) -> Result {
+        match table {
             "Ucast_Macs_Remote" => each_row(rows, |uuid, row| self.unicast(uuid, row, touched)),
             "Physical_Switch" => each_row(rows, |uuid, row| {
                 let row = row.map(physical_switch).transpose()?;
@@ -55,8 +96,7 @@ impl Replica {
             "Mcast_Macs_Local" => each_row(rows, |uuid, row| self.local_multicast(uuid, row, touched)),
             "Tunnel" | "Manager" | "Global" => each_row(rows, |uuid, row| self.extra(table, uuid, row, touched)),
             _ => rows.skip(),
-        })?;
-        cursor.end()
+        }
     }
 
     fn unicast(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {

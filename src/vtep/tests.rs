@@ -109,6 +109,51 @@ fn garbage_is_an_error_and_no_panic() {
         "{\"Physical_Port\":{\"00000000-0000-0000-0000-000000000001\":{\"new\":{\"name\":7}}}}",
     ] {
         assert!(Replica::default().apply(text.as_bytes(), &mut touched).is_err(), "{text}");
+        assert!(Replica::default().load(text.into()).is_err(), "{text}");
+    }
+}
+
+/// What two replicas should agree on, whatever the order in which they came to know it.
+fn content(replica: &Replica) -> Vec<String> {
+    let ls = |index| replica.logical_switch_uuid(index);
+    let mac = |row: &super::rows::Unicast| {
+        format!("{} {} {:?} {} {:?}", row.uuid, row.mac, row.ip, ls(row.logical_switch), replica.vtep(row.locator))
+    };
+    let mut all: Vec<_> = replica.macs().map(mac).collect();
+    all.extend(replica.local_macs().map(mac));
+    all.extend(replica.logical_switches().map(|(index, row)| format!("{} {row:?}", ls(index))));
+    all.extend(replica.switches().map(|switch| format!("{switch:?}")));
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn a_first_reply_is_read_piece_by_piece_into_the_same_rows() {
+    let macs: serde_json::Map<_, _> =
+        (100..150).map(|n| (id(n).to_string(), mac_row(&format!("02:00:00:00:00:{n:02x}"), "a,\"{}\\"))).collect();
+    let reply = json!({
+        "Ucast_Macs_Remote": macs,
+        "Ucast_Macs_Local": {},
+        "Logical_Switch": {id(1).to_string(): {"new": {"name": "},\"a\":{", "tunnel_key": 5001}}},
+        "Physical_Locator": {id(2).to_string(): {"new": {"dst_ip": "192.0.2.1", "encapsulation_type": "vxlan_over_ipv4"}}},
+        "Physical_Switch": {id(7).to_string(): {"new": {"name": "tor", "tunnel_ips": "192.0.2.9"}}},
+        "Unknown": [1, 2],
+        "Another": 12,
+    });
+    let mut whole = Replica::new(Ownership::new("vtepd", &[]));
+    apply(&mut whole, &reply);
+    assert_eq!(content(&whole).len(), 52);
+    for text in [reply.to_string(), serde_json::to_string_pretty(&reply).unwrap()] {
+        for size in [1, 7, 100, 1000, 1 << 20] {
+            let mut replica = Replica::new(Ownership::new("vtepd", &[]));
+            replica.load_by(size, text.clone().into()).unwrap();
+            assert_eq!(content(&replica), content(&whole), "pieces of {size} bytes");
+        }
+        // What is wrong is told of at its place in the whole.
+        let wrong = text.replacen("\"192.0.2.1\"", "0192.0.2.1", 1);
+        let at = wrong.find("0192").unwrap() + 1;
+        let told = Replica::default().load_by(100, wrong.into()).unwrap_err();
+        assert!((at - 1..=at).contains(&told.offset), "{told} {at}");
     }
 }
 

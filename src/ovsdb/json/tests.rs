@@ -169,6 +169,28 @@ proptest! {
     }
 
     #[test]
+    fn pieces_hold_all_members_in_their_order(members in vec(any_json(), 0..8), size in 1..30_usize, pretty: bool) {
+        let value = Value::Array(members);
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let mut cursor = Cursor::new(text.as_bytes());
+        let mut pieces = Vec::new();
+        cursor.pieces(size, |piece| pieces.push(piece)).unwrap();
+        prop_assert_eq!(cursor.end(), Ok(()));
+        let mut found = Vec::new();
+        let count = pieces.len();
+        for (i, piece) in pieces.into_iter().enumerate() {
+            prop_assert!(piece.len() > size || i + 1 == count);
+            let mut own = text.as_bytes()[piece].to_vec();
+            let last = own.len() - 1;
+            prop_assert_eq!(own[0], if i == 0 { b'[' } else { b',' });
+            prop_assert_eq!(own[last], if i + 1 == count { b']' } else { b',' });
+            (own[0], own[last]) = (b'[', b']');
+            found.extend(serde_json::from_slice::<Vec<Value>>(&own).unwrap());
+        }
+        prop_assert_eq!(found, serde_json::from_str::<Vec<Value>>(&text).unwrap());
+    }
+
+    #[test]
     fn a_written_string_reads_back(text in vec(any::<char>(), 0..40)) {
         let text: String = text.into_iter().collect();
         let mut out = Vec::new();

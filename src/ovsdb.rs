@@ -15,6 +15,7 @@
 //! Recovery is apart from the connection that it recovers: [`session::Backoff`] says when to dial again, its
 //! owner dials. Values stay bytes until someone needs them: a [`json::Cursor`] reads them in one pass.
 
+pub(crate) mod alarm;
 pub mod client;
 pub mod connection;
 pub mod framing;

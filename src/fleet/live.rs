@@ -10,7 +10,7 @@ mod send;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use report::Report;
 
@@ -29,7 +29,7 @@ use super::{
 use crate::{
     intent::SwitchIntent,
     model::{NetworkId, Revision, VlanId, status::SessionState},
-    ovsdb::{CloseReason, Connection, Inbox, Incoming, Raw, RpcError, Schema, session::Backoff},
+    ovsdb::{CloseReason, Connection, Inbox, Incoming, Raw, RpcError, Schema, alarm::Alarm, session::Backoff},
     plan::{Audit, Guard, Key, Planner, Policy, Tally},
     vtep::{self, Columns, LogicalSwitchIndex, Ownership, Replica, Touched},
 };
@@ -154,6 +154,7 @@ impl<'w> Live<'w> {
             report: Report::default(),
             differences: None,
         };
+        let mut alarm = Alarm::new();
         loop {
             let deadline = if live.phase == Phase::Following { live.next_timer() } else { live.setup.next };
             let step = tokio::select! {
@@ -179,7 +180,7 @@ impl<'w> Live<'w> {
                     }
                     Ok(())
                 }
-                () = sleep_until(deadline) => live.timer(),
+                () = alarm.until(deadline) => live.timer(),
             };
             if let Err(ended) = step.and_then(|()| live.pump()) {
                 live.leave(inbox.close_reason().as_ref());

@@ -27,7 +27,7 @@ use crate::{
     fleet::Reports,
     model::{
         Revision,
-        event::{AppliedPlan, Drift, FleetEvent},
+        event::{AppliedPlan, Drift, FleetEvent, PlannedRow},
     },
     store::Store,
 };
@@ -162,7 +162,7 @@ pub async fn record(store: Store, pending: Pending, reports: Reports, limits: Jo
 struct Recorder {
     store: Store,
     live: broadcast::Sender<Arc<Entry>>,
-    batch: Vec<Entry>,
+    batch: Vec<Arc<Entry>>,
     /// When the batch is written at the latest.
     due: Option<Instant>,
     lost: u64,
@@ -172,8 +172,9 @@ struct Recorder {
 
 impl Recorder {
     fn take(&mut self, entry: Entry) {
+        let entry = Arc::new(entry);
         // Nobody watches: fine.
-        let _ = self.live.send(Arc::new(entry.clone()));
+        let _ = self.live.send(entry.clone());
         if self.batch.len() >= BACKLOG {
             self.lost += 1;
             return;
@@ -187,13 +188,8 @@ impl Recorder {
         if self.lost > 0 {
             tracing::warn!(entries = self.lost, "the journal could not take all that happened");
             let details = details(&json!({"entries": self.lost}));
-            self.batch.push(entry(
-                Kind::Loss,
-                String::new(),
-                None,
-                format!("{} entries were lost", self.lost),
-                details,
-            ));
+            let result = format!("{} entries were lost", self.lost);
+            self.batch.push(entry(Kind::Loss, String::new(), None, result, details).into());
             self.lost = 0;
         }
         if self.batch.is_empty() {
@@ -242,12 +238,21 @@ fn from_fleet(event: FleetEvent) -> Entry {
     }
 }
 
+/// Details of a plan.
+#[derive(Serialize)]
+struct Done<'a> {
+    inserts: u64,
+    updates: u64,
+    deletes: u64,
+    drifted: u64,
+    rows: &'a [PlannedRow],
+}
+
 fn applied(plan: &AppliedPlan) -> Entry {
     let AppliedPlan { switches, revision, inserts, updates, deletes, drifted, rows } = plan;
     let unfinished = if revision.is_none() { ", then the session ended" } else { "" };
     let result = format!("{inserts} inserted, {updates} updated, {deletes} deleted{unfinished}");
-    let details =
-        details(&json!({"inserts": inserts, "updates": updates, "deletes": deletes, "drifted": drifted, "rows": rows}));
+    let details = details(&Done { inserts: *inserts, updates: *updates, deletes: *deletes, drifted: *drifted, rows });
     entry(Kind::Plan, switches.join(","), *revision, result, details)
 }
 

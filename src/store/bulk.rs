@@ -128,12 +128,6 @@ pub(super) fn among(column: &str, place: usize) -> String {
     format!("{column} IN (SELECT value FROM json_each(${place}))")
 }
 
-/// Writes rows of the journal: [id, time, kind, who, subject, revision, result, details].
-pub(super) const INSERT_JOURNAL: &str = "
-    INSERT INTO journal (id, at_ms, kind, who, subject, revision, result, details)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-    FROM json_each($1)";
-
 /// The JSON text of rows.
 pub(super) fn json<T: Serialize + ?Sized>(rows: &T) -> Result<String> {
     // Ids, numbers and strings always have a JSON form; the error is passed on all the same.

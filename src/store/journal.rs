@@ -3,6 +3,7 @@
 use std::{
     fmt,
     str::FromStr,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{
-    Read, Store, StoreError, Write, bulk,
+    Read, Store, StoreError, Write,
     sql::{Columns, Result, Row, assembled, query},
 };
 use crate::model::Revision;
@@ -132,7 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::write`].
-    pub async fn append_journal(&self, entries: Vec<Entry>) -> Result<()> {
+    pub async fn append_journal(&self, entries: Vec<Arc<Entry>>) -> Result<()> {
         self.write(move |write| Box::pin(async move { write.append_journal(&entries).await })).await
     }
 
@@ -153,19 +154,25 @@ impl Store {
     }
 }
 
+const INSERT: &str = "INSERT INTO journal (id, at_ms, kind, who, subject, revision, result, details) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
 impl Write {
-    async fn append_journal(&mut self, entries: &[Entry]) -> Result<()> {
+    async fn append_journal(&mut self, entries: &[Arc<Entry>]) -> Result<()> {
         let last = self.one(query("SELECT COALESCE(MAX(id), 0) FROM journal")).await?;
         let last = Columns::of("journal", &last).integer()?;
-        let row = |(id, entry): (i64, &Entry)| {
-            let revision = entry.revision.map(|revision| i64::try_from(revision).unwrap_or(i64::MAX));
-            let kind = entry.kind.as_str();
-            let details = entry.details.get().to_owned();
-            let (who, subject, result) = (entry.who.clone(), entry.subject.clone(), entry.result.clone());
-            (id, millis(entry.at), kind, who, subject, revision, result, details)
-        };
-        let rows: Vec<_> = (last + 1..).zip(entries).map(row).collect();
-        self.run(query(bulk::INSERT_JOURNAL).bind(bulk::json(&rows)?)).await?;
+        for (id, entry) in (last + 1..).zip(entries) {
+            let insert = query(INSERT)
+                .bind(id)
+                .bind(millis(entry.at))
+                .bind(entry.kind.as_str())
+                .bind(entry.who.as_str())
+                .bind(entry.subject.as_str())
+                .bind(entry.revision.map(|revision| i64::try_from(revision).unwrap_or(i64::MAX)))
+                .bind(entry.result.as_str())
+                .bind(entry.details.get());
+            self.run(insert).await?;
+        }
         Ok(())
     }
 }
@@ -305,7 +312,7 @@ mod tests {
             entry(Kind::Plan, "tor-11", "{}", now),
             entry(Kind::Drift, "tor-2", &format!("\"{}\"", "x".repeat(500)), now),
         ];
-        store.append_journal(entries).await.unwrap();
+        store.append_journal(entries.into_iter().map(Arc::new).collect()).await.unwrap();
         let all = JournalFilter::default;
         assert_eq!(subjects(&store, all()).await, ["old", "tor-1,tor-2", "tor-11", "tor-2"]);
         let of = |name: &str| JournalFilter { subject: Some(name.to_owned()), ..all() };
@@ -327,7 +334,7 @@ mod tests {
         assert_eq!(subjects(&store, all()).await, ["tor-1,tor-2", "tor-11", "tor-2"]);
         store.prune_journal(limits(24, 700)).await.unwrap();
         assert_eq!(subjects(&store, all()).await, ["tor-11", "tor-2"]);
-        store.append_journal(vec![entry(Kind::Loss, "next", "{}", now)]).await.unwrap();
+        store.append_journal(vec![entry(Kind::Loss, "next", "{}", now).into()]).await.unwrap();
         assert_eq!(subjects(&store, all()).await, ["tor-11", "tor-2", "next"]);
         store.close().await;
         for suffix in ["", "-wal", "-shm", ".lock"] {

@@ -10,11 +10,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, ReadHalf},
     sync::mpsc,
-    time::sleep_until,
 };
 
 use super::{CloseReason, Delivery, Limits, Room, Shared, Stream, Wire};
 use crate::ovsdb::{
+    alarm::Alarm,
     framing::Framer,
     json::JsonError,
     message::{self, Incoming, Message},
@@ -46,6 +46,7 @@ pub(super) async fn run(
         buffer: BytesMut::new(),
         scanned: 0,
         liveness: if wire.is_some() { liveness.with_wire() } else { liveness },
+        alarm: Alarm::new(),
         wire,
     };
     let reason = tokio::select! {
@@ -71,6 +72,7 @@ struct Reader<'a> {
     /// How many bytes of the buffer the framer has seen.
     scanned: usize,
     liveness: Liveness,
+    alarm: Alarm,
     wire: Option<Wire>,
 }
 
@@ -113,7 +115,7 @@ impl Reader<'_> {
                     Err(error) => return CloseReason::Io(error.to_string()),
                 },
                 () = self.shared.patience_changed.notified() => {}
-                () = until(wake) => {}
+                () = until(&mut self.alarm, wake) => {}
             }
         }
     }
@@ -195,9 +197,9 @@ impl Reader<'_> {
     }
 }
 
-async fn until(moment: Option<Instant>) {
+async fn until(alarm: &mut Alarm, moment: Option<Instant>) {
     match moment {
-        Some(moment) => sleep_until(moment.into()).await,
+        Some(moment) => alarm.until(moment.into()).await,
         None => std::future::pending().await,
     }
 }

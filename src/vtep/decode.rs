@@ -40,7 +40,8 @@ impl Replica {
     /// # Errors
     /// As [`Self::apply`].
     pub fn load(&mut self, reply: Vec<u8>) -> Result {
-        self.load_by(PIECE, reply)
+        // To look for the ends of pieces costs a quarter of the time.
+        if reply.len() <= PIECE { self.apply(&reply, &mut Touched::default()) } else { self.load_by(PIECE, reply) }
     }
 
     pub(super) fn load_by(&mut self, size: usize, mut reply: Vec<u8>) -> Result {

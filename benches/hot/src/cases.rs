@@ -34,6 +34,7 @@ pub const CASES: &[Case] = &[
     Case { name: "framing: a dump's end is found", prepare: framing },
     Case { name: "message: a dump is checked", prepare: parsing },
     Case { name: "replica: a dump becomes rows", prepare: decoding },
+    Case { name: "replica: a dump twice as long becomes rows, piece by piece", prepare: long_decoding },
     Case { name: "replica: an update of one row", prepare: update },
     Case { name: "intent: ports become desired rows", prepare: desired },
     Case { name: "intent: one port more", prepare: one_port },
@@ -61,12 +62,22 @@ fn parsing() -> Box<dyn FnMut()> {
 }
 
 fn decoding() -> Box<dyn FnMut()> {
-    let text = Bytes::from(site::reply(ROWS));
-    let raw = site::result(&text);
+    decoding_of(ROWS)
+}
+
+/// Long enough to be read piece by piece.
+fn long_decoding() -> Box<dyn FnMut()> {
+    decoding_of(2 * ROWS)
+}
+
+fn decoding_of(rows: u32) -> Box<dyn FnMut()> {
+    let text = Bytes::from(site::reply(rows));
+    let mut raw = Some(site::result(&text));
+    drop(text);
     let mut replica = site::replica();
     Box::new(move || {
-        replica.apply(raw.as_bytes(), &mut Touched::default()).expect("a reply");
-        assert_eq!(replica.mac_total(), ROWS as usize);
+        replica.load(raw.take().expect("once").into_vec()).expect("a reply");
+        assert_eq!(replica.mac_total(), rows as usize);
     })
 }
 
@@ -113,11 +124,16 @@ fn audit() -> Box<dyn FnMut()> {
 
 /// An audit of a switch with so many rows, all right.
 pub fn audit_of(rows: u32) -> Box<dyn FnMut()> {
+    comparison_of(rows, 0)
+}
+
+/// An audit of a switch that lacks so many of its rows.
+pub fn comparison_of(rows: u32, missing: u32) -> Box<dyn FnMut()> {
     let desired = site::desired(site::intent(site::feed(rows)).1);
-    let (actual, policy, in_flight) = (site::synchronised(rows), site::policy(), InFlight::default());
+    let (actual, policy, in_flight) = (site::synchronised(rows - missing), site::policy(), InFlight::default());
     Box::new(move || {
         let audit = site::planner(&desired, &actual, &policy, &in_flight).audit(None);
-        assert_eq!(audit.keys().next(), None);
+        assert_eq!(audit.keys().count(), missing as usize);
     })
 }
 

@@ -329,8 +329,12 @@ impl Gateways {
                 let old = self.elections.get(&pair).and_then(|old| old.forwarder.as_deref());
                 let new = election.forwarder.as_deref();
                 if old != new {
-                    old.into_iter().for_each(|old| self.handovers.ask(old, pair.1, now_ms));
-                    new.into_iter().for_each(|new| self.handovers.end(new, pair.1));
+                    if let Some(old) = old {
+                        self.handovers.ask(old, pair.1, now_ms);
+                    }
+                    if let Some(new) = new {
+                        self.handovers.end(new, pair.1);
+                    }
                 }
                 self.elections.insert(pair, election.clone());
                 verdicts.push(Verdict::Elected(election, gone, back));
@@ -349,9 +353,9 @@ impl Gateways {
         let ports = || interfaces.clone().filter_map(|interface| known?.get(&interface.name));
         let bound = ports().any(|port| port.networks.contains(&network));
         let hold = milliseconds(self.policy.gateway(&gateway.name).handover_hold);
-        let held = self.handovers.until(name, network, hold).is_some_and(|until| now_ms < until);
+        let may_forward = self.handovers.until(name, network, hold).is_some_and(|until| now_ms < until);
         let released = !bound && self.handovers.is_seen(name, network);
-        Standing { reachable, fit: ports().any(|port| port.fit), bound, forwards: bound || held, released }
+        Standing { reachable, fit: ports().any(|port| port.fit), bound, forwards: bound || may_forward, released }
     }
 
     /// Bindings that go and come because another switch is elected; only in `single-active` any do.

@@ -48,7 +48,7 @@ impl Flow {
     pub(crate) fn goes_on(&self, answers: usize) {
         let came = || fs::read_to_string(&self.log).expect("ping's log").matches("bytes from").count();
         let before = came();
-        eventually("answers go on", Duration::from_secs(60), || {
+        eventually("answers go on", Duration::from_mins(1), || {
             let now = came();
             if now >= before + answers { Ok(()) } else { Err(format!("{now} of {before} + {answers}")) }
         });

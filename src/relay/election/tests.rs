@@ -88,8 +88,12 @@ impl World {
         self.election = question.answer(|name| standings[usize::from(name == "b")]);
         let after = self.forwarder();
         if before != after {
-            before.into_iter().for_each(|i| (self.switches[i].held, self.switches[i].released) = (true, false));
-            after.into_iter().for_each(|i| (self.switches[i].held, self.switches[i].released) = (false, false));
+            if let Some(i) = before {
+                (self.switches[i].held, self.switches[i].released) = (true, false);
+            }
+            if let Some(i) = after {
+                (self.switches[i].held, self.switches[i].released) = (false, false);
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! The desired state on disk: SQLite, read through sqlx's `Any` driver, so that PostgreSQL and MariaDB can stand beside
-//! it, and written in place (decision 0014).
+//! it, and written in place (decision 0017).
 //!
 //! ```text
 //!   Store::write ──queue──> writer thread ──COMMIT──> file ──> answer

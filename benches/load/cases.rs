@@ -34,6 +34,8 @@ pub(crate) trait Case {
 pub(crate) fn all(rows: u32) -> Vec<Box<dyn Case>> {
     let mut cases: Vec<Box<dyn Case>> = vec![
         Box::new(load::Load { rows }),
+        Box::new(load::Slow { rows: rows / 20, times: 20 }),
+        Box::new(load::Slow { rows: rows / 20, times: 50 }),
         Box::new(first::Session::new(rows / 10)),
         Box::new(first::Session::new(rows)),
         Box::new(first::Restart::new(rows, 0)),

@@ -1,6 +1,9 @@
 //! All ports of a network are in the store when it is connected: from the call to the last row committed.
 
-use std::time::SystemTime;
+use std::{
+    process::{Child, Command},
+    time::SystemTime,
+};
 
 use super::Case;
 use crate::{
@@ -38,9 +41,75 @@ impl Case for Load {
     }
 }
 
+/// The same on a switch whose CPU is so many times slower than this machine's: its transactions have to become smaller.
+pub(crate) struct Slow {
+    pub(crate) rows: u32,
+    pub(crate) times: u32,
+}
+
+impl Case for Slow {
+    fn name(&self) -> String {
+        format!("load {} MACs on a switch {} times slower", self.rows, self.times)
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        vec![Target { what: "wall, times the bare client's", limit: 1.15, figure: wall_ratio }]
+    }
+
+    fn run(&self) -> (Sample, Sample) {
+        let tor = Tor::start("t", "192.0.2.1");
+        let slowed = Slowed::down(tor.pid(), self.times);
+        let reference = bare::load(&tor, self.rows);
+        drop((slowed, tor));
+        let mut site = Site::new(1);
+        let slowed = Slowed::down(site.tor().pid(), self.times);
+        let sample = load_at(&mut site, self.rows);
+        drop(slowed);
+        (reference, sample)
+    }
+}
+
+/// A process that gets the CPU for half a millisecond, and then rests for so long that it seems to be slower.
+struct Slowed {
+    pid: u32,
+    brake: Child,
+}
+
+/// Its arguments: the process, and how many times slower it shall be.
+const SLOW_DOWN: &str = "
+import os, signal, sys, time
+pid, rest = int(sys.argv[1]), (int(sys.argv[2]) - 1) * 0.0005
+while True:
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(rest)
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.0005)
+";
+
+impl Slowed {
+    fn down(pid: u32, times: u32) -> Self {
+        let mut command = Command::new("python3");
+        let brake =
+            command.args(["-c", SLOW_DOWN, &pid.to_string(), &times.to_string()]).spawn().expect("python3 runs");
+        Self { pid, brake }
+    }
+}
+
+impl Drop for Slowed {
+    fn drop(&mut self) {
+        let _ = self.brake.kill();
+        let _ = self.brake.wait();
+        // It may have ended while the process rested.
+        let _ = Command::new("kill").args(["-CONT", &self.pid.to_string()]).status();
+    }
+}
+
 /// By the daemon.
 pub(crate) fn load(rows: u32) -> Sample {
-    let mut site = Site::new(1);
+    load_at(&mut Site::new(1), rows)
+}
+
+fn load_at(site: &mut Site, rows: u32) -> Sample {
     site.create_ports(0, rows);
     let meter = site.meter();
     let begun = SystemTime::now();

@@ -111,7 +111,7 @@ fn commit() -> Duration {
     sqlite.execute_batch(prepare).expect("tables");
     let before = usage::cpu(std::process::id());
     for i in 0..CHANGES {
-        let mut run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
             sqlite.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).expect("a statement runs");
         };
         run("BEGIN IMMEDIATE", &[]);

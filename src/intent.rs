@@ -9,7 +9,7 @@ mod claims;
 mod network;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque, btree_map::Entry},
     sync::Arc,
 };
 
@@ -191,21 +191,28 @@ impl Intent {
 
     /// Every database has confirmed this revision: explanations up to it have served.
     pub fn confirmed(&mut self, revision: Revision) {
-        while self.tombstones.front().is_some_and(|(r, _)| *r <= revision) {
-            self.forget_oldest();
+        let served = self.tombstones.iter().take_while(|(of, _)| *of <= revision).count();
+        if served == 0 {
+            return;
+        }
+        let mut served: HashSet<Tombstone> = self.tombstones.drain(..served).map(|(_, tombstone)| tombstone).collect();
+        // What came back and was deleted again has a later explanation, which has not.
+        for (_, later) in &self.tombstones {
+            served.remove(later);
+        }
+        for tombstone in served {
+            self.forget(tombstone);
         }
         self.buried.retain(|_, buried| !buried.networks.is_empty() || !buried.bindings.is_empty());
     }
 
-    /// Forgets the oldest explanation.
-    fn forget_oldest(&mut self) {
-        match self.tombstones.pop_front() {
-            None => {}
-            Some((_, Tombstone::Mac { network, mac })) => self.networks.unbury(network, mac),
-            Some((_, Tombstone::Network { network, switch })) => {
+    fn forget(&mut self, tombstone: Tombstone) {
+        match tombstone {
+            Tombstone::Mac { network, mac } => self.networks.unbury(network, mac),
+            Tombstone::Network { network, switch } => {
                 self.buried.entry(switch).or_default().networks.remove(&network);
             }
-            Some((_, Tombstone::Binding { network, binding })) => {
+            Tombstone::Binding { network, binding } => {
                 let buried = self.buried.entry(binding.switch).or_default();
                 buried.bindings.remove(&(network, binding.port, binding.vlan));
             }
@@ -226,8 +233,10 @@ impl Intent {
             }
         }
         // Some database has confirmed nothing for a million deletions: what isn't explained any more, the guard looks at.
-        if self.tombstones.len() >= TOMBSTONES {
-            self.forget_oldest();
+        if self.tombstones.len() >= TOMBSTONES
+            && let Some((_, oldest)) = self.tombstones.pop_front()
+        {
+            self.forget(oldest);
         }
         self.tombstones.push_back((revision, tombstone));
     }

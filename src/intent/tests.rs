@@ -323,6 +323,29 @@ fn tombstones_explain_until_confirmed_or_revived() {
 }
 
 #[test]
+fn a_deletion_is_explained_by_its_own_tombstone_not_by_an_earlier_one_of_the_same_row() {
+    let mut intent = Intent::default();
+    intent.apply(ChangeSet { revision: 1, changes: example(), tombstones: vec![] }, Vec::new());
+    intent.loaded(1);
+    let network = NetworkId(id(0));
+    let mut follower = Follower::default();
+    let mut apply = |intent: &mut Intent, revision, change, dead: bool| {
+        let tombstones = dead.then_some(Tombstone::Mac { network, mac: mac(7) }).into_iter().collect();
+        follower.take(intent.apply(ChangeSet { revision, changes: vec![change], tombstones }, Vec::new()));
+        follower.networks[&network].buried.get(mac(7)).is_some()
+    };
+    assert!(!apply(&mut intent, 2, port(0, 0, 7, Some(0)), false));
+    assert!(apply(&mut intent, 3, Change::PortRemoved(PortId(id(0))), true));
+    assert!(!apply(&mut intent, 4, port(1, 0, 7, Some(0)), false), "it is alive again");
+    assert!(apply(&mut intent, 5, Change::PortRemoved(PortId(id(1))), true));
+    // Every switch has seen the first deletion, none the second.
+    intent.confirmed(4);
+    assert!(apply(&mut intent, 6, port(2, 0, 8, Some(0)), false));
+    intent.confirmed(5);
+    assert!(!apply(&mut intent, 7, port(3, 0, 9, Some(0)), false));
+}
+
+#[test]
 fn a_binding_is_counted_over_connections() {
     let follower = load(vec![
         network(0, 5),

@@ -43,7 +43,11 @@ fn the_use_case_step_by_step() {
             assert_eq!(dump.logical_switches().into_values().collect::<Vec<_>>(), [Some(u64::from(VNI))]);
             let is_vm_1 = |row: &Mac| (&row.address, &row.ip, &row.vtep) == (&vm_1.mac, &vm_1.ip, &node_1);
             assert!(dump.macs().iter().any(is_vm_1), "{:?}", dump.macs());
-            assert_eq!(switch.tunnels(), [node_1.as_str()]);
+            // The emulator acts after its database.
+            eventually("a tunnel to node-1 alone", SOON, || {
+                let tunnels = switch.tunnels();
+                if tunnels == [node_1.as_str()] { Ok(()) } else { Err(format!("{tunnels:?}")) }
+            });
         }
 
         // 4. to 6. The node knows where the bare metal is, and sends broadcasts to one of the two switches.

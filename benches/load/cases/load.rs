@@ -1,7 +1,8 @@
 //! All ports of a network are in the store when it is connected: from the call to the last row committed.
 
 use std::{
-    process::{Child, Command},
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
     time::SystemTime,
 };
 
@@ -79,6 +80,7 @@ struct Slowed {
 const SLOW_DOWN: &str = "
 import os, signal, sys, time
 pid, rest = int(sys.argv[1]), (int(sys.argv[2]) - 1) * 0.0005
+print('begun', flush=True)
 while True:
     os.kill(pid, signal.SIGSTOP)
     time.sleep(rest)
@@ -89,8 +91,11 @@ while True:
 impl Slowed {
     fn down(pid: u32, times: u32) -> Self {
         let mut command = Command::new("python3");
-        let brake =
-            command.args(["-c", SLOW_DOWN, &pid.to_string(), &times.to_string()]).spawn().expect("python3 runs");
+        command.args(["-c", SLOW_DOWN, &pid.to_string(), &times.to_string()]).stdout(Stdio::piped());
+        let mut brake = command.spawn().expect("python3 runs");
+        let mut word = String::new();
+        BufReader::new(brake.stdout.take().expect("a pipe")).read_line(&mut word).expect("it says that it has begun");
+        assert_eq!(word, "begun\n");
         Self { pid, brake }
     }
 }

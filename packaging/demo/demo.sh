@@ -1,13 +1,13 @@
 #!/bin/bash
 # Two emulated switches, the daemon, and the specification's example, until Ctrl-C.
 #
-# usage: demo.sh [PATH OF vtepd]      (default: target/debug/vtepd of this tree, which make demo builds)
+# usage: demo.sh [PATH OF vtepd]      (default: the one of this tree that make demo builds, wherever cargo puts it)
 # Needs: ovsdb-server and vtep-ctl (Debian: openvswitch-vtep), curl, jq. Everything it makes lies in one directory under
 # $TMPDIR and listens on free ports of 127.0.0.1; all of it is gone when the script ends, however it ends.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-vtepd=${1:-$root/target/debug/vtepd}
+vtepd=${1:-${CARGO_TARGET_DIR:-$root/target}/debug/vtepd}
 schema=/usr/share/openvswitch/vtep.ovsschema
 switches=(tor-switch-1 tor-switch-2)
 declare -A tunnel_ip=([tor-switch-1]=192.0.2.1 [tor-switch-2]=192.0.2.2) ovsdb_port=()

@@ -4,11 +4,9 @@
 //!                  owner (one task)                      Client (for single callers)
 //!        request │                ▲ Incoming
 //!                ▼                │
-//!          Connection           Inbox        connection: bounded both ways
-//!                │                ▲
-//!          writer task       reader task ── session::Liveness (pure: when to probe, when to give up)
-//!                │                ▲    └─── framing → message → json
-//!                ▼                │
+//!          Connection           Inbox ── session::Liveness (pure: when to probe, when to give up)
+//!      queue, bounded │           ▲    └─ framing → message → json
+//!                     ▼           │
 //!                    Stream                  transport: tcp, unix, ssl, ssh
 //! ```
 //!

@@ -1,17 +1,18 @@
-//! One live connection: a reader task and a writer task that only do I/O, and an owner between their queues.
+//! One live connection: two halves for its owner, and a task that waits for the socket where it takes no more.
 //!
 //! ```text
-//!   Connection ──request──▶ queue (bytes, bounded) ──▶ writer ──▶ ┐
+//!   Connection ──request──▶ queue (bytes, bounded) ──▶ output ──▶ ┐
 //!                             ▲ echo answers, probes              │ Stream
-//!   Inbox ◀──Incoming── channel (bounded) ◀── reader ◀─────────── ┘
+//!   Inbox ──────recv──────────┴───────────────────────────────◀── ┘
 //! ```
 //!
-//! The two tasks must be two: ovsdb-server stops reading while its replies back up, so a client that waits for its
-//! own writing before it reads would wait for ever. A slow owner fills the inbox, and the reader stops reading.
+//! The owner's own task reads and writes: to hand each message to another task costs more than to read it. But it never
+//! waits for its writing, because ovsdb-server stops reading while its replies back up: what the socket doesn't take is
+//! left to the task. An owner that doesn't read makes the peer wait.
 
+mod inbox;
+mod output;
 mod queue;
-mod reader;
-mod writer;
 
 use std::{
     sync::{
@@ -21,18 +22,19 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     json::JsonError,
-    message::Incoming,
     transport::{Stream, Wire},
 };
+pub use inbox::Inbox;
+use output::Output;
 use queue::Queue;
 
 /// The bounds of one connection.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// After so much silence the peer is probed; zero: never.
     pub probe: Duration,
@@ -40,10 +42,6 @@ pub struct Limits {
     pub patience: Duration,
     /// The longest message that is read, in bytes.
     pub max_message: usize,
-    /// How many messages wait for the owner at most.
-    pub inbox_messages: usize,
-    /// How many bytes the waiting messages have at most; one message alone may have more.
-    pub inbox_bytes: usize,
     /// How many requests wait for the socket at most.
     pub queue_messages: usize,
     /// How many bytes wait for the socket at most; one request alone may have more.
@@ -56,8 +54,6 @@ impl Default for Limits {
             probe: Duration::from_secs(5),
             patience: Duration::from_secs(30),
             max_message: 1 << 30,
-            inbox_messages: 1024,
-            inbox_bytes: 16 << 20,
             queue_messages: 4096,
             queue_bytes: 16 << 20,
         }
@@ -114,7 +110,7 @@ pub enum RequestError {
     },
 }
 
-/// The sending half of a connection. Dropping it ends both tasks and closes the socket.
+/// The sending half of a connection. Dropping it ends the connection: the socket is closed once the inbox has noticed.
 #[derive(Debug)]
 pub struct Connection {
     shared: Arc<Shared>,
@@ -122,30 +118,16 @@ pub struct Connection {
     _stop: DropGuard,
 }
 
-/// The receiving half of a connection.
-#[derive(Debug)]
-pub struct Inbox {
-    shared: Arc<Shared>,
-    messages: mpsc::Receiver<Delivery>,
-}
-
-/// What the owner's halves and the two tasks have in common.
+/// What the owner's halves and the task have in common.
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
-    patience: std::sync::Mutex<Duration>,
-    patience_changed: Notify,
+    output: Mutex<Output>,
+    patience_ms: AtomicU64,
     /// Bytes that came in.
     received: AtomicU64,
     closed: OnceLock<CloseReason>,
     stop: CancellationToken,
-}
-
-/// A message on its way to the owner, with its share of the inbox's bytes.
-#[derive(Debug)]
-struct Delivery {
-    message: Incoming,
-    _room: OwnedSemaphorePermit,
 }
 
 impl Shared {
@@ -160,12 +142,20 @@ impl Shared {
     fn reason(&self) -> CloseReason {
         self.closed.get().cloned().unwrap_or(CloseReason::Dropped)
     }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience_ms.load(Ordering::Relaxed))
+    }
+
+    fn set_patience(&self, patience: Duration) {
+        self.patience_ms.store(u64::try_from(patience.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 // ===== impl Connection =====
 
 impl Connection {
-    /// Starts the tasks of a connection over `stream`. Must be called within a tokio runtime.
+    /// A connection over `stream`. Must be called within a tokio runtime.
     pub fn open(stream: Stream, limits: Limits) -> (Self, Inbox) {
         Self::watched(stream, None, limits)
     }
@@ -173,22 +163,23 @@ impl Connection {
     /// As [`Connection::open`]; where there is a `wire`, a dead one is found after twice the probe's time.
     pub fn watched(stream: Stream, wire: Option<Wire>, limits: Limits) -> (Self, Inbox) {
         let (input, output) = tokio::io::split(stream);
-        let (sender, messages) = mpsc::channel(limits.inbox_messages.max(1));
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
             queue: Queue::new(limits.queue_messages, limits.queue_bytes),
-            patience: std::sync::Mutex::new(limits.patience),
-            patience_changed: Notify::new(),
+            output: Mutex::new(Output::new(output)),
+            patience_ms: AtomicU64::new(0),
             received: AtomicU64::new(0),
             closed: OnceLock::new(),
             stop: stop.clone(),
         });
-        tokio::spawn(writer::run(Arc::clone(&shared), output));
-        tokio::spawn(reader::run(Arc::clone(&shared), input, wire, sender, limits));
-        (Self { shared: Arc::clone(&shared), next_id: 0, _stop: stop.drop_guard() }, Inbox { shared, messages })
+        shared.set_patience(limits.patience);
+        tokio::spawn(output::run(Arc::clone(&shared)));
+        let inbox = Inbox::new(Arc::clone(&shared), input, wire, limits);
+        (Self { shared, next_id: 0, _stop: stop.drop_guard() }, inbox)
     }
 
-    /// Queues a request and returns the id that its [`Incoming::Reply`] will have. Never waits.
+    /// Sends a request, or queues what the socket doesn't take, and returns the id that its
+    /// [`Incoming::Reply`](super::Incoming::Reply) will have. Never waits.
     ///
     /// `params` is the text of a JSON array; a wrong text makes the server drop the connection.
     ///
@@ -202,7 +193,7 @@ impl Connection {
         Ok(id)
     }
 
-    /// Queues a notification: nothing answers to it. (`cancel`, RFC 7047 section 4.1.4, is the only one of a client.)
+    /// The same for a notification: nothing answers to it. (`cancel`, RFC 7047 section 4.1.4, is the only one of a client.)
     pub fn notify(&mut self, method: &str, params: &[u8]) -> Result<(), RequestError> {
         self.push(None, method, params)
     }
@@ -229,10 +220,10 @@ impl Connection {
     }
 
     /// How long a probed peer may be silent before it is dead. A server freezes while it compacts a big database
-    /// (7 s at 500,000 rows), so the owner raises this as the database grows. Holds for a probe under way, too.
+    /// (7 s at 500,000 rows), so the owner raises this as the database grows. Holds from the next [`Inbox::recv`] on, for a
+    /// probe under way, too.
     pub fn set_patience(&self, patience: Duration) {
-        *self.shared.patience.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = patience;
-        self.shared.patience_changed.notify_one();
+        self.shared.set_patience(patience);
     }
 
     /// Whether the connection is gone.
@@ -244,41 +235,9 @@ impl Connection {
         self.shared.queue.push_request(id, method, params).map_err(|full| match full {
             queue::Refused::Closed => RequestError::Closed(self.shared.reason()),
             queue::Refused::Full { messages, bytes } => RequestError::QueueFull { messages, bytes },
-        })
-    }
-}
-
-// ===== impl Inbox =====
-
-impl Inbox {
-    /// The next message; `None`: the connection is gone, and what it had brought was read. Cancel-safe.
-    pub async fn recv(&mut self) -> Option<Incoming> {
-        self.messages.recv().await.map(|delivery| delivery.message)
-    }
-
-    /// Why the connection ended; `None` while it lives.
-    pub fn close_reason(&self) -> Option<CloseReason> {
-        self.shared.closed.get().cloned()
-    }
-}
-
-/// The inbox's room in bytes, counted in units of 1 KiB: a semaphore holds no more than 2^29 permits on 32 bits.
-#[derive(Debug)]
-struct Room {
-    permits: Arc<Semaphore>,
-    units: u32,
-}
-
-impl Room {
-    fn new(bytes: usize) -> Self {
-        let units = u32::try_from(bytes / 1024).unwrap_or(u32::MAX).clamp(1, 1 << 28);
-        Self { permits: Arc::new(Semaphore::new(units as usize)), units }
-    }
-
-    /// Waits until there is room for a message of so many bytes; the longest take all of it.
-    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.units);
-        Arc::clone(&self.permits).acquire_many_owned(units).await.ok()
+        })?;
+        self.shared.send();
+        Ok(())
     }
 }
 

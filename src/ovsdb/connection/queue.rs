@@ -1,4 +1,4 @@
-//! What waits for the socket: one buffer that grows at its end while the writer sends another.
+//! What waits for the socket: one buffer that grows at its end while another is sent.
 
 use std::{
     mem,
@@ -21,8 +21,8 @@ pub(super) struct Queue {
     max_messages: usize,
     max_bytes: usize,
     state: Mutex<State>,
-    /// Wakes the writer.
-    filled: Notify,
+    /// Wakes the task that waits for the socket.
+    left: Notify,
     /// Wakes those who wait for the queue to be empty.
     drained: Notify,
 }
@@ -51,7 +51,7 @@ impl Queue {
             max_messages: max_messages.max(1),
             max_bytes,
             state: Mutex::default(),
-            filled: Notify::new(),
+            left: Notify::new(),
             drained: Notify::new(),
         }
     }
@@ -68,8 +68,6 @@ impl Queue {
         }
         write_request(&mut state.waiting, id, method, params);
         state.requests += 1;
-        drop(state);
-        self.filled.notify_one();
         Ok(())
     }
 
@@ -79,41 +77,46 @@ impl Queue {
         let before = state.waiting.len();
         write_answer(&mut state.waiting, id, method, params);
         state.answers += state.waiting.len() - before;
-        let kept = state.answers <= ANSWERS;
-        drop(state);
-        self.filled.notify_one();
-        kept
+        state.answers <= ANSWERS
     }
 
     pub(super) fn push_probe(&self) {
         self.lock().waiting.extend_from_slice(PROBE);
-        self.filled.notify_one();
     }
 
-    /// Waits for bytes to send, and swaps them for the `sent` buffer. `false`: closed.
-    pub(super) async fn next_batch(&self, sent: &mut Vec<u8>) -> bool {
+    /// The socket didn't take all that is queued.
+    pub(super) fn wake_sender(&self) {
+        self.left.notify_one();
+    }
+
+    /// Waits until the socket didn't take all.
+    pub(super) async fn left(&self) {
+        self.left.notified().await;
+    }
+
+    /// Swaps what waits for the `sent` buffer. `false`: there is nothing, or the connection is closed.
+    pub(super) fn next_batch(&self, sent: &mut Vec<u8>) -> bool {
+        let mut state = self.lock();
+        if state.waiting.is_empty() || state.closed {
+            return false;
+        }
         if sent.capacity() > KEPT {
             *sent = Vec::new();
         }
         sent.clear();
-        loop {
-            {
-                let mut state = self.lock();
-                if state.closed {
-                    return false;
-                }
-                if state.waiting.is_empty() {
-                    state.answers = 0;
-                    state.sending = 0;
-                    self.drained.notify_waiters();
-                } else {
-                    mem::swap(&mut state.waiting, sent);
-                    state.sending = sent.len();
-                    state.requests = 0;
-                    return true;
-                }
-            }
-            self.filled.notified().await;
+        mem::swap(&mut state.waiting, sent);
+        state.sending = sent.len();
+        state.requests = 0;
+        true
+    }
+
+    /// The last batch is in the kernel's hands.
+    pub(super) fn all_sent(&self) {
+        let mut state = self.lock();
+        state.answers = 0;
+        state.sending = 0;
+        if state.waiting.is_empty() {
+            self.drained.notify_waiters();
         }
     }
 
@@ -138,7 +141,6 @@ impl Queue {
 
     pub(super) fn close(&self) {
         self.lock().closed = true;
-        self.filled.notify_one();
         self.drained.notify_waiters();
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::ovsdb::Incoming;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -45,12 +46,18 @@ async fn requests_go_out_together_and_replies_come_back() {
 }
 
 #[tokio::test]
-async fn the_peers_echo_is_answered_without_the_owner() {
-    let (_connection, _inbox, mut peer) = open(Limits::default());
-    peer.write_all(br#"{"id":"echo","method":"echo","params":[1]}"#).await.unwrap();
-    assert_eq!(read(&mut peer).await, r#"{"id":"echo","result":[1],"error":null}"#);
-    peer.write_all(br#"{"id":"x","method":"steal_me","params":[]}"#).await.unwrap();
-    assert_eq!(read(&mut peer).await, r#"{"id":"x","result":null,"error":"unknown method"}"#);
+async fn the_peers_echo_is_answered_while_the_owner_waits() {
+    let (_connection, mut inbox, mut peer) = open(Limits::default());
+    let asked = async {
+        peer.write_all(br#"{"id":"echo","method":"echo","params":[1]}"#).await.unwrap();
+        assert_eq!(read(&mut peer).await, r#"{"id":"echo","result":[1],"error":null}"#);
+        peer.write_all(br#"{"id":"x","method":"steal_me","params":[]}"#).await.unwrap();
+        assert_eq!(read(&mut peer).await, r#"{"id":"x","result":null,"error":"unknown method"}"#);
+    };
+    tokio::select! {
+        message = inbox.recv() => panic!("{message:?}, {:?}", inbox.close_reason()),
+        () = asked => {}
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,12 +65,14 @@ async fn a_silent_peer_is_probed_then_dead() {
     let limits = Limits { probe: 5 * SECOND, patience: 10 * SECOND, ..Limits::default() };
     let (_connection, mut inbox, mut peer) = open(limits);
     let start = tokio::time::Instant::now();
-    for _ in 0..3 {
-        assert_eq!(read(&mut peer).await, r#"{"id":"echo","method":"echo","params":[]}"#);
-        peer.write_all(br#"{"id":"whatever","result":[],"error":null}"#).await.unwrap();
-    }
-    assert_eq!(start.elapsed().as_secs(), 15);
-    assert_eq!(inbox.recv().await, None);
+    let answered = async {
+        for _ in 0..3 {
+            assert_eq!(read(&mut peer).await, r#"{"id":"echo","method":"echo","params":[]}"#);
+            peer.write_all(br#"{"id":"whatever","result":[],"error":null}"#).await.unwrap();
+        }
+        assert_eq!(start.elapsed().as_secs(), 15);
+    };
+    assert_eq!(tokio::join!(inbox.recv(), answered).0, None);
     assert_eq!(start.elapsed().as_secs(), 30);
     assert_eq!(inbox.close_reason(), Some(CloseReason::Silent(15 * SECOND)));
     let mut rest = Vec::new();
@@ -74,10 +83,11 @@ async fn a_silent_peer_is_probed_then_dead() {
 async fn patience_can_be_raised_and_lowered_while_the_peer_is_frozen() {
     let limits = Limits { probe: 5 * SECOND, patience: 10 * SECOND, ..Limits::default() };
     let (connection, mut inbox, _peer) = open(limits);
-    tokio::time::sleep(12 * SECOND).await;
-    connection.set_patience(600 * SECOND);
-    tokio::time::sleep(100 * SECOND).await;
-    assert!(!connection.is_closed());
+    for (patience, wait) in [(10 * SECOND, 12 * SECOND), (600 * SECOND, 100 * SECOND)] {
+        connection.set_patience(patience);
+        let waited = tokio::time::timeout(wait, inbox.recv()).await;
+        assert!(waited.is_err(), "{waited:?}, {:?}", inbox.close_reason());
+    }
     connection.set_patience(SECOND);
     assert_eq!(inbox.recv().await, None);
     assert!(matches!(inbox.close_reason(), Some(CloseReason::Silent(silence)) if silence.as_secs() == 112));
@@ -85,7 +95,7 @@ async fn patience_can_be_raised_and_lowered_while_the_peer_is_frozen() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_owner_stops_the_reading_but_kills_nobody() {
-    let limits = Limits { probe: SECOND, patience: SECOND, inbox_messages: 4, ..Limits::default() };
+    let limits = Limits { probe: SECOND, patience: SECOND, ..Limits::default() };
     let (_connection, mut inbox, mut peer) = open(limits);
     let sent = 10_000;
     let writer = tokio::spawn(async move {
@@ -104,35 +114,68 @@ async fn a_slow_owner_stops_the_reading_but_kills_nobody() {
     writer.await.unwrap();
 }
 
-#[tokio::test]
-async fn the_inbox_is_bounded_in_bytes() {
-    let limits = Limits { inbox_bytes: 8 << 10, ..Limits::default() };
+/// The first half of a peer's probe came, and then the owner was busy for longer than the peer's silence may last.
+#[tokio::test(start_paused = true)]
+async fn bytes_that_waited_for_a_busy_owner_speak_for_the_peer() {
+    let limits = Limits { probe: SECOND, patience: SECOND, ..Limits::default() };
     let (_connection, mut inbox, mut peer) = open(limits);
-    let big = "x".repeat(20 << 10);
-    for id in 0..3 {
-        peer.write_all(format!(r#"{{"id":{id},"result":"{big}","error":null}}"#).as_bytes()).await.unwrap();
+    let probed = tokio::time::timeout(SECOND + SECOND / 2, inbox.recv()).await;
+    assert!(probed.is_err(), "{probed:?}");
+    peer.write_all(br#"{"id":"echo","result":[],"error":null}"#).await.unwrap();
+    tokio::time::sleep(60 * SECOND).await;
+    peer.write_all(br#"{"id":7,"result":[],"error":null}"#).await.unwrap();
+    assert_eq!(reply_text(&mut inbox).await.0, 7);
+}
+
+#[tokio::test]
+async fn what_the_socket_does_not_take_at_once_follows_in_order() {
+    let (mut connection, mut inbox, mut peer) = open(Limits::default());
+    // More than the pipe takes, in pieces of many sizes.
+    let sent: Vec<String> = (0..60).map(|i| format!("[\"{}\"]", "x".repeat(i * 300))).collect();
+    let expected: String =
+        (0..).zip(&sent).map(|(id, p)| format!(r#"{{"id":{id},"method":"echo","params":{p}}}"#)).collect();
+    for params in &sent {
+        connection.request("echo", params.as_bytes()).unwrap();
     }
-    // One alone may be longer than the bound; the next waits until it was read.
-    for id in 0..3 {
-        assert_eq!(reply_text(&mut inbox).await.0, id);
+    assert!(expected.len() > 1 << 18 && connection.queued() > 0);
+    let received = async {
+        let mut received = String::new();
+        while received.len() < expected.len() {
+            received += &read(&mut peer).await;
+        }
+        assert_eq!(received, expected);
+    };
+    tokio::select! {
+        message = inbox.recv() => panic!("{message:?}"),
+        () = received => {}
     }
+    connection.flushed().await;
+    assert_eq!(connection.queued(), 0);
 }
 
 #[tokio::test]
 async fn the_queue_is_bounded() {
     let limits = Limits { queue_messages: 3, queue_bytes: 1000, ..Limits::default() };
-    let (mut connection, _inbox, _peer) = open(limits.clone());
+    let (mut connection, _inbox, _peer) = open(limits);
+    // One request that is longer than the bound may pass where nothing waits; the pipe doesn't take all of it.
+    let long = format!("[\"{}\"]", "x".repeat(1 << 17));
+    connection.request("echo", long.as_bytes()).unwrap();
+    assert!(matches!(connection.request("echo", b"[]"), Err(RequestError::QueueFull { messages: 0, .. })));
+
+    let (mut connection, inbox, mut peer) = open(Limits { queue_bytes: 1 << 20, ..limits });
+    let first = connection.request("echo", long.as_bytes()).unwrap();
     for _ in 0..3 {
         connection.request("echo", b"[]").unwrap();
     }
     assert!(matches!(connection.request("echo", b"[]"), Err(RequestError::QueueFull { messages: 3, .. })));
-
-    let (mut connection, _inbox, _peer) = open(limits);
-    let long = format!("[\"{}\"]", "x".repeat(2000));
-    let first = connection.request("echo", long.as_bytes()).unwrap();
-    assert!(matches!(connection.request("echo", b"[]"), Err(RequestError::QueueFull { messages: 1, .. })));
+    let rest = tokio::spawn(async move {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).await.unwrap();
+    });
     connection.flushed().await;
-    assert_eq!(connection.request("echo", b"[]").unwrap(), first + 1, "a refused request uses up no id");
+    assert_eq!(connection.request("echo", b"[]").unwrap(), first + 4, "a refused request uses up no id");
+    drop((connection, inbox));
+    rest.await.unwrap();
 }
 
 #[tokio::test]
@@ -201,8 +244,8 @@ async fn an_owner_that_dropped_its_inbox_ends_the_connection() {
 async fn a_peer_that_asks_without_reading_is_cut_off() {
     let (_connection, mut inbox, mut peer) = open(Limits::default());
     let request = format!(r#"{{"id":"x","method":"echo","params":["{}"]}}"#, "x".repeat(1000));
-    while peer.write_all(request.as_bytes()).await.is_ok() {}
-    assert_eq!(inbox.recv().await, None);
+    let asked = async { while peer.write_all(request.as_bytes()).await.is_ok() {} };
+    assert_eq!(tokio::join!(inbox.recv(), asked).0, None);
     assert!(matches!(inbox.close_reason(), Some(CloseReason::Flooded(_))));
 }
 

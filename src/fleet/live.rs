@@ -24,7 +24,7 @@ use super::{
     reporter::Reporter,
     status,
     work::Work,
-    worker::{Changed, Query, Stopped, Worker, after, merge},
+    worker::{Changed, ChangedNetwork, Query, Stopped, Worker, after, merge},
 };
 use crate::{
     intent::SwitchIntent,
@@ -342,11 +342,13 @@ impl Live<'_> {
                 self.bindings_changed(&switch, &before);
             }
         }
-        for (network, macs) in changed.networks {
-            self.work.queue.push(Key::Network(network));
+        for ChangedNetwork { id, rows, macs } in changed.networks {
+            if rows {
+                self.work.queue.push(Key::Network(id));
+            }
             match macs {
-                Some(macs) => self.work.queue.extend(macs.into_iter().map(|mac| Key::Mac(network, mac))),
-                None => self.work.compare_all_of(network),
+                Some(macs) => self.work.queue.extend(macs.into_iter().map(|mac| Key::Mac(id, mac))),
+                None => self.work.compare_all_of(id),
             }
         }
     }

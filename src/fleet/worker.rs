@@ -24,7 +24,7 @@ use crate::{
     config::SwitchConfig,
     intent::{HostNames, SwitchIntent},
     model::{
-        NetworkId, Revision,
+        MacAddr, NetworkId, Revision,
         event::{FleetEvent, Preview},
         status::{Counters, SessionState, SwitchStatus},
     },
@@ -125,8 +125,18 @@ pub(super) struct Stopped;
 pub(super) struct Changed {
     /// Switches whose bindings or explanations changed, and what they were.
     pub(super) switches: Vec<(String, Arc<SwitchIntent>)>,
-    /// Networks, and the MACs of them (`None`: compare all).
-    pub(super) networks: Vec<(NetworkId, Option<Vec<crate::model::MacAddr>>)>,
+    /// Networks.
+    pub(super) networks: Vec<ChangedNetwork>,
+}
+
+/// A network whose content changed.
+#[derive(Debug)]
+pub(super) struct ChangedNetwork {
+    pub(super) id: NetworkId,
+    /// Its Logical_Switch or its flood row may be different.
+    pub(super) rows: bool,
+    /// MACs that may be different; `None`: compare all.
+    pub(super) macs: Option<Vec<MacAddr>>,
 }
 
 // ===== impl Worker =====
@@ -344,8 +354,9 @@ pub(super) fn merge(desired: &mut Desired, revision: &mut Option<Revision>, news
         }
     }
     for (id, (network, macs)) in news.networks {
-        let is_new = desired.networks.insert(id, network).is_none();
-        changed.networks.push((id, macs.filter(|_| !is_new)));
+        let before = desired.networks.insert(id, network.clone());
+        let rows = before.as_ref().is_none_or(|before| !before.differs_in_macs_alone(&network));
+        changed.networks.push(ChangedNetwork { id, rows, macs: macs.filter(|_| before.is_some()) });
     }
     if !changed.switches.is_empty() {
         desired.forget_networks();

@@ -51,6 +51,17 @@ pub struct DesiredMac {
     pub ip: Option<IpAddr>,
 }
 
+impl NetworkIntent {
+    /// Whether nothing but MACs is different: its Logical_Switch and its flood row stay as they are.
+    #[must_use]
+    pub fn differs_in_macs_alone(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.vni == other.vni
+            && self.flood == other.flood
+            && self.behind.gateways == other.behind.gateways
+    }
+}
+
 impl Keyed for DesiredMac {
     type Key = MacAddr;
 
@@ -325,12 +336,7 @@ impl Networks {
             let behind = Behind { gateways: state.gateways.clone(), macs: relayed, loops };
             let new = NetworkIntent { id: state.id, name, vni, macs, flood, contested, buried, more_ips, behind };
             let same = old.is_some_and(|old| {
-                edited.as_ref().is_some_and(Edited::is_nothing)
-                    && !reburied
-                    && old.name == new.name
-                    && old.vni == new.vni
-                    && old.flood == new.flood
-                    && old.behind.gateways == new.behind.gateways
+                edited.as_ref().is_some_and(Edited::is_nothing) && !reburied && new.differs_in_macs_alone(old)
             });
             if !same {
                 let intent = Arc::new(new);

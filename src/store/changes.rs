@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Changes in one row of the table: keeps a statement's text below the limits of the databases to come.
 const PART: usize = 2048;
-/// Rows of the table that are kept although every feed has passed them.
+/// Rows of the table that are kept although every feed has passed them; the last one is the revision.
 const KEPT: i64 = 64;
 
 #[derive(Serialize)]
@@ -61,8 +61,7 @@ impl Write {
         if set.changes.is_empty() && set.tombstones.is_empty() {
             return Ok(None);
         }
-        self.run(query("UPDATE revisions SET revision = revision + 1 WHERE id = 1")).await?;
-        set.revision = self.revision().await?;
+        set.revision = self.revision().await? + 1;
         let revision = i64::try_from(set.revision).unwrap_or(i64::MAX);
         let parts = set.changes.chunks(PART).map(|changes| Part { changes, tombstones: &[] });
         let tombs = set.tombstones.chunks(PART).map(|tombstones| Part { changes: &[], tombstones });

@@ -40,6 +40,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "relay", include_str!("../../schemas/sql/sqlite/0003_relay.sql")),
     (4, "journal", include_str!("../../schemas/sql/sqlite/0004_journal.sql")),
     (5, "source", include_str!("../../schemas/sql/sqlite/0005_source.sql")),
+    (6, "changes", include_str!("../../schemas/sql/sqlite/0006_changes.sql")),
 ];
 
 /// A store's file: where it is, and how to connect to it. Holds its lock.

@@ -111,8 +111,8 @@ const INTERFACES_OF: &str = "SELECT device_id, interface_name, segmentation_id F
 impl Read {
     /// The revision of the last commit that this view sees.
     pub async fn revision(&mut self) -> Result<Revision> {
-        let row = self.one(query("SELECT revision FROM revisions WHERE id = 1")).await?;
-        Columns::of("revisions", &row).count()
+        let row = self.one(query("SELECT COALESCE(MAX(revision), 0) FROM changes")).await?;
+        Columns::of("changes", &row).count()
     }
 
     /// All gateways, in the order of their ids.

@@ -1,8 +1,8 @@
 //! The only writer: one thread, one connection, group commit.
 //!
-//! A write is a future that runs inside the writer's transaction, under a savepoint of its own: one that fails is rolled
-//! back alone. Writes that wait meanwhile share the COMMIT, and so its fsync; a lone one is committed at once. Nothing
-//! is answered before it is on the disk.
+//! A write is a future that runs inside the writer's transaction; one that fails is rolled back alone. Writes that wait
+//! meanwhile share the COMMIT, and so its fsync; a lone one is committed at once. Nothing is answered before it is on the
+//! disk.
 
 use std::{
     future::Future,
@@ -30,6 +30,8 @@ const BATCH_TIME: Duration = Duration::from_millis(20);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Bytes that must be writable before the store calls itself healthy again.
 const PROBE_BYTES: i64 = 256 * 1024;
+/// Takes the write lock at once: a transaction that begins to read only might find that it may not write.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 /// Commits between two prunings of changes and tombstones.
 const PRUNE_EVERY: u32 = 64;
 
@@ -154,8 +156,13 @@ impl Writer {
         let started = Instant::now();
         // Taken out, so that it is gone after an error.
         let mut write = self.begin().await?;
+        // Whether the transaction holds a write that one which fails must not take with it: a savepoint makes SQLite copy
+        // each page before it is touched.
+        let mut shared = false;
         while let Some(job) = batch.last_mut() {
-            write.run(query("SAVEPOINT job")).await?;
+            if shared {
+                write.run(query("SAVEPOINT job")).await?;
+            }
             let keep = job.run(&mut write).await;
             if let Some(error) = write.unavailable.take() {
                 return Err(error);
@@ -167,9 +174,17 @@ impl Writer {
                 }
             } else {
                 write.take_noted();
-                write.run(query("ROLLBACK TO job")).await?;
+                if shared {
+                    write.run(query("ROLLBACK TO job")).await?;
+                } else {
+                    write.run(query("ROLLBACK")).await?;
+                    write.run(query(BEGIN)).await?;
+                }
             }
-            write.run(query("RELEASE job")).await?;
+            if shared {
+                write.run(query("RELEASE job")).await?;
+            }
+            shared |= keep;
             if batch.len() >= BATCH || started.elapsed() >= BATCH_TIME {
                 break;
             }
@@ -199,7 +214,7 @@ impl Writer {
             let pages = self.page_limit.load(std::sync::atomic::Ordering::Relaxed);
             write.all(super::sql::assembled(format!("PRAGMA max_page_count = {pages}"))).await?;
         }
-        write.run(query("BEGIN IMMEDIATE")).await?;
+        write.run(query(BEGIN)).await?;
         Ok(write)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! It runs as a process of its own (this program with another first argument), so that its CPU and memory are its own.
 
+pub(crate) mod change;
+
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Read, Write},
@@ -145,6 +147,9 @@ pub(crate) fn main(args: &[String]) {
     let port = u16::try_from(number(0)).expect("a port");
     if args[1] == "many" {
         return many(number(2), &args[3..]);
+    }
+    if args[1] == "change" {
+        return change::serve(Client::connect(port), args[2].as_ref());
     }
     if args[1] == "synchronise" {
         let cpu = usage::cpu(std::process::id());

@@ -13,11 +13,10 @@ use serde_json::json;
 
 use super::Case;
 use crate::{
-    bare,
+    bare::{self, change::Bare},
     site::{PATIENCE, Site},
     support::{rest::Kept, tor::Tor},
     table::{Sample, Target, wall_ratio},
-    usage,
 };
 
 /// Single changes whose median is taken.
@@ -69,9 +68,12 @@ impl Case for OnePort {
     fn notes(&self) -> Vec<String> {
         let bare = bare::single(&Tor::start("t", "192.0.2.1"), self.rows, CHANGES).wall;
         let fsync = FSYNC.with_borrow(|fsync| *fsync);
+        let least = Bare::start(&Tor::start("t", "192.0.2.1")).cpu(CHANGES);
         vec![
             format!("a bare client's row takes {bare:?} (median), one fsync {fsync:?}"),
-            format!("of SQLite's CPU, one commit of one row and its change takes {:?}", commit()),
+            format!(
+                "a bare program that reads the call, commits, answers and writes the row needs {least:?} of CPU a change"
+            ),
         ]
     }
 }
@@ -98,34 +100,6 @@ fn one_by_one(present: u32) -> Sample {
     let measured = fsync(site.daemon.home.store().parent().expect("a directory"));
     FSYNC.with_borrow_mut(|fsync| *fsync = measured);
     sample
-}
-
-/// The CPU of a transaction that writes what a port's creation leaves behind, and does nothing else: what the store can't avoid.
-fn commit() -> Duration {
-    let file = std::env::temp_dir().join(format!("vtepd-commit-{}.db", std::process::id()));
-    let sqlite = rusqlite::Connection::open(&file).expect("a database");
-    let prepare = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-        CREATE TABLE ports (id TEXT PRIMARY KEY, network TEXT, mac INTEGER, host TEXT, name TEXT, UNIQUE (network, mac));
-        CREATE INDEX host ON ports (host); CREATE INDEX name ON ports (name);
-        CREATE TABLE changes (revision INTEGER PRIMARY KEY, body TEXT)";
-    sqlite.execute_batch(prepare).expect("tables");
-    let before = usage::cpu(std::process::id());
-    for i in 0..CHANGES {
-        let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
-            sqlite.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).expect("a statement runs");
-        };
-        run("BEGIN IMMEDIATE", &[]);
-        let id = uuid::Uuid::new_v4().to_string();
-        run("INSERT INTO ports VALUES (?, ?, ?, 'compute-0', '')", &[&id, &"11111111-1111-4111-8111-111111111111", &i]);
-        run("INSERT INTO changes VALUES (?, ?)", &[&i, &"x".repeat(300)]);
-        run("COMMIT", &[]);
-    }
-    let used = usage::cpu(std::process::id()).saturating_sub(before);
-    drop(sqlite);
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
-    }
-    used / CHANGES
 }
 
 /// The median time of a small write made durable: what the store can't avoid.

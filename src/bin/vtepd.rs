@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use vtepd::{
     config::{Config, DEFAULT_PATH},
     daemon::{
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(errors) => return fail(&errors, EXIT_CONFIG.into()),
     };
-    let runtime = match Runtime::new() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime can't start: {error}"), EXIT_FAILURE.into()),
     };
@@ -66,6 +66,13 @@ fn main() -> ExitCode {
     // What still runs after a drain that failed is not waited for.
     runtime.shutdown_background();
     code
+}
+
+/// Half of the cores, eight at most. The work is many small messages: more threads wake each other more often than they help,
+/// and the store's writer and its readers have threads of their own.
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    Builder::new_multi_thread().worker_threads((cores / 2).clamp(1, 8)).enable_all().build()
 }
 
 async fn serve(path: PathBuf, config: Config) -> ExitCode {

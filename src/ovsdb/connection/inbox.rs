@@ -93,7 +93,7 @@ impl Inbox {
             Ok(message) => Some(message),
             Err(reason) => {
                 self.shared.close(reason);
-                // The stream is closed when the writer has dropped its half, too.
+                // The socket is closed with the other half, which the task drops.
                 self.input = None;
                 None
             }
@@ -131,8 +131,11 @@ impl Inbox {
             self.buffer.reserve(self.buffer.len().clamp(SMALL, READ));
         }
         // Before the clock is asked: bytes that waited while nobody looked speak for the peer.
-        let mut read = input.read_buf(&mut (&mut self.buffer).limit(READ)).now_or_never();
-        while read.is_none() {
+        let mut done = input.read_buf(&mut (&mut self.buffer).limit(READ)).now_or_never();
+        let read = loop {
+            if let Some(read) = done {
+                break read;
+            }
             self.liveness.set_patience(self.shared.patience());
             let wake = match self.liveness.poll(now()) {
                 Action::WaitUntil(moment) => moment,
@@ -153,22 +156,21 @@ impl Inbox {
                 Action::Disconnect { silence } => return Err(CloseReason::Silent(silence)),
             };
             let mut window = (&mut self.buffer).limit(READ);
-            tokio::select! {
+            done = tokio::select! {
                 biased;
-                done = input.read_buf(&mut window) => read = Some(done),
+                read = input.read_buf(&mut window) => Some(read),
                 () = &mut self.stopped => return Err(self.shared.reason()),
-                () = until(&mut self.alarm, wake) => {}
-            }
-        }
+                () = until(&mut self.alarm, wake) => None,
+            };
+        };
         match read {
-            Some(Ok(0)) => Err(CloseReason::Ended { within_message: self.framer.within_message() }),
-            Some(Err(error)) => Err(CloseReason::Io(error.to_string())),
-            Some(Ok(count)) => {
+            Ok(0) => Err(CloseReason::Ended { within_message: self.framer.within_message() }),
+            Ok(count) => {
                 self.shared.received.fetch_add(count as u64, Ordering::Relaxed);
                 self.liveness.heard(now());
                 Ok(())
             }
-            None => Ok(()),
+            Err(error) => Err(CloseReason::Io(error.to_string())),
         }
     }
 

@@ -149,7 +149,7 @@ pub(crate) fn main(args: &[String]) {
         return many(number(2), &args[3..]);
     }
     if args[1] == "change" {
-        return change::serve(Client::connect(port), args[2].as_ref());
+        return change::serve(Client::connect(port), &args[2], args[3].as_ref());
     }
     if args[1] == "synchronise" {
         let cpu = usage::cpu(std::process::id());

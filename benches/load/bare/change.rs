@@ -1,11 +1,14 @@
-//! The least that a change costs on its whole way, in one thread that does nothing else: read an HTTP call, commit it to
-//! SQLite, answer, write the row to the switch and read what it says.
+//! The least that a change costs on its whole way: read an HTTP call, commit it to SQLite, answer, write the row to the switch
+//! and read what it says. By one thread that does nothing else; or with the commit on another, as it has to be where others
+//! are served while the disk is waited for.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -28,6 +31,18 @@ const SCHEMA: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
     CREATE INDEX network ON ports (network); CREATE INDEX host ON ports (host); CREATE INDEX name ON ports (name);
     CREATE TABLE changes (revision INTEGER PRIMARY KEY, body TEXT)";
 
+/// Where SQLite is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// On the thread that reads the call.
+    InPlace,
+    /// On one of its own.
+    Apart,
+}
+
+/// [`Commit::Apart`] as an argument.
+const APART: &str = "apart";
+
 /// The program, where it listens, and where its database is.
 pub(crate) struct Bare {
     child: Child,
@@ -36,14 +51,13 @@ pub(crate) struct Bare {
 }
 
 impl Bare {
-    pub(crate) fn start(tor: &Tor) -> Self {
+    pub(crate) fn start(tor: &Tor, commit: Commit) -> Self {
         let this = std::env::current_exe().expect("this program has a path");
         let scratch = Scratch::new();
         let mut command = Command::new(this);
-        command
-            .args([SUBCOMMAND, &tor.port().to_string(), "change"])
-            .arg(scratch.join("store.db"))
-            .stdout(Stdio::piped());
+        let commit = if commit == Commit::Apart { APART } else { "in place" };
+        command.args([SUBCOMMAND, &tor.port().to_string(), "change", commit]).arg(scratch.join("store.db"));
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("this program runs");
         let mut address = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut address).expect("it says where it listens");
@@ -71,26 +85,43 @@ impl Drop for Bare {
     }
 }
 
+/// Commits the body of a call, as a port of this number.
+type Keep = Box<dyn Fn(u32, &[u8])>;
+
 /// The program: serves one connection.
-pub(super) fn serve(mut client: Client, store: &Path) {
+pub(super) fn serve(mut client: Client, commit: &str, store: &Path) {
     prepare(&mut client, 0);
     let sqlite = Connection::open(store).expect("a database");
     sqlite.execute_batch(SCHEMA).expect("tables");
+    let keep: Keep = if commit == APART {
+        let (jobs, waiting) = mpsc::channel::<(u32, Vec<u8>)>();
+        let (done, committed) = mpsc::channel();
+        thread::spawn(move || {
+            for (number, body) in waiting {
+                insert(&sqlite, number, &body);
+                done.send(()).expect("the caller waits");
+            }
+        });
+        Box::new(move |number, body| {
+            jobs.send((number, body.to_vec())).expect("the thread lives");
+            committed.recv().expect("the thread lives");
+        })
+    } else {
+        Box::new(move |number, body| insert(&sqlite, number, body))
+    };
 
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     println!("{}", listener.local_addr().expect("an address"));
     let (stream, _) = listener.accept().expect("a call");
     stream.set_nodelay(true).expect("a TCP socket");
     let mut stream = BufReader::new(stream);
-    let mut number = 0;
-    while let Some(body) = read(&mut stream) {
-        let port: Value = serde_json::from_slice(&body).expect("JSON");
-        commit(&sqlite, number, &port["port"], &body);
+    for number in 0.. {
+        let Some(body) = read(&mut stream) else { return };
+        keep(number, &body);
         let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.get_mut().write_all(&[head.as_bytes(), &body].concat()).expect("the caller reads");
         let row = client.batch(number, 1);
         client.pipeline(&[row]);
-        number += 1;
     }
 }
 
@@ -113,7 +144,9 @@ fn read(stream: &mut BufReader<std::net::TcpStream>) -> Option<Vec<u8>> {
     Some(body)
 }
 
-fn commit(sqlite: &Connection, number: u32, port: &Value, body: &[u8]) {
+fn insert(sqlite: &Connection, number: u32, body: &[u8]) {
+    let port: Value = serde_json::from_slice(body).expect("JSON");
+    let port = &port["port"];
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
         sqlite.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).expect("a statement runs");
     };

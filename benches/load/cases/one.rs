@@ -13,7 +13,10 @@ use serde_json::json;
 
 use super::Case;
 use crate::{
-    bare::{self, change::Bare},
+    bare::{
+        self,
+        change::{Bare, Commit},
+    },
     site::{PATIENCE, Site},
     support::{rest::Kept, tor::Tor},
     table::{Sample, Target, wall_ratio},
@@ -68,12 +71,14 @@ impl Case for OnePort {
     fn notes(&self) -> Vec<String> {
         let bare = bare::single(&Tor::start("t", "192.0.2.1"), self.rows, CHANGES).wall;
         let fsync = FSYNC.with_borrow(|fsync| *fsync);
-        let least = Bare::start(&Tor::start("t", "192.0.2.1")).cpu(CHANGES);
+        let least = |commit| Bare::start(&Tor::start("t", "192.0.2.1"), commit).cpu(CHANGES);
+        let (in_place, apart) = (least(Commit::InPlace), least(Commit::Apart));
         vec![
             format!("a bare client's row takes {bare:?} (median), one fsync {fsync:?}"),
             format!(
-                "a bare program that reads the call, commits, answers and writes the row needs {least:?} of CPU a change"
+                "a bare program that reads the call, commits, answers and writes the row: {in_place:?} of CPU a change"
             ),
+            format!("the same with the commit on a thread of its own: {apart:?}"),
         ]
     }
 }

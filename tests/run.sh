@@ -79,7 +79,7 @@ step_bench() {
     cargo bench --locked --package vtepd-hot --bench micro
     cargo run --quiet --locked --release --package vtepd-hot --bin memory
     cargo bench --locked --bench load
-    cargo bench --locked --bench load -- --plot target/load.svg --runs 1
+    cargo bench --locked --bench load -- --plot target/load.svg
 }
 
 step_bench-large() {

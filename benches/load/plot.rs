@@ -73,7 +73,7 @@ fn svg(lines: &[Line]) -> String {
         let dash = if *dashed { " stroke-dasharray=\"6 4\"" } else { "" };
         let style = format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dash}");
         draw(format_args!("<path d=\"M{}\" {style}/>\n", path.join("L")));
-        let legend = 24.0 + 16.0 * f64::from(i);
+        let legend = 12.0 + 13.0 * f64::from(i);
         draw(format_args!("<path d=\"M{} {legend}h28\" {style}/>\n", MARGIN + 12.0));
         draw(format_args!("<text x=\"{}\" y=\"{}\">{name}</text>\n", MARGIN + 48.0, legend + 4.0));
     }

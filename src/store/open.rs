@@ -33,8 +33,11 @@ const READER_PRAGMAS: &str = "
     PRAGMA cache_size = -4096;
     PRAGMA temp_store = MEMORY;";
 
+/// A version of the schema: number, name, SQL.
+type Version = (i64, &'static str, &'static str);
+
 /// The schema's versions, oldest first. Those of PostgreSQL and MariaDB will stand beside them.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
+pub(super) const MIGRATIONS: &[Version] = &[
     (1, "init", include_str!("../../schemas/sql/sqlite/0001_init.sql")),
     (2, "subnets", include_str!("../../schemas/sql/sqlite/0002_subnets.sql")),
     (3, "relay", include_str!("../../schemas/sql/sqlite/0003_relay.sql")),
@@ -73,8 +76,13 @@ impl Database {
 
     /// Brings the schema up to date.
     pub(super) async fn migrate(&self) -> Result<()> {
+        self.migrate_to(MIGRATIONS).await
+    }
+
+    /// Brings it to the last of these versions.
+    pub(super) async fn migrate_to(&self, versions: &[Version]) -> Result<()> {
         let mut connection = AnyConnection::connect_with(&self.options).await?;
-        let done = migrator().run(&mut connection).await;
+        let done = migrator(versions).run(&mut connection).await;
         let closed = connection.close().await;
         match done {
             Ok(()) => Ok(closed?),
@@ -116,11 +124,11 @@ pub(super) fn only_read(path: &Path) -> Result<AnyPool> {
     Ok(AnyPoolOptions::new().max_connections(1).acquire_timeout(READER_WAIT).connect_lazy_with(options))
 }
 
-fn migrator() -> Migrator {
-    let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
+fn migrator(versions: &[Version]) -> Migrator {
+    let migration = |(version, name, sql): &Version| {
         Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, (*sql).into_sql_str(), false)
     };
-    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+    Migrator::with_migrations(versions.iter().map(migration).collect())
 }
 
 fn private() -> OpenOptions {

@@ -18,7 +18,11 @@ impl Scratch {
     }
 
     async fn open(&self) -> Store {
-        Store::open(&self.0.join("vtepd.db")).await.unwrap()
+        Store::open(&self.file()).await.unwrap()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("vtepd.db")
     }
 }
 
@@ -115,6 +119,27 @@ async fn a_write_that_is_refused_leaves_nothing_and_disturbs_no_other() {
     assert_eq!(there, [1, 3]);
     assert_eq!(read.revision().await.unwrap(), 2);
     drop(read);
+    store.close().await;
+}
+
+/// The revision stood in a table of its own until version 6.
+#[tokio::test]
+async fn a_store_of_an_earlier_version_keeps_its_changes_and_its_revision() {
+    let scratch = Scratch::new();
+    {
+        let database = Database::lock(&scratch.file()).unwrap();
+        database.migrate_to(&open::MIGRATIONS[..5]).await.unwrap();
+        let rows = "UPDATE revisions SET revision = 7;
+            INSERT INTO changes VALUES (6, 0, '{\"changes\":[],\"tombstones\":[]}'), (7, 0, '{\"changes\":[],\"tombstones\":[]}')";
+        rusqlite::Connection::open(scratch.file()).unwrap().execute_batch(rows).unwrap();
+    }
+    let store = scratch.open().await;
+    let mut read = store.snapshot().await.unwrap();
+    assert_eq!(read.revision().await.unwrap(), 7);
+    assert_eq!(read.changes_after(5, 4).await.unwrap().len(), 2);
+    drop(read);
+    insert(&store, network(1)).await.unwrap();
+    assert_eq!(store.snapshot().await.unwrap().revision().await.unwrap(), 8);
     store.close().await;
 }
 

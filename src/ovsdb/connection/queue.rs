@@ -96,14 +96,15 @@ impl Queue {
 
     /// Swaps what waits for the `sent` buffer. `false`: there is nothing, or the connection is closed.
     pub(super) fn next_batch(&self, sent: &mut Vec<u8>) -> bool {
-        let mut state = self.lock();
-        if state.waiting.is_empty() || state.closed {
-            return false;
-        }
+        // Before anything else: nothing may follow for hours.
         if sent.capacity() > KEPT {
             *sent = Vec::new();
         }
         sent.clear();
+        let mut state = self.lock();
+        if state.waiting.is_empty() || state.closed {
+            return false;
+        }
         mem::swap(&mut state.waiting, sent);
         state.sending = sent.len();
         state.requests = 0;

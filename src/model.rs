@@ -8,6 +8,7 @@ mod learned;
 mod mac;
 pub mod status;
 mod topology;
+mod unicast;
 mod vxlan;
 
 pub use change::{Change, ChangeSet, FeedEvent, Revision, TOMBSTONES, Tombstone};
@@ -18,6 +19,7 @@ pub use topology::{
     AddressPair, Binding, Connection, Device, Elsewhere, FixedIp, Gateway, Interface, Network, Port, Subnet,
     TunnelEndpoint, bindings,
 };
+pub use unicast::{NotUnicastIp, NotUnicastMac, NotVtep, check_host_ip, check_vtep, is_host_ip, is_vtep};
 pub use vxlan::{InvalidVlan, InvalidVni, VlanId, Vni};
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ pub mod ini;
 mod layers;
 mod openstack;
 mod read;
-mod relay;
 mod secret_file;
 mod section;
 mod switch;
@@ -40,10 +39,10 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use crate::model::{ActiveActive, GatewayConfig, RelayConfig};
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
 pub use openstack::{KeystoneConfig, SourceConfig};
-pub use relay::{ActiveActive, GatewayConfig, RelayConfig};
 pub use transport::{ListenConfig, PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
 pub use vendor::{Profile, Vendor};
 

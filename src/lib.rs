@@ -11,13 +11,11 @@ pub mod config;
 pub mod daemon;
 pub mod fleet;
 pub mod hostd;
-pub mod intent;
-pub mod model;
-pub mod ovsdb;
-pub mod plan;
 pub mod relay;
 pub mod service;
 pub mod source;
 pub mod store;
 pub mod telemetry;
-pub mod vtep;
+
+pub use ovsdb;
+pub use vtepd_core::{intent, model, plan, vtep};

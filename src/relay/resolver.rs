@@ -7,10 +7,10 @@ use std::{
 };
 
 use crate::{
-    config::{ActiveActive, RelayConfig},
     intent::{Announced, Announcement, GatewayVteps},
     model::{
-        Change, ChangeSet, ConnectionId, Election, Gateway, GatewayId, Ips, LearnedMac, MacAddr, NetworkId, SwitchVteps,
+        ActiveActive, Change, ChangeSet, ConnectionId, Election, Gateway, GatewayId, Ips, LearnedMac, MacAddr,
+        NetworkId, RelayConfig, SwitchVteps,
     },
 };
 

@@ -4,14 +4,15 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 
-use crate::{
+use ovsdb::{framing::Framer, json::Cursor, message, transact};
+use vtepd_core::{
     intent::Update,
     model::{Change, ChangeSet},
-    ovsdb::{framing::Framer, json::Cursor, message, transact},
     plan::{InFlight, Key, Transaction},
-    site,
     vtep::{self, Touched},
 };
+
+use crate::site;
 
 /// Rows of the switch, unless the name says otherwise.
 const ROWS: u32 = 10_000;

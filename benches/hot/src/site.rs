@@ -8,18 +8,18 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{
-    config::RelayConfig,
+use vtepd_core::{
     intent::{Intent, Update},
     model::{
         Change, ChangeSet, Connection, ConnectionId, Device, DeviceId, Election, EndpointId, FixedIp, Gateway,
-        GatewayId, Interface, Ips, LearnedMac, MacAddr, Network, NetworkId, Port, PortId, SwitchVteps, TunnelEndpoint,
-        VlanId, Vni,
+        GatewayId, Interface, Ips, LearnedMac, MacAddr, Network, NetworkId, Port, PortId, RelayConfig, SwitchVteps,
+        TunnelEndpoint, VlanId, Vni,
     },
     plan::{Desired, Extras, Guard, InFlight, Planner, Policy, Section},
-    relay::Resolver,
     vtep::{Columns, Ownership, Replica, Touched},
 };
+
+use crate::relay::Resolver;
 
 const HOSTS: u32 = 100;
 /// Changes of a change set.
@@ -71,7 +71,7 @@ pub(crate) fn port(i: u32) -> Port {
         mac: mac(i),
         fixed_ips: vec![FixedIp { ip: IpAddr::V4(address(i)), subnet_id: None }],
         host: Some(format!("compute-{}", i % HOSTS)),
-        elsewhere: crate::model::Elsewhere::Nowhere,
+        elsewhere: vtepd_core::model::Elsewhere::Nowhere,
         allowed_address_pairs: Vec::new(),
     }
 }
@@ -281,8 +281,8 @@ pub(crate) fn synchronised(rows: u32) -> Replica {
 }
 
 /// What the reply answers.
-pub(crate) fn result(text: &bytes::Bytes) -> crate::ovsdb::message::Raw {
-    use crate::ovsdb::message::{Incoming, Message, parse};
+pub(crate) fn result(text: &bytes::Bytes) -> ovsdb::message::Raw {
+    use ovsdb::message::{Incoming, Message, parse};
     match parse(text) {
         Ok(Message::Incoming(Incoming::Reply { result: Ok(raw), .. } | Incoming::Update { updates: raw, .. })) => raw,
         other => panic!("no reply: {other:?}"),

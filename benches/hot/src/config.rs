@@ -1,5 +1,0 @@
-//! Of the configuration, what the desired state depends on.
-
-mod relay;
-
-pub use relay::{ActiveActive, GatewayConfig, RelayConfig};

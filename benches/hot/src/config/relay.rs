@@ -1,1 +1,0 @@
-../../../../src/config/relay.rs

@@ -1,1 +1,0 @@
-../../../../src/ovsdb/framing.rs

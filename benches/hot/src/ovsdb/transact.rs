@@ -1,1 +1,0 @@
-../../../../src/ovsdb/transact.rs

@@ -9,9 +9,9 @@ use std::{
 /// The rooms, lowest floor first. A room imports from the floors below its own; rooms of one floor don't know each
 /// other.
 const FLOORS: &[&[&str]] = &[
-    // `config` and `telemetry` stand beside `model`; `ovsdb` is a crate of its own, which knows nothing of ours.
-    &["model", "config", "telemetry", "ovsdb"],
-    &["vtep"],
+    // `ovsdb` is a crate of its own, which knows nothing of ours.
+    &["model", "ovsdb"],
+    &["config", "telemetry", "vtep"],
     &["intent"],
     &["plan"],
     &["store"],

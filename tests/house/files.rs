@@ -17,7 +17,9 @@ fn top() -> PathBuf {
 fn no_file_is_too_long_and_none_is_called_mod() {
     let top = top();
     let mut found = Vec::new();
-    for path in ["src", "crates", "tests", "benches"].map(|directory| top.join(directory)).iter().filter(|path| path.is_dir()) {
+    for path in
+        ["src", "crates", "tests", "benches"].map(|directory| top.join(directory)).iter().filter(|path| path.is_dir())
+    {
         for file in sources(path) {
             let lines = fs::read_to_string(&file).expect("sources are UTF-8").lines().count();
             if lines > LONGEST {

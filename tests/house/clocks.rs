@@ -27,11 +27,11 @@ const ROOTS: [(&str, &str); 3] = [("src", ""), ("crates/core/src", ""), ("crates
 fn timers_do_not_go_by_the_calendar() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut found, mut seen) = (Vec::new(), Vec::new());
-    for (root, room) in ROOTS {
-        let root = top.join(root);
-        for path in sources(&root) {
-            let below = path.strip_prefix(&root).expect("it was found below");
-            let name = format!("{room}{}", below.display());
+    for (sources_of, prefix) in ROOTS {
+        let directory = top.join(sources_of);
+        for path in sources(&directory) {
+            let below = path.strip_prefix(&directory).expect("it was found below");
+            let name = format!("{prefix}{}", below.display());
             seen.push(name.clone());
             let room = name.split(['/', '.']).next().unwrap_or_default();
             if !ROOMS.contains(&room) || CALENDAR.iter().any(|(file, _)| *file == name) {

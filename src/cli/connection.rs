@@ -87,7 +87,8 @@ impl Create {
             }
         }
         let connection: Value = session.call("connection_create", &body).await?;
-        session.output.show(&columns(session).await?, &connection)?;
+        // The specification's response: the three UUIDs, for people too.
+        session.output.show(&MEMBERS.map(Column::member), &connection)?;
         if !self.wait.is_asked() {
             return Ok(Verdict::Fine);
         }
@@ -128,6 +129,10 @@ impl Delete {
         self.wait.follow(session, &Target::Switches(all)).await
     }
 }
+
+/// What the specification prints of a connection.
+const MEMBERS: [&str; 6] =
+    ["connection_id", "network_id", "gateway_id", "default_segmentation_id", "port_id", "tenant_id"];
 
 /// The switches of a connection's gateway.
 async fn switches(session: &Session, connection: &Value) -> Result<Vec<String>, Failure> {

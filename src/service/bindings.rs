@@ -50,6 +50,22 @@ fn tombstones(network: NetworkId, left: &BTreeSet<Binding>, kept: &BTreeSet<Bind
     bindings.chain(networks.into_iter().map(|switch| Tombstone::Network { network, switch })).collect()
 }
 
+/// Whether interfaces of the gateway name VLANs of their own.
+pub(super) fn names_vlans(gateway: &Gateway) -> bool {
+    gateway.devices.iter().flat_map(|device| &device.interfaces).any(|interface| !interface.vlans.is_empty())
+}
+
+/// `/v2.0`: a change must not put VLANs of the interfaces beside the connection's default. A connection of `/v2`, where
+/// both may stand together, doesn't keep its gateway from being changed.
+pub(super) fn check_default(old: &Gateway, new: &Gateway, connection: &Connection) -> Result<()> {
+    match connection.default_vlan {
+        Some(vlan) if names_vlans(new) && !names_vlans(old) => {
+            Err(ServiceError::DefaultInUse { gateway: new.name.clone(), connection: connection.id, vlan })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Each interface has a VLAN: its own, or the connection's default.
 pub(super) fn check_vlans(gateway: &Gateway, connection: &Connection) -> Result<()> {
     if connection.default_vlan.is_some() {

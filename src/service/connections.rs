@@ -2,7 +2,7 @@
 
 use super::{
     Caller, ConnectionDraft, Dialect, Result, Service, ServiceError,
-    bindings::{Before, check_clash, check_vlans},
+    bindings::{Before, check_clash, check_vlans, names_vlans},
     rules,
 };
 use crate::{
@@ -103,8 +103,8 @@ async fn connect(write: &mut Write, dialect: Dialect, draft: ConnectionDraft) ->
         port_id: draft.port_id.unwrap_or_else(|| ConnectionId::random().to_string()),
         default_vlan: draft.default_vlan,
     };
-    let has_vlans = gateway.devices.iter().flat_map(|device| &device.interfaces).any(|i| !i.vlans.is_empty());
-    if let Some(vlan) = connection.default_vlan.filter(|_| has_vlans && dialect == Dialect::Neutron) {
+    let refused = dialect == Dialect::Neutron && names_vlans(&gateway);
+    if let Some(vlan) = connection.default_vlan.filter(|_| refused) {
         return Err(ServiceError::DefaultNotAllowed { gateway: gateway.name, vlan });
     }
     check_vlans(&gateway, &connection)?;

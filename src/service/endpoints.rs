@@ -109,8 +109,12 @@ async fn find(read: &mut Read, dialect: Dialect, key: &str) -> Result<TunnelEndp
     {
         return Ok(endpoint);
     }
+    let named = read.endpoint_of(key).await?;
     match dialect {
-        Dialect::Neutron => Err(missing()),
-        Dialect::Specification => read.endpoint_of(key).await?.ok_or_else(missing),
+        Dialect::Neutron => {
+            let ids: Vec<_> = named.iter().map(|endpoint| endpoint.id).collect();
+            Err(rules::no_uuid(key, &ids, missing()))
+        }
+        Dialect::Specification => named.ok_or_else(missing),
     }
 }

@@ -128,6 +128,16 @@ pub enum ServiceError {
     /// No such tunnel endpoint.
     #[error("there is no tunnel endpoint '{0}'")]
     EndpointNotFound(String),
+    /// A name where only a UUID is taken.
+    #[error("{missing}: give the UUID; '{name}' is the name of {}", join(ids))]
+    NameForId {
+        /// What is not there.
+        missing: Box<ServiceError>,
+        /// The name.
+        name: String,
+        /// The ids of what has this name.
+        ids: Vec<String>,
+    },
     /// An update names a device that the gateway doesn't have.
     #[error("gateway '{gateway}' has no device '{device}': devices can't be added or removed by an update")]
     DeviceNotFound {
@@ -217,6 +227,19 @@ pub enum ServiceError {
         network: NetworkId,
         /// The connection that bound it.
         connection: ConnectionId,
+    },
+    /// `/v2.0`: a gateway's change would give its interfaces segmentation ids beside a connection's default.
+    #[error(
+        "connection {connection} has the default segmentation id {vlan}, which can't stand beside segmentation ids of the \
+         interfaces of gateway '{gateway}': delete the connection and create it without a default, or leave the ids out"
+    )]
+    DefaultInUse {
+        /// Name of the gateway.
+        gateway: String,
+        /// Its connection.
+        connection: ConnectionId,
+        /// The connection's default.
+        vlan: VlanId,
     },
     /// The network is connected to a gateway.
     #[error("network {network} is in use: delete its L2 gateway connections {} first", join(connections))]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Caller, DeviceDraft, Dialect, GatewayDraft, GatewayUpdate, InterfaceDraft, Result, Service, ServiceError,
-    bindings::{Before, check_clash, check_vlans},
+    bindings::{Before, check_clash, check_default, check_vlans},
     rules::{self, NAME},
 };
 use crate::model::{Device, DeviceId, Gateway, GatewayId, Interface};
@@ -80,6 +80,9 @@ impl Service {
                     let before = Before::note(write, &networks).await?;
                     write.replace_gateway(&new).await?;
                     for connection in &connections {
+                        if dialect == Dialect::Neutron {
+                            check_default(&old, &new, connection)?;
+                        }
                         check_vlans(&new, connection)?;
                         check_clash(write, &new, connection).await?;
                     }

@@ -100,7 +100,11 @@ impl Service {
 
 async fn find(read: &mut Read, id: &str) -> Result<Port> {
     let missing = || ServiceError::PortNotFound(id.to_owned());
-    let uuid = rules::uuid(id).ok_or_else(missing)?;
+    let Some(uuid) = rules::uuid(id) else {
+        let named = Selection { limit: Some(rules::NAMED), ..Selection::among(PortColumn::Name, [id]) };
+        let named: Vec<_> = read.ports(&named).await?.iter().map(|port| port.id).collect();
+        return Err(rules::no_uuid(id, &named, missing()));
+    };
     read.port(PortId(uuid)).await?.ok_or_else(missing)
 }
 

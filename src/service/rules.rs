@@ -10,6 +10,8 @@ use crate::{
 
 /// Characters in a name; what the columns hold.
 pub(super) const NAME: usize = 255;
+/// Most objects of one name that an error lists.
+pub(super) const NAMED: u32 = 10;
 
 pub(super) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> ServiceError {
     ServiceError::Invalid { field: field.into(), problem: problem.into() }
@@ -64,6 +66,15 @@ pub(super) fn each_once(vlans: &[VlanId]) -> Vec<VlanId> {
     vlans.iter().copied().filter(|vlan| seen.insert(*vlan)).collect()
 }
 
+/// The refusal of a key that is no UUID, where only UUIDs are taken: it says whose name the key is.
+pub(super) fn no_uuid<T: ToString>(key: &str, named: &[T], missing: ServiceError) -> ServiceError {
+    if named.is_empty() {
+        return missing;
+    }
+    let ids = named.iter().map(ToString::to_string).collect();
+    ServiceError::NameForId { missing: Box::new(missing), name: key.to_owned(), ids }
+}
+
 /// The gateway that `key` names: a UUID or, in `/v2`, a name that only one bears.
 pub(super) async fn gateway(read: &mut Read, dialect: Dialect, key: &str) -> Result<Gateway> {
     let missing = || ServiceError::GatewayNotFound(key.to_owned());
@@ -72,10 +83,11 @@ pub(super) async fn gateway(read: &mut Read, dialect: Dialect, key: &str) -> Res
     {
         return Ok(gateway);
     }
+    let named = read.gateways_named(key).await?;
     if dialect == Dialect::Neutron {
-        return Err(missing());
+        return Err(no_uuid(key, &named, missing()));
     }
-    match read.gateways_named(key).await?.as_slice() {
+    match named.as_slice() {
         [] => Err(missing()),
         [id] => read.gateway(*id).await?.ok_or_else(missing),
         ids => Err(ServiceError::AmbiguousGateway { name: key.to_owned(), ids: ids.to_vec() }),
@@ -90,10 +102,11 @@ pub(super) async fn network(read: &mut Read, dialect: Dialect, key: &str) -> Res
     {
         return Ok(network);
     }
+    let named = read.networks_named(key).await?;
     if dialect == Dialect::Neutron {
-        return Err(missing());
+        return Err(no_uuid(key, &named, missing()));
     }
-    match read.networks_named(key).await?.as_slice() {
+    match named.as_slice() {
         [] => Err(missing()),
         [id] => read.network(*id).await?.ok_or_else(missing),
         ids => Err(ServiceError::AmbiguousNetwork { name: key.to_owned(), ids: ids.to_vec() }),

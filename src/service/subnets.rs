@@ -98,7 +98,11 @@ impl Service {
 
 async fn find(read: &mut Read, id: &str) -> Result<Subnet> {
     let missing = || ServiceError::SubnetNotFound(id.to_owned());
-    let uuid = rules::uuid(id).ok_or_else(missing)?;
+    let Some(uuid) = rules::uuid(id) else {
+        let named = Selection { limit: Some(rules::NAMED), ..Selection::among(SubnetColumn::Name, [id]) };
+        let named: Vec<_> = read.subnets(&named).await?.iter().map(|subnet| subnet.id).collect();
+        return Err(rules::no_uuid(id, &named, missing()));
+    };
     read.subnet(SubnetId(uuid)).await?.ok_or_else(missing)
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    DIALECT, Ignored,
+    DIALECT,
     bulk::{Bulk, project},
     segmentation::SegmentationIds,
 };
@@ -60,12 +60,10 @@ struct ChangedGateway {
     devices: Option<Vec<Object<GivenDevice>>>,
 }
 
-/// A device of a request. Its id is taken so that what was read can be sent back; the name says which device it is.
+/// A device of a request. The name says which device it is; other members are ignored, as networking-l2gw does: its
+/// clients send back the `id` that they read, and its own tests send a `segmentation_id`.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct GivenDevice {
-    #[serde(rename = "id")]
-    _id: Ignored,
     device_name: Option<String>,
     interfaces: Option<Vec<Object<GivenInterface>>>,
 }

@@ -110,10 +110,6 @@ struct ChangedNetwork {
 
 impl NewNetwork {
     fn into_draft(self, at: &str) -> Result<NetworkDraft, BadBody> {
-        if self.physical_network.is_some() {
-            let reason = "must be null: a VXLAN network has no physical network";
-            return Err(BadBody::field(format!("{at}.provider:physical_network"), reason));
-        }
         let segmentation_id = format!("{at}.provider:segmentation_id");
         let segment = match (self.network_type.as_deref(), self.segmentation_id) {
             (None | Some("vxlan"), None) => Segment::Allocate,
@@ -129,6 +125,11 @@ impl NewNetwork {
                 return Err(BadBody::field(format!("{at}.provider:network_type"), reason));
             }
         };
+        // After the type: who asks for a VLAN network gives both, and the type is what to change.
+        if self.physical_network.is_some() {
+            let reason = "must be null: a VXLAN network has no physical network";
+            return Err(BadBody::field(format!("{at}.provider:physical_network"), reason));
+        }
         Ok(NetworkDraft {
             name: self.name.unwrap_or_default(),
             tenant_id: project(at, self.tenant_id, self.project_id)?,

@@ -11,7 +11,7 @@ use utoipa::{
     openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
 };
 
-/// An integer, or a text that holds one.
+/// An integer, or a text that holds one, with or without blanks around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Number(pub(super) i64);
 
@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for Number {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
-                i64::from_str(text).map(Number).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                i64::from_str(text.trim()).map(Number).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
 

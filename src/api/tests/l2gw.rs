@@ -161,6 +161,82 @@ async fn a_connection_takes_its_vlan_as_text_or_number_and_shows_a_number_or_not
     assert_eq!(api.delete(&path("l2-gateway-connections", &created)).await.error(404).0, "L2GatewayConnectionNotFound");
 }
 
+/// networking-l2gw's own tests send a segmentation id beside the interfaces, and clients send blanks.
+#[tokio::test]
+async fn unknown_members_of_a_device_and_blanks_around_vlans_are_taken() {
+    let api = Api::new().await;
+    let given = json!([{"device_name": "tor", "segmentation_id": "67", "colour": {"a": [1]}, "id": 7,
+                        "interfaces": [{"name": "a", "segmentation_id": [" 5 ", "6\t"]}]}]);
+    let made = gateway(&api, "gw", &given).await;
+    let device = json!({"id": made["devices"][0]["id"], "device_name": "tor",
+                        "interfaces": [{"name": "a", "segmentation_id": ["5", "6"]}]});
+    assert_eq!(made["devices"], json!([device]));
+    let put = json!({"l2_gateway": {"devices": given}});
+    assert_eq!(api.put(&path("l2-gateways", &made), &put).await.expect(200)["l2_gateway"]["devices"], json!([device]));
+    let bare = gateway(&api, "bare", &json!([device_without_vlans("tor-2")])).await;
+    let body = json!({"l2_gateway_connection": {"l2_gateway_id": bare["id"], "network_id": network(&api).await,
+                                                "segmentation_id": " 9 "}});
+    let made = api.post("/v2.0/l2-gateway-connections", &body).await.expect(201);
+    assert_eq!(made["l2_gateway_connection"]["segmentation_id"], 9);
+}
+
+fn device_without_vlans(name: &str) -> Value {
+    device(name, &json!([{"name": "a"}]))
+}
+
+#[tokio::test]
+async fn a_change_puts_no_vlans_beside_a_connections_default() {
+    let api = Api::new().await;
+    let gateway = gateway(&api, "gw", &json!([device_without_vlans("tor")])).await;
+    let net = network(&api).await;
+    let connection =
+        json!({"l2_gateway_connection": {"l2_gateway_id": gateway["id"], "network_id": net, "segmentation_id": 100}});
+    let made = api.post("/v2.0/l2-gateway-connections", &connection).await.expect(201)["l2_gateway_connection"].clone();
+    let own = json!([device("tor", &json!([{"name": "a", "segmentation_id": [7]}]))]);
+    let change = json!({"l2_gateway": {"devices": own}});
+    let (kind, message) = api.put(&path("l2-gateways", &gateway), &change).await.error(409);
+    assert!(kind == "L2GatewayInUse" && message.contains(made["id"].as_str().unwrap()), "{kind}: {message}");
+    assert_eq!(api.get(&path("l2-gateways", &gateway)).await.expect(200)["l2_gateway"], gateway, "nothing is changed");
+    // Another interface without a VLAN of its own is no such change.
+    let further = json!({"l2_gateway": {"devices": [device("tor", &json!([{"name": "a"}, {"name": "b"}]))]}});
+    api.put(&path("l2-gateways", &gateway), &further).await.expect(200);
+    // The specification's dialect lets both stand together, and such a gateway can be changed in either.
+    let v2 = json!({"l2_gateway": {"devices": [{"device_name": "tor", "new_interfaces":
+        [{"name": "c", "segmentation-id": [8]}]}]}});
+    api.put("/v2/l2-gateways/gw", &v2).await.expect(200);
+    api.put(&path("l2-gateways", &gateway), &change).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_name_in_a_path_is_told_with_its_uuid() {
+    let api = Api::new().await;
+    let gateway = gateway(&api, "gw", &json!([device_without_vlans("tor")])).await;
+    let body = json!({"networks": [{"name": "net"}, {"name": "net"}]});
+    let networks = api.post("/v2.0/networks", &body).await.expect(201)["networks"].clone();
+    let body = json!({"port": {"network_id": networks[0]["id"], "name": "p"}});
+    let port = api.post("/v2.0/ports", &body).await.expect(201)["port"].clone();
+    let body = json!({"subnet": {"network_id": networks[0]["id"], "name": "s", "cidr": "10.0.0.0/24"}});
+    let subnet = api.post("/v2.0/subnets", &body).await.expect(201)["subnet"].clone();
+    let body = json!({"tunnel_endpoint": {"host": "compute-1", "ip_address": "192.0.2.1"}});
+    let endpoint = api.post("/v2.0/tunnel-endpoints", &body).await.expect(201)["tunnel_endpoint"].clone();
+    for (path, kind, ids) in [
+        ("l2-gateways/gw", "L2GatewayNotFound", vec![&gateway]),
+        ("networks/net", "NetworkNotFound", vec![&networks[0], &networks[1]]),
+        ("ports/p", "PortNotFound", vec![&port]),
+        ("subnets/s", "SubnetNotFound", vec![&subnet]),
+        ("tunnel-endpoints/compute-1", "TunnelEndpointNotFound", vec![&endpoint]),
+    ] {
+        let (told, message) = api.get(&format!("/v2.0/{path}")).await.error(404);
+        assert_eq!(told, kind);
+        assert!(message.contains("give the UUID"), "{message}");
+        for id in ids {
+            assert!(message.contains(id["id"].as_str().unwrap()), "{message}");
+        }
+        let (_, message) = api.get(&format!("/v2.0/{path}-none")).await.error(404);
+        assert!(!message.contains("UUID"), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn bulks_are_created_whole_or_not_at_all() {
     let api = Api::new().await;

@@ -52,6 +52,13 @@ async fn vnis_are_unique_and_local_networks_have_none() {
     // Clients send what was typed.
     let again = json!({"network": {"provider:segmentation_id": "5000000"}});
     assert_eq!(api.post("/v2.0/networks", &again).await.error(409).0, "TunnelIdInUse");
+    // What to change is the type, whatever else comes with it.
+    let vlan = json!({"network": {"provider:network_type": "vlan", "provider:physical_network": "physnet1",
+                                  "provider:segmentation_id": 100}});
+    let (_, message) = api.post("/v2.0/networks", &vlan).await.error(400);
+    assert!(message.contains("provider:network_type") && message.contains("'vlan'"), "{message}");
+    let physical = json!({"network": {"provider:physical_network": "physnet1"}});
+    assert!(api.post("/v2.0/networks", &physical).await.error(400).1.contains("provider:physical_network"));
     let local = network(&api, json!({"provider:network_type": "local"})).await;
     assert_eq!((&local["provider:network_type"], &local["provider:segmentation_id"]), (&json!("local"), &Value::Null));
 }

@@ -38,6 +38,7 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         | E::IpOutsideSubnet { .. }
         | E::Ipv6Endpoint { .. } => (BadInput, "InvalidInput"),
 
+        E::NameForId { missing, .. } => refusal(missing),
         E::GatewayNotFound(_) => (NotFound, "L2GatewayNotFound"),
         E::ConnectionNotFound(_) => (NotFound, "L2GatewayConnectionNotFound"),
         E::NetworkNotFound(_) => (NotFound, "NetworkNotFound"),
@@ -51,7 +52,7 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
 
         E::AmbiguousGateway { .. } | E::AmbiguousNetwork { .. } => (Conflict, "AmbiguousName"),
         E::SegmentationRequired { .. } => (Conflict, "L2GatewaySegmentationRequired"),
-        E::GatewayInUse { .. } => (Conflict, "L2GatewayInUse"),
+        E::DefaultInUse { .. } | E::GatewayInUse { .. } => (Conflict, "L2GatewayInUse"),
         E::ConnectionExists { .. } => (Conflict, "L2GatewayConnectionExists"),
         E::VlanInUse { .. } => (Conflict, "L2GatewayDuplicateSegmentationID"),
         E::NetworkConnected { .. } | E::NetworkHasPorts { .. } => (Conflict, "NetworkInUse"),

@@ -74,3 +74,4 @@ install: ## the release build, completions, manual, units, users and examples un
 	install -D -m 0644 -t $(LIB)/sysusers.d packaging/sysusers/vtepd.conf
 	install -D -m 0644 -t $(LIB)/tmpfiles.d packaging/tmpfiles/vtepd.conf
 	install -D -m 0644 -t $(SHARE)/doc/vtepd README.md plumgrid.ini.example vtep-hostd.ini.example
+	install -D -m 0644 -t $(SHARE)/doc/vtepd/docs docs/*.md

@@ -75,6 +75,13 @@ fn what_is_installed_is_whole() {
     ]
     .map(str::to_owned)
     .into();
+    for page in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("a directory") {
+        let page = page.expect("an entry").path();
+        if page.extension().is_some_and(|extension| extension == "md") {
+            let name = page.file_name().and_then(|name| name.to_str()).expect("a name");
+            expected.insert(format!("/usr/share/doc/vtepd/docs/{name}"));
+        }
+    }
     // Whatever lies in packaging/ for systemd.
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
     for (from, to) in [("systemd", "systemd/system"), ("sysusers", "sysusers.d"), ("tmpfiles", "tmpfiles.d")] {

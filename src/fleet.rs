@@ -36,6 +36,7 @@ use tokio::{
 };
 
 use adopt::Adoption;
+pub use certificates::EXPIRES_SOON;
 pub use database::{Database, endpoint};
 pub use events::{Events, Reports, events};
 pub use live::policy_of;

@@ -17,11 +17,11 @@ use crate::{
     ovsdb::transport::{Certificate, Certificates, Tls, own_certificate},
 };
 
-/// Who has so little time left is told to act.
-const SOON: Duration = Duration::from_hours(30 * 24);
-/// How often somebody is told.
+/// A certificate with less time left is reported: in the log, and as a problem.
+pub const EXPIRES_SOON: Duration = Duration::from_hours(30 * 24);
+/// How often the log says so.
 const REMINDER: Duration = Duration::from_hours(24);
-/// How often it is looked whether the file of our certificate is another one.
+/// How often the file of our certificate is checked for another one.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The certificates of a session. Of ours, the one in the file: a session goes on with the old one, and what has to be
@@ -107,7 +107,7 @@ impl Worker {
         let now = SystemTime::now();
         for (of, certificate) in each(&self.session.certificates.now()) {
             let left = certificate.time_left(now);
-            if left < SOON {
+            if left < EXPIRES_SOON {
                 let days = left.as_secs() / (24 * 3600);
                 tracing::warn!(
                     switch = %self.names(), certificate = of, subject = %certificate, expires = rfc3339(certificate.expires), days,

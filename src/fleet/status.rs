@@ -1,46 +1,60 @@
-//! What a worker tells of its switches, made only when somebody asks.
+//! What a worker reports of its switches, made only when somebody asks.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::SystemTime,
 };
 
+use uuid::Uuid;
+
 use super::{
     live::{Live, Lock},
+    work::Quarantine,
     worker::Worker,
 };
 use crate::{
     config::SwitchConfig,
     intent::{BoundNetwork, HostNames, NetworkIntent},
     model::{
-        NetworkId, VlanId,
+        NetworkId, VlanId, check_vtep,
+        indexed::FastMap,
+        reason::{Reason, RowName},
         status::{BindingStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus, TunnelStatus},
+        text::{self, Names},
     },
-    plan::{Key, Section},
-    vtep::rows::PhysicalSwitch,
+    plan::{Key, Planner, Section},
+    vtep::rows::{PhysicalPort, PhysicalSwitch},
 };
+
+/// Faults of a switch and its ports that are listed.
+const FAULTS: usize = 100;
 
 /// The switches of a worker without a session.
 pub(super) fn without_session(worker: &Worker) -> Vec<SwitchStatus> {
-    let address = &worker.settings.database;
-    let reason = match worker.session.state {
-        _ if worker.session.reason.is_empty() => format!("connecting to {address}"),
-        _ => worker.session.reason.clone(),
+    let why: Arc<str> = match worker.session.reason.as_str() {
+        "" => format!("connecting to {}", worker.settings.database).into(),
+        reason => reason.into(),
     };
-    let status = if worker.session.state == SessionState::Refused { Status::Error } else { Status::Down };
-    worker.settings.sections.iter().map(|config| bare(worker, config, status, &reason)).collect()
+    let reason = match worker.session.state {
+        SessionState::Refused => Reason::Refused(why),
+        _ => Reason::NoSession(why),
+    };
+    worker.settings.sections.iter().map(|config| bare(worker, config, &reason)).collect()
 }
 
-fn bare(worker: &Worker, config: &SwitchConfig, status: Status, reason: &str) -> SwitchStatus {
+/// A switch of which all is so for this reason.
+fn bare(worker: &Worker, config: &SwitchConfig, reason: &Reason) -> SwitchStatus {
     let section = worker.desired.sections.get(&config.physical_switch).cloned().unwrap_or_default();
     let since = rfc3339(worker.session.since);
     let binding = |(port, vlan): &(String, VlanId), bound: &BoundNetwork| BindingStatus {
         switch: config.physical_switch.clone(),
         port: port.clone(),
         vlan: *vlan,
-        status,
-        reason: reason.to_owned(),
+        status: reason.status(),
+        reason: reason.clone(),
         rows_desired: worker.desired.networks.get(&bound.network).map_or(0, |network| network.macs.len() as u64),
         rows_actual: 0,
         since: since.clone(),
@@ -50,14 +64,16 @@ fn bare(worker: &Worker, config: &SwitchConfig, status: Status, reason: &str) ->
     let rivals = section.intent.rivals.iter().flat_map(|(key, rivals)| rivals.iter().map(move |rival| (key, rival)));
     let bindings = section.intent.bindings.iter().chain(rivals).map(|(key, bound)| binding(key, bound)).collect();
     let rows = |network| worker.desired.networks.get(network).map_or(0, |network| network.macs.len() as u64);
-    SwitchStatus {
+    let mut status = SwitchStatus {
         name: config.name.clone(),
         physical_switch: config.physical_switch.clone(),
         known: worker.revision,
         confirmed: None,
         session: session(worker, config, "", "off"),
-        status,
-        reason: reason.to_owned(),
+        status: Status::Active,
+        reason: Reason::None,
+        own: Vec::new(),
+        vteps: Vec::new(),
         faults: Vec::new(),
         degraded: Vec::new(),
         ports: Vec::new(),
@@ -68,7 +84,11 @@ fn bare(worker: &Worker, config: &SwitchConfig, status: Status, reason: &str) ->
         last_plan: None,
         draining: Vec::new(),
         counters: worker.counters,
+    };
+    if *reason != Reason::None {
+        status.add(reason.clone());
     }
+    status
 }
 
 fn session(worker: &Worker, config: &SwitchConfig, schema_version: &str, lock: &str) -> SessionStatus {
@@ -77,7 +97,7 @@ fn session(worker: &Worker, config: &SwitchConfig, schema_version: &str, lock: &
         since: rfc3339(worker.session.since),
         address: worker.settings.database.to_string(),
         transport: config.transport.word().to_owned(),
-        schema_version: schema_version.to_owned(),
+        schema_version: text::name(schema_version),
         lock: lock.to_owned(),
         peer: worker.session.peer.clone(),
         certificates: worker.session.certificates.status(),
@@ -89,203 +109,271 @@ pub(super) fn with_session(live: &Live<'_>, hosts: &HostNames) -> Vec<SwitchStat
     if live.worker.session.state != SessionState::Up {
         return without_session(live.worker);
     }
-    let outstanding = live.outstanding();
-    live.worker.settings.sections.iter().map(|config| switch(live, config, &outstanding, hosts)).collect()
+    let look = Look::new(live, hosts);
+    live.worker.settings.sections.iter().map(|config| look.switch(config)).collect()
 }
 
-fn switch(
-    live: &Live<'_>,
-    config: &SwitchConfig,
-    outstanding: &BTreeMap<NetworkId, u64>,
-    hosts: &HostNames,
-) -> SwitchStatus {
-    let lock = live.lock.word();
-    let mut status = match live.replica.switch(&config.physical_switch) {
-        Some(_) => bare(live.worker, config, Status::Active, ""),
-        None => bare(live.worker, config, Status::Error, &absent(live, config)),
-    };
-    status.session = session(live.worker, config, &live.schema_version, lock);
-    status.confirmed = live.confirmed;
-    status.degraded.clone_from(&live.policy.columns.degraded);
-    status.last_plan = live.last_plan.map(|(at, tally)| PlanSummary {
-        at: rfc3339(at),
-        inserts: tally.inserts,
-        updates: tally.updates,
-        deletes: tally.deletes,
-    });
-    status.draining = live.draining.iter().copied().collect();
-    let Some(physical) = live.replica.switch(&config.physical_switch) else {
-        status.session.state = SessionState::Refused;
-        return status;
-    };
-    let ports = physical.ports.iter().filter_map(|uuid| live.replica.port(*uuid));
-    status.ports = ports.clone().map(|port| port.name.clone()).collect();
-    status.ports.sort_unstable();
-    status.tunnels = tunnels(live, physical, hosts);
-    status.faults.clone_from(&physical.faults);
-    status.faults.extend(ports.flat_map(|port| port.faults.iter().map(|fault| format!("{}: {fault}", port.name))));
-    if let Some(section) = live.worker.desired.sections.get(&config.physical_switch) {
-        for row in &mut status.bindings {
-            judge(live, section, row, outstanding, &status.tunnels);
-        }
-        let counts = section.intent.networks.iter().map(|network| rows(live, *network, outstanding));
-        (status.rows_desired, status.rows_actual) = counts.fold((0, 0), |sum, (d, a)| (sum.0 + d, sum.1 + a));
-    }
-    let of_bindings = status.bindings.iter().map(|row| (row.status, row.reason.clone()));
-    let own = [
-        (!live.work.held.is_empty()).then(|| (Status::Held, held(live))),
-        (lock == "waiting").then(|| (Status::Pending, "another controller holds the switch's lock".to_owned())),
-        (!status.faults.is_empty()).then(|| (Status::Degraded, status.faults.join(", "))),
-        extras_fault(live).map(|reason| (Status::Degraded, reason)),
-        (!status.draining.is_empty()).then(|| (Status::Draining, "rows of disconnected networks are going".to_owned())),
-    ];
-    if let Some((worst, reason)) = of_bindings.chain(own.into_iter().flatten()).max_by_key(|(status, _)| *status) {
-        (status.status, status.reason) = (worst, reason);
-    }
-    status
+/// One look at a session for the status: what is counted once for all of its bindings.
+struct Look<'a> {
+    live: &'a Live<'a>,
+    planner: Planner<'a>,
+    hosts: &'a HostNames,
+    /// Rows that aren't right, by network; without bindings.
+    outstanding: BTreeMap<NetworkId, u64>,
+    /// Bindings that are desired, and those of them that are there, by network.
+    bindings: FastMap<NetworkId, (u64, u64)>,
+    faults_of_networks: FastMap<NetworkId, Fault<'a>>,
+    faults_of_bindings: FastMap<(Uuid, u16), Fault<'a>>,
 }
 
-fn absent(live: &Live<'_>, config: &SwitchConfig) -> String {
-    let mut names: Vec<_> = live.replica.switches().map(|switch| switch.name.as_str()).collect();
-    names.sort_unstable();
-    let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    format!(
-        "the database at {} has no Physical_Switch '{}' (there: {there}): set physical_switch in [switch:{}]",
-        live.worker.settings.database, config.physical_switch, config.name
-    )
+/// A row at fault, and how many there are with it.
+struct Fault<'a> {
+    key: Key,
+    quarantine: &'a Quarantine,
+    count: usize,
 }
 
-fn held(live: &Live<'_>) -> String {
-    if live.policy.hold {
-        return "an operator holds all deletions: l2gw switch release lets them go".to_owned();
-    }
-    "deletions that nothing explains are held: look whether the desired state is complete, then release them".to_owned()
+/// A switch of a session, for the status of its bindings.
+struct SwitchLook<'a> {
+    switch: &'a PhysicalSwitch,
+    section: &'a Section,
+    tunnels: &'a [TunnelStatus],
+    ports: OnceCell<Names>,
 }
 
-/// Rows that a network should have on the database, and those that are right.
-fn rows(live: &Live<'_>, network: NetworkId, outstanding: &BTreeMap<NetworkId, u64>) -> (u64, u64) {
-    let Some(intent) = live.worker.desired.networks.get(&network) else { return (0, 0) };
-    let bindings = live.worker.desired.sections.values().flat_map(|section| section.intent.bindings.values());
-    let bindings = bindings.filter(|bound| bound.network == network).count();
-    let planner = live.planner();
-    let flood = usize::from(!planner.flood_list(intent).is_empty());
-    let desired = (1 + flood + bindings + planner.mac_rows(intent)) as u64;
-    let wrong = match planner.logical_switches(network).0 {
-        None => desired,
-        Some(_) => outstanding.get(&network).copied().unwrap_or(0),
-    };
-    (desired, desired.saturating_sub(wrong))
-}
-
-/// The status of one binding.
-fn judge(
-    live: &Live<'_>,
-    section: &Section,
-    row: &mut BindingStatus,
-    outstanding: &BTreeMap<NetworkId, u64>,
-    tunnels: &[TunnelStatus],
-) {
-    let planner = live.planner();
-    (row.rows_desired, row.rows_actual) = rows(live, row.network_id, outstanding);
-    let mut set = |status, reason: String| (row.status, row.reason) = (status, reason);
-    let Some(switch) = live.replica.switch(&section.physical_switch) else { return };
-    let Some((port, port_row)) = live.replica.port_of(switch, &row.port) else {
-        let mut ports: Vec<_> =
-            switch.ports.iter().filter_map(|p| live.replica.port(*p)).map(|p| p.name.as_str()).collect();
-        ports.sort_unstable();
-        let reason = format!("port {} is not on {}; its ports are: {}", row.port, row.switch, ports.join(", "));
-        return set(Status::Error, reason);
-    };
-    if let Some(bound) = section.intent.bindings.get(&(row.port.clone(), row.vlan))
-        && let (network, [connection, ..]) = (bound.network, bound.connections.as_slice())
-        && network != row.network_id
-    {
-        let reason = format!(
-            "VLAN {} of port {} belongs to network {network} by connection {connection}: delete that connection, or this one",
-            row.vlan, row.port
-        );
-        return set(Status::Conflict, reason);
-    }
-    let Some(network) = live.worker.desired.networks.get(&row.network_id) else {
-        return set(Status::Pending, "the network isn't known yet".to_owned());
-    };
-    if network.vni.is_none() {
-        return set(Status::Error, "the network has no VXLAN segment".to_owned());
-    }
-    if let Some(name) = planner.vni_conflict(network) {
-        let vni = network.vni.map_or(0, crate::model::Vni::get);
-        let reason = format!("Logical_Switch '{name}', which is not ours, has the network's VNI {vni} on this switch");
-        return set(Status::Conflict, reason);
-    }
-    let vlan = row.vlan.get();
-    let bound = port_row.bindings.get(&vlan);
-    let holder = bound.and_then(|uuid| live.replica.logical_switch_index(*uuid));
-    if let Some(index) = holder
-        && planner.owner(index).is_none()
-    {
-        let name = live.replica.logical_switch(index).map_or("unknown", |row| row.name.as_str());
-        let reason = format!("VLAN {vlan} of port {} is bound to Logical_Switch '{name}', which is not ours", row.port);
-        return set(Status::Conflict, reason);
-    }
-    let of_network = |key: &Key| match key {
-        Key::Network(id) | Key::Mac(id, _) => *id == row.network_id,
-        Key::Binding(p, v) => *p == port && *v == vlan,
-        // They are the switch's, not a binding's.
-        Key::Tunnel(_) | Key::Managers => false,
-    };
-    if let Some((key, fault)) = live.work.faults.iter().find(|(key, _)| of_network(key)) {
-        let what = match key {
-            Key::Network(_) => "the Logical_Switch or its flood row".to_owned(),
-            Key::Binding(..) => format!("VLAN {vlan} of port {}", row.port),
-            Key::Mac(_, mac) => format!("MAC {mac}"),
-            Key::Tunnel(_) | Key::Managers => String::new(),
-        };
-        let count = live.work.faults.iter().filter(|(key, _)| of_network(key)).count();
-        let more = if count > 1 { format!(" (and {} more rows)", count - 1) } else { String::new() };
-        let status = if fault.fight { Status::Conflict } else { Status::Error };
-        return set(status, format!("{what}: {}{more}", fault.error));
-    }
-    if live.work.held.contains(&row.network_id) {
-        return set(Status::Held, held(live));
-    }
-    let chosen = planner.logical_switches(row.network_id).0;
-    if chosen.is_none() || holder != chosen || outstanding.contains_key(&row.network_id) {
-        let reason = match live.lock {
-            _ if live.worker.observes() && !live.worker.repairing => {
-                "mode = observe: see 'l2gw switch diff', apply with 'l2gw switch repair'"
+impl<'a> Look<'a> {
+    fn new(live: &'a Live<'a>, hosts: &'a HostNames) -> Self {
+        let planner = live.planner();
+        let mut bindings = FastMap::<NetworkId, (u64, u64)>::default();
+        for section in live.worker.desired.sections.values() {
+            let switch = live.replica.switch(&section.physical_switch);
+            for ((port, vlan), bound) in &section.intent.bindings {
+                let row = switch.and_then(|switch| live.replica.port_of(switch, port));
+                let holder = row.and_then(|(_, row)| row.bindings.get(&vlan.get()));
+                let holder = holder.and_then(|uuid| live.replica.logical_switch_index(*uuid));
+                let is_right = holder.is_some() && holder == planner.logical_switches(bound.network).0;
+                let (desired, actual) = bindings.entry(bound.network).or_default();
+                *desired += 1;
+                *actual += u64::from(is_right);
             }
-            Lock::Waiting => "another controller holds the switch's lock",
-            _ => "being written",
+        }
+        let (mut faults_of_networks, mut faults_of_bindings) = (FastMap::default(), FastMap::default());
+        for (key, quarantine) in live.work.faults.iter() {
+            match *key {
+                Key::Network(network) | Key::Mac(network, _) => add(&mut faults_of_networks, network, *key, quarantine),
+                Key::Binding(port, vlan) => add(&mut faults_of_bindings, (port, vlan), *key, quarantine),
+                // They are the switch's, not a binding's.
+                Key::Tunnel(_) | Key::Managers => {}
+            }
+        }
+        let outstanding = live.outstanding();
+        Self { live, planner, hosts, outstanding, bindings, faults_of_networks, faults_of_bindings }
+    }
+
+    fn switch(&self, config: &SwitchConfig) -> SwitchStatus {
+        let live = self.live;
+        let physical = live.replica.switch(&config.physical_switch);
+        let reason = if physical.is_some() { Reason::None } else { missing(live, config) };
+        let mut status = bare(live.worker, config, &reason);
+        status.session = session(live.worker, config, &live.schema_version, live.lock.word());
+        status.confirmed = live.confirmed;
+        status.degraded.clone_from(&live.policy.columns.degraded);
+        status.last_plan = live.last_plan.map(|(at, tally)| PlanSummary {
+            at: rfc3339(at),
+            inserts: tally.inserts,
+            updates: tally.updates,
+            deletes: tally.deletes,
+        });
+        status.draining = live.draining.iter().copied().collect();
+        let Some(physical) = physical else {
+            status.session.state = SessionState::Refused;
+            return status;
         };
-        return set(Status::Pending, reason.to_owned());
+        let ports = physical.ports.iter().filter_map(|uuid| live.replica.port(*uuid));
+        status.ports = ports.clone().map(|port| port.name.clone()).collect();
+        status.ports.sort_unstable();
+        status.vteps = usable_vteps(physical);
+        status.tunnels = tunnels(live, physical, self.hosts);
+        let of_ports = ports.flat_map(|port| {
+            port.faults.iter().map(|fault| format!("{}: {}", text::name(&port.name), text::name(fault)))
+        });
+        status.faults = physical.faults.iter().map(|fault| text::name(fault)).chain(of_ports).take(FAULTS).collect();
+        if let Some(section) = live.worker.desired.sections.get(&config.physical_switch) {
+            let tunnels = std::mem::take(&mut status.tunnels);
+            let look = SwitchLook { switch: physical, section, tunnels: &tunnels, ports: OnceCell::new() };
+            for row in &mut status.bindings {
+                (row.rows_desired, row.rows_actual) = self.rows(row.network_id);
+                row.set(self.binding(&look, row));
+            }
+            status.tunnels = tunnels;
+            let counts = section.intent.networks.iter().map(|network| self.rows(*network));
+            (status.rows_desired, status.rows_actual) = counts.fold((0, 0), |sum, (d, a)| (sum.0 + d, sum.1 + a));
+        }
+        self.add_own(&mut status);
+        status.follow_bindings();
+        status
     }
-    let faults = switch.faults.iter().chain(&port_row.faults).cloned().collect::<Vec<_>>();
-    if !faults.is_empty() {
-        return set(Status::Degraded, format!("the switch reports: {}", faults.join(", ")));
+
+    /// What is wrong with the switch as a whole.
+    fn add_own(&self, status: &mut SwitchStatus) {
+        let live = self.live;
+        if !live.work.held.is_empty() {
+            status.add(held(live));
+        }
+        if live.lock == Lock::Waiting {
+            status.add(Reason::Locked);
+        }
+        if !status.faults.is_empty() {
+            status.add(Reason::Faults(Names::new(status.faults.iter().map(String::as_str))));
+        }
+        if status.vteps.is_empty() {
+            status.add(Reason::NoTunnelIp { switch: status.physical_switch.clone() });
+        }
+        let mut of_switch = live.work.faults.iter().filter_map(|(key, fault)| match key {
+            Key::Tunnel(_) => Some((RowName::Tunnel, fault)),
+            Key::Managers => Some((RowName::Managers, fault)),
+            Key::Network(_) | Key::Binding(..) | Key::Mac(..) => None,
+        });
+        if let Some((row, fault)) = of_switch.next() {
+            status.add(Reason::RowRefused { row, error: fault.error.as_str().into(), more: of_switch.count() });
+        }
+        if !status.draining.is_empty() {
+            status.add(Reason::Draining);
+        }
     }
-    let down = |tunnel: &&TunnelStatus| !tunnel.up && leads_to(tunnel, network);
-    if let Some(TunnelStatus { remote, host, state, .. }) = tunnels.iter().find(down) {
-        let to = if host.is_empty() { remote.clone() } else { format!("{host} ({remote})") };
-        return set(Status::Degraded, format!("the tunnel to {to} is {state} (BFD)"));
+
+    /// Rows that a network should have on the database, and those that are right.
+    fn rows(&self, network: NetworkId) -> (u64, u64) {
+        let Some(intent) = self.live.worker.desired.networks.get(&network) else { return (0, 0) };
+        let (bindings, bound) = self.bindings.get(&network).copied().unwrap_or_default();
+        let flood = u64::from(!self.planner.flood_list(intent).is_empty());
+        let desired = 1 + flood + bindings + self.planner.mac_rows(intent) as u64;
+        if self.planner.logical_switches(network).0.is_none() {
+            return (desired, 0);
+        }
+        let outstanding = self.outstanding.get(&network).copied().unwrap_or(0);
+        (desired, (desired - bindings).saturating_sub(outstanding) + bound)
     }
-    let degraded = live.policy.columns.degraded.iter().find(|text| text.starts_with("Logical_Switch.replication_mode"));
-    match degraded {
-        Some(text) if !network.flood.is_empty() => set(Status::Degraded, text.clone()),
-        _ => set(Status::Active, String::new()),
+
+    /// Why a binding is as it is.
+    fn binding(&self, look: &SwitchLook<'_>, row: &BindingStatus) -> Reason {
+        let (live, planner, port) = (self.live, &self.planner, row.port.clone());
+        let Some((port_uuid, port_row)) = live.replica.port_of(look.switch, &port) else {
+            let present = look.ports.get_or_init(|| Names::new(port_names(live, look.switch))).clone();
+            return Reason::PortMissing { port, switch: row.switch.clone(), present };
+        };
+        if let Some(bound) = look.section.intent.bindings.get(&(port.clone(), row.vlan))
+            && let (network, [connection, ..]) = (bound.network, bound.connections.as_slice())
+            && network != row.network_id
+        {
+            return Reason::VlanTaken { vlan: row.vlan, port, network, connection: *connection };
+        }
+        let Some(network) = live.worker.desired.networks.get(&row.network_id) else { return Reason::NetworkUnknown };
+        let Some(vni) = network.vni else {
+            return Reason::NoSegment { network: row.network_id, draining: live.draining.contains(&row.network_id) };
+        };
+        if let Some(logical_switch) = planner.vni_conflict(network) {
+            return Reason::VniForeign { logical_switch: logical_switch.to_owned(), vni };
+        }
+        let holder = port_row.bindings.get(&row.vlan.get());
+        let holder = holder.and_then(|uuid| live.replica.logical_switch_index(*uuid));
+        if let Some(index) = holder
+            && planner.owner(index).is_none()
+        {
+            let name = live.replica.logical_switch(index).map_or("unknown", |row| row.name.as_str());
+            return Reason::VlanForeign { vlan: row.vlan, port, logical_switch: name.to_owned() };
+        }
+        if let Some(reason) = self.fault(port_uuid, row) {
+            return reason;
+        }
+        if live.work.held.contains(&row.network_id) {
+            return held(live);
+        }
+        let chosen = planner.logical_switches(row.network_id).0;
+        if chosen.is_none() || holder != chosen || self.outstanding.contains_key(&row.network_id) {
+            return match live.lock {
+                _ if live.worker.observes() && !live.worker.repairing => Reason::Observed,
+                Lock::Waiting => Reason::Locked,
+                Lock::Held(_) | Lock::Unsupported | Lock::Off => Reason::Writing,
+            };
+        }
+        self.degraded(look, port_row, network)
     }
+
+    /// The row at fault that a binding depends on.
+    fn fault(&self, port: Uuid, row: &BindingStatus) -> Option<Reason> {
+        let of_network = self.faults_of_networks.get(&row.network_id);
+        let of_binding = self.faults_of_bindings.get(&(port, row.vlan.get()));
+        let Fault { key, quarantine, .. } = of_network.into_iter().chain(of_binding).min_by_key(|fault| fault.key)?;
+        let more = of_network.into_iter().chain(of_binding).map(|fault| fault.count).sum::<usize>() - 1;
+        let name = match *key {
+            Key::Mac(_, mac) => RowName::Mac(mac),
+            Key::Binding(..) => RowName::Binding { port: row.port.clone(), vlan: row.vlan },
+            Key::Network(_) | Key::Tunnel(_) | Key::Managers => RowName::Network,
+        };
+        let error = quarantine.error.as_str().into();
+        Some(if quarantine.fight {
+            Reason::RowContested { row: name, error, more }
+        } else {
+            Reason::RowRefused { row: name, error, more }
+        })
+    }
+
+    /// What costs function of a binding whose rows are all right.
+    fn degraded(&self, look: &SwitchLook<'_>, port: &PhysicalPort, network: &NetworkIntent) -> Reason {
+        let faults = Names::new(look.switch.faults.iter().chain(&port.faults).map(String::as_str));
+        if faults.count() > 0 {
+            return Reason::Faults(faults);
+        }
+        if usable_vteps(look.switch).is_empty() {
+            return Reason::NoTunnelIp { switch: look.switch.name.clone() };
+        }
+        let down = |tunnel: &&TunnelStatus| !tunnel.up && leads_to(tunnel, network);
+        if let Some(TunnelStatus { remote, host, state, .. }) = look.tunnels.iter().find(down) {
+            let to = if host.is_empty() { remote.clone() } else { format!("{} ({remote})", text::name(host)) };
+            return Reason::TunnelDown { to, state: state.clone() };
+        }
+        let mut lacking = self.live.policy.columns.degraded.iter();
+        match lacking.find(|lack| lack.is_of_replication()) {
+            Some(lack) if !network.flood.is_empty() => Reason::Degraded(lack.clone()),
+            _ => Reason::None,
+        }
+    }
+}
+
+fn add<'a, K: std::hash::Hash + Eq>(faults: &mut FastMap<K, Fault<'a>>, of: K, key: Key, quarantine: &'a Quarantine) {
+    let fault = faults.entry(of).or_insert(Fault { key, quarantine, count: 0 });
+    fault.count += 1;
+    // The lowest: the same answer each time.
+    if key < fault.key {
+        (fault.key, fault.quarantine) = (key, quarantine);
+    }
+}
+
+fn port_names<'a>(live: &'a Live<'_>, switch: &'a PhysicalSwitch) -> impl Iterator<Item = &'a str> {
+    switch.ports.iter().filter_map(|uuid| live.replica.port(*uuid)).map(|port| port.name.as_str())
+}
+
+/// IPv4 addresses of `tunnel_ips` that packets can be sent to.
+fn usable_vteps(switch: &PhysicalSwitch) -> Vec<Ipv4Addr> {
+    switch.tunnel_ips.iter().filter_map(|ip| check_vtep(*ip).ok()).collect()
+}
+
+fn missing(live: &Live<'_>, config: &SwitchConfig) -> Reason {
+    Reason::SwitchMissing {
+        address: live.worker.settings.database.to_string(),
+        switch: config.physical_switch.clone(),
+        section: config.name.clone(),
+        present: Names::new(live.replica.switches().map(|switch| switch.name.as_str())),
+    }
+}
+
+fn held(live: &Live<'_>) -> Reason {
+    if live.policy.hold { Reason::HeldByOperator } else { Reason::HeldByGuard }
 }
 
 pub(super) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
-}
-
-/// What the switch refuses of what is kept beside the networks.
-fn extras_fault(live: &Live<'_>) -> Option<String> {
-    live.work.faults.iter().find_map(|(key, fault)| match key {
-        Key::Tunnel(_) => Some(format!("BFD of a tunnel: {}", fault.error)),
-        Key::Managers => Some(format!("manager_targets: {}", fault.error)),
-        Key::Network(_) | Key::Binding(..) | Key::Mac(..) => None,
-    })
 }
 
 /// The tunnels of a switch that say something of BFD, those that are down first.

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-pub(super) use self::{faults::Faults, queue::Queue};
+pub(super) use self::{
+    faults::{Faults, Quarantine},
+    queue::Queue,
+};
 use crate::{
     model::{NetworkId, event::PlannedRow},
     plan::{Flight, InFlight, Key, Transaction},

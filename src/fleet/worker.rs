@@ -326,7 +326,7 @@ impl Worker {
             Query::Repair => self.repairing = true,
             Query::Plan(_, answer) => {
                 let reason = status::without_session(self).pop().map(|status| status.reason);
-                let _ = answer.send(Err(reason.unwrap_or_default()));
+                let _ = answer.send(Err(reason.unwrap_or_default().to_string()));
             }
             Query::Alive(answer) => drop(answer.send(Vec::new())),
             Query::Adopt(arrival) => return Some(*arrival),

@@ -1,14 +1,17 @@
-//! How far the switches are: what the fleet says, joined with what a connection asks for.
+//! How far the switches are: what the fleet reports, joined with what a connection asks for.
+
+use std::collections::HashMap;
 
 use super::{ConnectionStatus, Result, Service, ServiceError, connections};
 use crate::{
     fleet::{PlanError, UnknownSwitch},
     model::{
-        Binding, Connection, bindings,
+        Binding, Connection, Gateway, NetworkId, VlanId, bindings,
         event::Preview,
+        reason::Reason,
         status::{BindingStatus, SessionState, Status, Strangers, SwitchStatus},
     },
-    store::Read,
+    relay::Notices,
 };
 
 impl Service {
@@ -17,24 +20,23 @@ impl Service {
         let mut view = self.store.snapshot().await?;
         let connection = connections::find(&mut view, id).await?;
         let gateway = view.gateway(connection.gateway_id).await?;
-        let why_unbound = why_unbound(&mut view, &connection).await?;
-        drop(view);
-        let fleet = self.fleet.switches().await;
-        let wanted = gateway.map(|gateway| bindings(&gateway, &connection)).unwrap_or_default();
-        let mut switches: Vec<_> = match why_unbound {
-            Some(why) => wanted.iter().map(|binding| unbound(&fleet, &connection, binding, &why)).collect(),
-            None => wanted.iter().map(|binding| status(&fleet, &connection, binding)).collect(),
+        let unbound = match view.network(connection.network_id).await? {
+            None => Some(Unbound::Deleted),
+            Some(network) if network.vni.is_none() => Some(Unbound::NoSegment),
+            Some(_) => None,
         };
-        self.notice_bindings(&connection, &mut switches);
-        let worst = switches.iter().map(|binding| binding.status).max().unwrap_or(Status::Pending);
-        Ok(ConnectionStatus { connection_id: connection.id, status: worst, switches })
+        drop(view);
+        let switches = self.switches().await;
+        let notices = self.fleet.fdb().notices();
+        Ok(Statuses::new(&switches, &notices).of(&connection, gateway.as_ref(), unbound))
     }
 
     /// All configured switches, by name.
     pub async fn switches(&self) -> Vec<SwitchStatus> {
+        let mut known = self.known().await;
         let mut switches = self.fleet.switches().await;
         for switch in &mut switches {
-            self.notice_switch(switch);
+            known.add_to(switch);
         }
         switches
     }
@@ -49,7 +51,7 @@ impl Service {
     pub async fn switch(&self, name: &str) -> Result<SwitchStatus> {
         let switch = self.fleet.switch(name).await;
         let mut switch = switch.ok_or_else(|| ServiceError::from(UnknownSwitch(name.to_owned())))?;
-        self.notice_switch(&mut switch);
+        self.known().await.add_to(&mut switch);
         Ok(switch)
     }
 
@@ -103,69 +105,96 @@ impl Service {
     }
 }
 
-/// The switch's own word on the binding, or why it has none.
-fn status(fleet: &[SwitchStatus], connection: &Connection, binding: &Binding) -> BindingStatus {
-    let Some(switch) = fleet.iter().find(|switch| switch.physical_switch == binding.switch) else {
-        let reason = format!(
-            "no switch is configured for device '{0}': add a section [switch:{0}] with its management_ip to plumgrid.ini \
-             and reload it",
-            binding.switch
-        );
-        return absent(connection, binding, Status::Error, reason, String::new());
-    };
-    let row = switch
-        .bindings
-        .iter()
-        .find(|row| row.port == binding.port && row.vlan == binding.vlan && row.network_id == connection.network_id);
-    if let Some(row) = row {
-        return row.clone();
-    }
-    let session = &switch.session;
-    let (status, reason) = match session.state {
-        SessionState::Up | SessionState::Syncing => (Status::Pending, "the switch has not been told yet".to_owned()),
-        SessionState::Refused => (Status::Error, switch.reason.clone()),
-        SessionState::Connecting | SessionState::Identifying | SessionState::Backoff => {
-            let why = if switch.reason.is_empty() { "not connected yet" } else { &switch.reason };
-            (Status::Down, format!("no session with {}: {why}", session.address))
+/// What a source did to a connected network, so that nothing is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unbound {
+    /// Neutron deleted it.
+    Deleted,
+    /// It has no VXLAN segment.
+    NoSegment,
+}
+
+/// The statuses of all bindings, by what connections ask for.
+pub(super) struct Statuses<'a> {
+    switches: HashMap<&'a str, &'a SwitchStatus>,
+    bindings: HashMap<(&'a str, &'a str, VlanId, NetworkId), &'a BindingStatus>,
+    notices: &'a Notices,
+}
+
+impl<'a> Statuses<'a> {
+    pub(super) fn new(switches: &'a [SwitchStatus], notices: &'a Notices) -> Self {
+        let rows = switches.iter().flat_map(|switch| &switch.bindings);
+        Self {
+            switches: switches.iter().map(|switch| (switch.physical_switch.as_str(), switch)).collect(),
+            bindings: rows
+                .map(|row| ((row.switch.as_str(), row.port.as_str(), row.vlan, row.network_id), row))
+                .collect(),
+            notices,
         }
-    };
-    absent(connection, binding, status, reason, session.since.clone())
+    }
+
+    /// The status of a connection and of each of its bindings.
+    pub(super) fn of(
+        &self,
+        connection: &Connection,
+        gateway: Option<&Gateway>,
+        unbound: Option<Unbound>,
+    ) -> ConnectionStatus {
+        let wanted = gateway.map(|gateway| bindings(gateway, connection)).unwrap_or_default();
+        let status = |binding: &Binding| match unbound {
+            Some(unbound) => self.unbound(connection, binding, unbound),
+            None => self.binding(connection, binding),
+        };
+        let switches: Vec<_> = wanted.iter().map(status).collect();
+        let worst = switches.iter().map(|row| row.status).max().unwrap_or(Status::Pending);
+        ConnectionStatus { connection_id: connection.id, status: worst, switches }
+    }
+
+    /// What the switch reports of a binding, or why it reports nothing.
+    fn binding(&self, connection: &Connection, binding: &Binding) -> BindingStatus {
+        let key = (binding.switch.as_str(), binding.port.as_str(), binding.vlan, connection.network_id);
+        if let Some(row) = self.bindings.get(&key) {
+            return (*row).clone();
+        }
+        let Some(switch) = self.switches.get(binding.switch.as_str()) else {
+            let reason = Reason::NoSection { device: binding.switch.clone() };
+            return absent(connection, binding, reason, String::new());
+        };
+        let bound = self.notices.bound.get(&(connection.gateway_id, connection.network_id));
+        let reason = match switch.session.state {
+            SessionState::Up | SessionState::Syncing => match bound {
+                // In `single-active`, one switch of a gateway is bound.
+                Some(Some(bound)) if *bound != binding.switch => Reason::Standby { bound: bound.clone() },
+                Some(None) => Reason::AwaitsRelease,
+                Some(Some(_)) | None => Reason::NotDelivered,
+            },
+            SessionState::Refused | SessionState::Connecting | SessionState::Identifying | SessionState::Backoff => {
+                switch.reason.clone()
+            }
+        };
+        absent(connection, binding, reason, switch.session.since.clone())
+    }
+
+    /// A binding of a network that binds nothing.
+    fn unbound(&self, connection: &Connection, binding: &Binding, unbound: Unbound) -> BindingStatus {
+        let network = connection.network_id;
+        let switch = self.switches.get(binding.switch.as_str());
+        let draining = switch.is_some_and(|switch| switch.draining.contains(&network));
+        let reason = match unbound {
+            Unbound::Deleted => Reason::NetworkDeleted { network, draining },
+            Unbound::NoSegment => Reason::NoSegment { network, draining },
+        };
+        absent(connection, binding, reason, String::new())
+    }
 }
 
-/// What a source did to the network of a connection, so that it binds nothing, and the mend; `None`: it binds.
-async fn why_unbound(read: &mut Read, connection: &Connection) -> Result<Option<(String, &'static str)>> {
-    let id = connection.network_id;
-    Ok(match read.network(id).await? {
-        None => Some((format!("Neutron deleted network {id}"), "delete this connection")),
-        Some(network) if network.vni.is_none() => Some((
-            format!("network {id} has no VXLAN segment of its own any more"),
-            "give it one in Neutron, with a VNI that no other network has, or delete this connection",
-        )),
-        Some(_) => None,
-    })
-}
-
-/// The status of a binding that is unbound for this reason.
-fn unbound(
-    fleet: &[SwitchStatus],
-    connection: &Connection,
-    binding: &Binding,
-    (why, mend): &(String, &str),
-) -> BindingStatus {
-    let switch = fleet.iter().find(|switch| switch.physical_switch == binding.switch);
-    let goes = switch.is_some_and(|switch| switch.draining.contains(&connection.network_id));
-    let (status, state) = if goes { (Status::Draining, "is being unbound") } else { (Status::Error, "was unbound") };
-    let reason = format!("{why}: it {state}; {mend}");
-    absent(connection, binding, status, reason, String::new())
-}
-
-/// A binding that no switch speaks of.
-fn absent(connection: &Connection, binding: &Binding, status: Status, reason: String, since: String) -> BindingStatus {
+/// A binding that no switch reports.
+fn absent(connection: &Connection, binding: &Binding, reason: Reason, since: String) -> BindingStatus {
     BindingStatus {
         switch: binding.switch.clone(),
         port: binding.port.clone(),
         vlan: binding.vlan,
-        status,
+        status: reason.status(),
         reason,
         rows_desired: 0,
         rows_actual: 0,

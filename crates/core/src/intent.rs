@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use behind::{AllIps, Announced, Announcement, Behind, GatewayVteps};
-pub use network::{DesiredMac, HostNames, NetworkIntent};
+pub use network::{DesiredMac, HostNames, NetworkIntent, UnreachedHosts};
 
 use crate::model::{
     ActiveActive, Binding, Change, ChangeSet, Connection, ConnectionId, Gateway, GatewayId, MacAddr, NetworkId,

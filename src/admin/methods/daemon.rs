@@ -14,6 +14,7 @@ use crate::{
     admin::controls::Reload,
     model::{
         Revision,
+        reason::Reason,
         status::{SessionState, Status, Strangers, SwitchStatus},
     },
     service::{
@@ -127,7 +128,8 @@ struct Glance {
     name: String,
     session: SessionState,
     status: Status,
-    reason: String,
+    #[schema(value_type = String)]
+    reason: Reason,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -17,6 +17,7 @@ use super::{
 use crate::model::{
     Revision,
     event::{PlannedRow, Preview},
+    reason::Reason,
     status::{BindingStatus, Status, SwitchStatus},
 };
 
@@ -158,7 +159,8 @@ struct SwitchProgress {
     /// Revision that its database holds completely.
     confirmed: Option<Revision>,
     status: Status,
-    reason: String,
+    #[schema(value_type = String)]
+    reason: Reason,
     rows_desired: u64,
     rows_actual: u64,
     /// Networks that have rows there, or should have.

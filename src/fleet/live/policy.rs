@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     config::{BfdConfig, SwitchConfig},
+    model::reason::Degradation,
     plan::{Bfd, Extras, Policy, Replication},
     vtep::Columns,
 };
@@ -61,18 +62,18 @@ pub(super) fn extras(
 ) {
     let Extras { bfd, managers, replication } = &policy.extras;
     let mut columns = columns.with_extras(schema, bfd.is_some(), !managers.is_empty());
-    let of_replication = |text: &String| text.starts_with("Logical_Switch.replication_mode");
     match replication {
         Replication::SourceNode => {}
         // What an old schema can do is all that is asked for.
-        Replication::ServiceNodes(_) => columns.degraded.retain(|text| !of_replication(text)),
+        Replication::ServiceNodes(_) => columns.degraded.retain(|lack| !lack.is_of_replication()),
         Replication::OneNode => {
-            columns.degraded.retain(|text| !of_replication(text));
+            columns.degraded.retain(|lack| !lack.is_of_replication());
             let vendor = sections.first().map(|section| section.vendor.word()).unwrap_or_default();
-            columns.degraded.push(format!(
-                "Logical_Switch.replication_mode: with vendor = {vendor}, the switch sends broadcasts to one member of the \
-                 flood list only; set service_nodes to those that copy them"
-            ));
+            let cost = format!(
+                "with vendor = {vendor}, the switch sends broadcasts to one member of the flood list only; set \
+                 service_nodes to those that copy them"
+            );
+            columns.degraded.push(Degradation { table: "Logical_Switch", column: "replication_mode", cost });
         }
     }
     policy.columns = columns;

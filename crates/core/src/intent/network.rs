@@ -38,7 +38,21 @@ pub struct NetworkIntent {
     pub more_ips: Chunked<AllIps>,
     /// What is behind the network's gateways.
     pub behind: Behind,
+    /// Compute nodes with ports of the network and no tunnel endpoint: no switch reaches these ports.
+    pub unreached: Arc<UnreachedHosts>,
 }
+
+/// Compute nodes without a tunnel endpoint.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct UnreachedHosts {
+    /// Name and number of ports of the first [`UNREACHED`] of them, by name.
+    pub listed: Vec<(Arc<str>, u32)>,
+    /// All of them.
+    pub count: usize,
+}
+
+/// Compute nodes without a tunnel endpoint that are listed of a network.
+const UNREACHED: usize = 32;
 
 /// A row of `Ucast_Macs_Remote`. 27 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +122,10 @@ struct State {
     known: Option<(Arc<str>, Option<Vni>)>,
     /// Number of connections.
     connections: usize,
-    /// Claims and guests of each host.
-    hosts: FastMap<HostIndex, u32>,
+    /// What each host has on the network.
+    hosts: FastMap<HostIndex, Presence>,
+    /// Those of them without a VTEP.
+    unplaced: u32,
     buried: Chunked<MacAddr>,
     gateways: Arc<[GatewayVteps]>,
     /// What gateways announce, ports or not.
@@ -118,8 +134,18 @@ struct State {
     intent: Option<Arc<NetworkIntent>>,
 }
 
+/// What a host has on a network.
+#[derive(Debug, Default)]
+struct Presence {
+    /// Claims and guests: the host is in the flood list while there are any.
+    uses: u32,
+    /// Ports.
+    ports: u32,
+}
+
 #[derive(Debug, Default)]
 struct Host {
+    name: Arc<str>,
     vtep: Option<Ipv4Addr>,
     /// Claims and guests of the host, over all networks.
     claims: usize,
@@ -131,6 +157,8 @@ struct Dirty {
     all: bool,
     /// A host came to the network, left it, or changed its VTEP.
     flood: bool,
+    /// A host without a VTEP has more ports of the network, or fewer, or got one.
+    unreached: bool,
     macs: BTreeSet<MacAddr>,
     /// Whether its going is explained.
     buried: BTreeMap<MacAddr, bool>,
@@ -191,6 +219,8 @@ impl Networks {
     pub(super) fn announce(&mut self, announcement: Announcement) {
         let index = self.index_of(announcement.network);
         let (state, dirty) = (&mut self.states[index as usize], self.dirty.entry(index).or_default());
+        // A port whose MAC is learned behind a gateway is bare metal: it needs no tunnel endpoint.
+        dirty.unreached |= state.unplaced > 0;
         if let Some(gateways) = announcement.gateways {
             state.gateways = gateways;
         }
@@ -213,6 +243,7 @@ impl Networks {
         }
         for host in port.claiming_hosts() {
             let host = self.host_of(host);
+            self.count_port(network, host, 1);
             for (mac, ip) in claims::macs_of(port) {
                 self.claims.insert(Claim { port: port.id, network, host, mac, ip });
                 self.arrive(network, host);
@@ -235,8 +266,13 @@ impl Networks {
 
     pub(super) fn remove_port(&mut self, id: PortId) {
         self.more_ips.remove(&id);
+        let mut hosts: Vec<HostIndex> = Vec::new();
         while let Some(claim) = self.claims.remove(id) {
             self.touch(claim.network, claim.mac);
+            if !hosts.contains(&claim.host) {
+                hosts.push(claim.host);
+                self.count_port(claim.network, claim.host, -1);
+            }
             self.leave(claim.network, claim.host);
         }
         if let Some((network, hosts)) = self.guests.remove(&id) {
@@ -255,22 +291,34 @@ impl Networks {
         }
     }
 
+    /// A host has one port more on a network, or one less. Called while it has a claim there, or is about to get one.
+    fn count_port(&mut self, network: NetworkIndex, host: HostIndex, change: i32) {
+        let presence = self.states[network as usize].hosts.entry(host).or_default();
+        presence.ports = presence.ports.saturating_add_signed(change);
+        if self.vteps[host as usize].vtep.is_none() {
+            self.dirty.entry(network).or_default().unreached = true;
+        }
+    }
+
     /// A host has one claim or guest more on a network.
     fn arrive(&mut self, network: NetworkIndex, host: HostIndex) {
-        let count = self.states[network as usize].hosts.entry(host).or_default();
-        *count += 1;
-        let first = *count == 1;
+        let state = &mut self.states[network as usize];
+        let presence = state.hosts.entry(host).or_default();
+        presence.uses += 1;
+        let first = presence.uses == 1;
+        state.unplaced += u32::from(first && self.vteps[host as usize].vtep.is_none());
         self.vteps[host as usize].claims += 1;
         self.dirty.entry(network).or_default().flood |= first;
     }
 
     /// A host has one less.
     fn leave(&mut self, network: NetworkIndex, host: HostIndex) {
-        let hosts = &mut self.states[network as usize].hosts;
-        if let Some(count) = hosts.get_mut(&host) {
-            *count -= 1;
-            if *count == 0 {
-                hosts.remove(&host);
+        let state = &mut self.states[network as usize];
+        if let Some(presence) = state.hosts.get_mut(&host) {
+            presence.uses -= 1;
+            if presence.uses == 0 {
+                state.hosts.remove(&host);
+                state.unplaced -= u32::from(self.vteps[host as usize].vtep.is_none());
                 self.dirty.entry(network).or_default().flood = true;
             }
         }
@@ -283,16 +331,20 @@ impl Networks {
         if host.vtep == vtep {
             return;
         }
-        host.vtep = vtep;
+        let before = std::mem::replace(&mut host.vtep, vtep);
         // A host without ports is the usual case when it joins: no need to look for them.
         if host.claims > 0 {
+            let mut networks = BTreeSet::new();
             for claim in self.claims.iter().filter(|claim| claim.host == index) {
-                let dirty = self.dirty.entry(claim.network).or_default();
-                dirty.macs.insert(claim.mac);
-                dirty.flood = true;
+                self.dirty.entry(claim.network).or_default().macs.insert(claim.mac);
+                networks.insert(claim.network);
             }
-            for (network, _) in self.guests.values().filter(|(_, hosts)| hosts.contains(&index)) {
-                self.dirty.entry(*network).or_default().flood = true;
+            let guests = self.guests.values().filter(|(_, hosts)| hosts.contains(&index));
+            networks.extend(guests.map(|(network, _)| *network));
+            for network in networks {
+                self.dirty.entry(network).or_default().flood = true;
+                let unplaced = &mut self.states[network as usize].unplaced;
+                *unplaced = *unplaced + u32::from(vtep.is_none()) - u32::from(before.is_none());
             }
         }
     }
@@ -331,12 +383,18 @@ impl Networks {
                 Some(old) => self.edit_rows(index, old, dirty.macs),
                 None => (self.build_rows(index, of_network.remove(&index).unwrap_or_default()), None),
             };
+            let unreached = old.filter(|_| !(dirty.flood || dirty.unreached));
+            let unreached = unreached.map_or_else(|| self.unreached(index, state), |old| old.unreached.clone());
             let buried = state.buried.clone();
             let Rows { macs, contested, more_ips, relayed, loops } = rows;
             let behind = Behind { gateways: state.gateways.clone(), macs: relayed, loops };
-            let new = NetworkIntent { id: state.id, name, vni, macs, flood, contested, buried, more_ips, behind };
+            let id = state.id;
+            let new = NetworkIntent { id, name, vni, macs, flood, contested, buried, more_ips, behind, unreached };
             let same = old.is_some_and(|old| {
-                edited.as_ref().is_some_and(Edited::is_nothing) && !reburied && new.differs_in_macs_alone(old)
+                edited.as_ref().is_some_and(Edited::is_nothing)
+                    && !reburied
+                    && new.differs_in_macs_alone(old)
+                    && new.unreached == old.unreached
             });
             if !same {
                 let intent = Arc::new(new);
@@ -368,6 +426,7 @@ impl Networks {
                 known: None,
                 connections: 0,
                 hosts: FastMap::default(),
+                unplaced: 0,
                 buried: Chunked::default(),
                 gateways: Arc::default(),
                 announced: Chunked::default(),
@@ -381,9 +440,10 @@ impl Networks {
         if let Some(index) = self.hosts.get(name) {
             return *index;
         }
-        self.vteps.push(Host::default());
+        let name: Arc<str> = name.into();
+        self.vteps.push(Host { name: name.clone(), ..Host::default() });
         let index = HostIndex::try_from(self.vteps.len() - 1).expect("2^32 hosts don't fit into memory");
-        self.hosts.insert(name.into(), index);
+        self.hosts.insert(name, index);
         index
     }
 }

@@ -157,7 +157,11 @@ impl Follower {
                 let n = &self.networks[id];
                 let rows = &self.rows[id];
                 let contested: Vec<_> = n.contested.iter().collect();
-                view.push(format!("{name} {id} {} {:?} {:?} {contested:?} {rows:?}", n.name, n.vni, n.flood));
+                let unreached = &n.unreached;
+                view.push(format!(
+                    "{name} {id} {} {:?} {:?} {contested:?} {rows:?} {unreached:?}",
+                    n.name, n.vni, n.flood
+                ));
             }
         }
         view
@@ -272,6 +276,43 @@ fn a_host_without_endpoint_gets_neither_row_nor_flood_until_it_has_one() {
     assert_eq!(**macs, [mac(7)]);
     assert_eq!(network.macs.get(mac(7)).unwrap().vtep, Ipv4Addr::new(192, 0, 2, 9));
     assert_eq!(network.flood.len(), 1);
+}
+
+#[test]
+fn ports_on_a_host_without_endpoint_are_counted_unless_they_are_bare_metal() {
+    let unreached = |intent: &Intent| {
+        let network = intent.networks.intent(NetworkId(id(0))).unwrap();
+        network.unreached.listed.iter().map(|(host, ports)| format!("{host} {ports}")).collect::<Vec<_>>()
+    };
+    let mut intent = Intent::default();
+    let mut changes = example();
+    changes.extend([port(0, 0, 7, Some(9)), port(1, 0, 8, Some(9)), port(2, 0, 9, Some(0))]);
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
+    intent.loaded(1);
+    assert_eq!(unreached(&intent), ["compute-9 2"]);
+    let follow = |intent: &mut Intent, changes: Vec<Change>, announced: Vec<Announcement>| {
+        let revision = intent.revision() + 1;
+        intent.apply(ChangeSet { revision, changes, tombstones: vec![] }, announced);
+    };
+    let learned = |there: bool| {
+        let announced =
+            Announced { mac: mac(7), vtep: Ipv4Addr::new(192, 0, 2, 1), gateway: 0, ips: crate::model::Ips::None };
+        vec![Announcement {
+            network: NetworkId(id(0)),
+            gateways: None,
+            macs: vec![(mac(7), there.then_some(announced))],
+        }]
+    };
+    follow(&mut intent, vec![], learned(true));
+    assert_eq!(unreached(&intent), ["compute-9 1"]);
+    follow(&mut intent, vec![], learned(false));
+    assert_eq!(unreached(&intent), ["compute-9 2"]);
+    follow(&mut intent, vec![Change::PortRemoved(PortId(id(1)))], vec![]);
+    assert_eq!(unreached(&intent), ["compute-9 1"]);
+    follow(&mut intent, vec![endpoint(9, 9)], vec![]);
+    assert!(unreached(&intent).is_empty());
+    follow(&mut intent, vec![Change::EndpointRemoved("compute-9".to_owned())], vec![]);
+    assert_eq!(unreached(&intent), ["compute-9 1"]);
 }
 
 #[test]

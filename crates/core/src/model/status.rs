@@ -1,9 +1,14 @@
 //! What is shown of switches and bindings: `GET /v2/switches`, connection status, admin socket.
 
+use std::net::Ipv4Addr;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ConnectionId, NetworkId, Revision, VlanId};
+use super::{
+    ConnectionId, NetworkId, Revision, VlanId,
+    reason::{Degradation, Reason},
+};
 
 /// How far a binding, or a whole switch or connection, is from what is desired. Ordered from best to worst, so that
 /// the status of a whole is the maximum of its parts.
@@ -119,10 +124,11 @@ pub struct BindingStatus {
     pub port: String,
     /// VLAN; 0 is untagged.
     pub vlan: VlanId,
-    /// Status.
+    /// What the reason says.
     pub status: Status,
-    /// Why, and what to do; empty when active.
-    pub reason: String,
+    /// Why; empty when active.
+    #[schema(value_type = String)]
+    pub reason: Reason,
     /// Rows of hardware_vtep that the connection's network should have on the switch.
     pub rows_desired: u64,
     /// Those of them that are there and right.
@@ -154,12 +160,20 @@ pub struct SwitchStatus {
     pub session: SessionStatus,
     /// The worst of session, guard, faults and bindings.
     pub status: Status,
-    /// Why, and what to do; empty when active.
-    pub reason: String,
+    /// Why; empty when active.
+    #[schema(value_type = String)]
+    pub reason: Reason,
+    /// What is wrong with the switch as a whole, beside its bindings.
+    #[serde(skip)]
+    pub own: Vec<Reason>,
+    /// Usable IPv4 addresses of `tunnel_ips`.
+    #[serde(skip)]
+    pub vteps: Vec<Ipv4Addr>,
     /// Faults that the switch reports (`switch_fault_status`, `port_fault_status`), ports as `Ethernet40: …`.
     pub faults: Vec<String>,
     /// Columns that its schema lacks and what that costs, each once.
-    pub degraded: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    pub degraded: Vec<Degradation>,
     /// Names of its ports.
     pub ports: Vec<String>,
     /// Its tunnels, where `bfd = on`.
@@ -219,4 +233,39 @@ pub struct PlanSummary {
     pub updates: u64,
     /// Rows deleted.
     pub deletes: u64,
+}
+
+// ===== impl BindingStatus, SwitchStatus =====
+
+impl BindingStatus {
+    /// Takes the reason, and the status that it decides.
+    pub fn set(&mut self, reason: Reason) {
+        (self.status, self.reason) = (reason.status(), reason);
+    }
+
+    /// Takes the reason where it is worse than the one that is there.
+    pub fn worsen(&mut self, reason: Reason) {
+        if reason.status() > self.status {
+            self.set(reason);
+        }
+    }
+}
+
+impl SwitchStatus {
+    /// Takes a further reason of the switch as a whole.
+    pub fn add(&mut self, reason: Reason) {
+        if reason.status() > self.status {
+            (self.status, self.reason) = (reason.status(), reason.clone());
+        }
+        self.own.push(reason);
+    }
+
+    /// Takes the worst of its bindings as its own status, where that is worse.
+    pub fn follow_bindings(&mut self) {
+        if let Some(worst) = self.bindings.iter().max_by_key(|row| row.status)
+            && worst.status > self.status
+        {
+            (self.status, self.reason) = (worst.status, worst.reason.clone());
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::DATABASE;
+use crate::model::reason::Degradation;
 
 /// A table that we monitor.
 struct Table {
@@ -64,8 +65,8 @@ pub struct MissingColumn {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns {
     present: BTreeMap<&'static str, Vec<&'static str>>,
-    /// `table.column` and what its absence costs, each once.
-    pub degraded: Vec<String>,
+    /// Columns that are absent and what that costs, each once.
+    pub degraded: Vec<Degradation>,
 }
 
 // ===== impl Columns =====
@@ -91,16 +92,20 @@ impl Columns {
                 if has.contains(*column) {
                     present.push(column);
                 } else {
-                    columns.degraded.push(format!("{}.{column}: {cost}", table.name));
+                    columns.lacks(table.name, column, cost);
                 }
             }
             for (_, column, cost) in UNREAD.iter().filter(|(of, column, _)| *of == table.name && !has.contains(*column))
             {
-                columns.degraded.push(format!("{}.{column}: {cost}", table.name));
+                columns.lacks(table.name, column, cost);
             }
             columns.present.insert(table.name, present);
         }
         Ok(columns)
+    }
+
+    pub(super) fn lacks(&mut self, table: &'static str, column: &'static str, cost: &str) {
+        self.degraded.push(Degradation { table, column, cost: cost.to_owned() });
     }
 
     pub(super) fn add(&mut self, table: &'static str, columns: Vec<&'static str>) {

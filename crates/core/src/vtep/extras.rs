@@ -55,7 +55,7 @@ impl Columns {
             let has = |column: &&&str| schema.get(table).is_some_and(|has| has.contains(**column));
             match columns.iter().find(|column| !has(column)) {
                 None => self.add(table, columns.to_vec()),
-                Some(column) => self.degraded.push(format!("{table}.{column}: {cost}")),
+                Some(column) => self.lacks(table, column, cost),
             }
         }
         self

@@ -177,8 +177,8 @@ fn a_column_that_the_schema_lacks_is_not_asked_for_and_said_once() {
     assert!(columns.degraded.is_empty() && columns.has("Logical_Switch", "replication_mode"));
 
     let columns = Columns::intersect(&schema(true)).unwrap();
-    let lacking: Vec<_> = columns.degraded.iter().filter_map(|text| Some(text.split_once(": ")?.0)).collect();
-    assert_eq!(lacking, ["Logical_Switch.replication_mode", "Physical_Locator.tunnel_key"]);
+    let lacking: Vec<_> = columns.degraded.iter().map(|lack| (lack.table, lack.column)).collect();
+    assert_eq!(lacking, [("Logical_Switch", "replication_mode"), ("Physical_Locator", "tunnel_key")]);
     let params: Value = serde_json::from_slice(&columns.monitor_params("vtepd")).unwrap();
     assert_eq!(params[0], "hardware_vtep");
     assert_eq!(params[2]["Physical_Locator"]["columns"], json!(["dst_ip", "encapsulation_type"]));

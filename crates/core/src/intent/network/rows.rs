@@ -11,9 +11,9 @@ use super::{
     super::{
         behind::{AllIps, Announced},
         chunks::{Chunked, Keyed},
-        claims::{Claim, NetworkIndex},
+        claims::{Claim, HostIndex, NetworkIndex},
     },
-    DesiredMac, Dirty, NetworkIntent, Networks, State,
+    DesiredMac, Dirty, NetworkIntent, Networks, Presence, State, UNREACHED, UnreachedHosts,
 };
 use crate::model::{MacAddr, PortId, indexed::FastMap};
 
@@ -94,6 +94,30 @@ impl Networks {
     pub(super) fn flood(&self, state: &State) -> Arc<[Ipv4Addr]> {
         let vteps: BTreeSet<Ipv4Addr> = state.hosts.keys().filter_map(|host| self.vteps[*host as usize].vtep).collect();
         vteps.into_iter().collect()
+    }
+
+    /// The hosts without a VTEP whose ports no switch reaches. Bare metal needs none: it is a port whose MAC is learned
+    /// behind a gateway.
+    pub(super) fn unreached(&self, index: NetworkIndex, state: &State) -> Arc<UnreachedHosts> {
+        if state.unplaced == 0 {
+            return Arc::default();
+        }
+        let is_unplaced = |host: HostIndex| self.vteps[host as usize].vtep.is_none();
+        let learned = state.announced.iter().flat_map(|announced| self.claims.with_key((index, announced.mac)));
+        let learned = learned.filter(|claim| is_unplaced(claim.host)).map(|claim| (claim.port, claim.host));
+        let mut bare_metal = FastMap::<HostIndex, u32>::default();
+        for (_, host) in learned.collect::<BTreeSet<_>>() {
+            *bare_metal.entry(host).or_default() += 1;
+        }
+        let host = |(host, presence): (&HostIndex, &Presence)| {
+            let ports = presence.ports.saturating_sub(bare_metal.get(host).copied().unwrap_or(0));
+            (ports > 0 && is_unplaced(*host)).then(|| (self.vteps[*host as usize].name.clone(), ports))
+        };
+        let mut listed: Vec<_> = state.hosts.iter().filter_map(host).collect();
+        listed.sort_unstable();
+        let count = listed.len();
+        listed.truncate(UNREACHED);
+        Arc::new(UnreachedHosts { listed, count })
     }
 
     /// All rows of a network: those of the MACs that ports claim, and of those that are announced.

@@ -31,6 +31,7 @@ fn desired(macs: u8) -> Desired {
         buried: Chunked::default(),
         more_ips: Chunked::default(),
         behind: Behind::default(),
+        unreached: std::sync::Arc::default(),
     };
     let bound = BoundNetwork { network: network.id, connections: vec![ConnectionId(Uuid::nil())] };
     let intent = SwitchIntent {

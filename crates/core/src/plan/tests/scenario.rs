@@ -134,6 +134,7 @@ pub(super) fn intent(n: u8, network: &AnyNetwork) -> NetworkIntent {
         buried: Chunked::build(network.buried.iter().map(|m| mac(*m)).collect()),
         more_ips: Chunked::default(),
         behind: Behind::default(),
+        unreached: std::sync::Arc::default(),
     }
 }
 

@@ -1,0 +1,126 @@
+//! Text from outside, as it is put into sentences: short, and without anything that a terminal or a log obeys.
+
+use std::{collections::BTreeSet, fmt};
+
+/// Longest name that is shown, in characters. The columns of the store hold 255.
+const NAME: usize = 64;
+/// Longest sentence of a peer that is shown, in characters: an error of a switch, for example.
+const SENTENCE: usize = 400;
+/// Names that a [`Names`] lists.
+const LISTED: usize = 5;
+
+/// A name as prose shows it: at most 64 characters, control and format characters escaped.
+#[must_use]
+pub fn name(name: &str) -> String {
+    shortened(name, NAME)
+}
+
+/// What a peer said, as prose shows it: at most 400 characters, control and format characters escaped.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    shortened(text, SENTENCE)
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(longest));
+    for (count, c) in text.chars().enumerate() {
+        if count == longest {
+            shown.push('…');
+            break;
+        }
+        if is_obeyed(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a terminal or a text renderer obeys the character instead of showing it: C0 and C1 controls, line and
+/// paragraph separators, and the zero-width and bidirectional format characters (Unicode categories Cc, Zl, Zp, Cf).
+#[must_use]
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The first names of many, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    listed: Vec<String>,
+    count: usize,
+}
+
+impl Names {
+    /// The lowest few of these names. Memory is bounded by what is listed.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut lowest, mut count) = (BTreeSet::new(), 0);
+        for name in names {
+            count += 1;
+            if lowest.len() < LISTED || lowest.last().is_some_and(|last| name < *last) {
+                lowest.insert(name);
+                if lowest.len() > LISTED {
+                    lowest.pop_last();
+                }
+            }
+        }
+        Self { listed: lowest.into_iter().map(name).collect(), count }
+    }
+
+    /// Number of names.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.listed.is_empty() {
+            return f.write_str("none");
+        }
+        f.write_str(&self.listed.join(", "))?;
+        match self.count - self.listed.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_lowest_names_are_listed_and_all_are_counted() {
+        let many: Vec<String> = (0..400).rev().map(|i| format!("Ethernet{i:03}")).collect();
+        let names = Names::new(many.iter().map(String::as_str));
+        let listed = "Ethernet000, Ethernet001, Ethernet002, Ethernet003, Ethernet004 and 395 more";
+        assert_eq!((names.to_string().as_str(), names.count()), (listed, 400));
+        assert_eq!(Names::new(["b", "a"]).to_string(), "a, b");
+        assert_eq!(Names::default().to_string(), "none");
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(name("a\u{1b}[31m\u{202e}b\u{9b}1m\n"), "a\\u{1b}[31m\\u{202e}b\\u{9b}1m\\u{a}");
+        assert_eq!(name("größer-☃"), "größer-☃");
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_becomes_short_and_harmless(text in any::<String>()) {
+            let shown = name(&text);
+            prop_assert!(!shown.chars().any(is_obeyed));
+            prop_assert!(shown.chars().count() <= NAME * 10 + 1);
+            if text.chars().count() <= NAME && !text.chars().any(is_obeyed) {
+                prop_assert_eq!(shown, text);
+            }
+        }
+    }
+}

@@ -45,6 +45,7 @@ use crate::{
 pub use client::ClientError;
 use client::{Api, send};
 use netlink::Netlink;
+use plan::{Policy, Underlay};
 
 /// Events of vtepd that wait for the agent; the first may be large, so that there are few.
 const EVENTS: usize = 64;
@@ -80,17 +81,15 @@ pub async fn run(config: HostdConfig) -> Result<(), HostdError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(HostdError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(HostdError::Signals)?;
     let api = Api::new(&config.vtepd)?;
-    let kernel = Netlink::open(&config.host)?;
-    if let Some(problem) = underlay(&kernel.0, &config).await? {
+    let mut kernel = Netlink::open(&config.host)?;
+    for problem in underlay(&mut kernel.0, &config).await?.problems {
         tracing::warn!("{problem}");
     }
     let (tell, told) = mpsc::channel(EVENTS);
     let mut parts = JoinSet::new();
-    let locals = config.host.report_ports.then(|| {
-        let (locals, latest) = latest::channel(ports::Locals::default());
-        parts.spawn(ports::report(api.clone(), config.host.name.clone(), latest));
-        locals
-    });
+    // With report_ports = no there are no machines to report: ports of an earlier run that did are withdrawn.
+    let (locals, known) = latest::channel((!config.host.report_ports).then(ports::Locals::default));
+    parts.spawn(ports::report(api.clone(), config.host.name.clone(), known));
     parts.spawn(watch::follow(api, tell));
     parts.spawn(agent::Agent::new(config.host.clone(), kernel, told, locals).run());
     notify(State::Ready);
@@ -112,13 +111,42 @@ pub async fn run(config: HostdConfig) -> Result<(), HostdError> {
     Ok(())
 }
 
-/// What is wrong with our VTEP's address, if anything.
-async fn underlay(netlink: &Netlink, config: &HostdConfig) -> Result<Option<String>, HostdError> {
-    let local_ip = config.host.local_ip;
-    Ok(match netlink.underlay().await? {
-        None => Some(format!("no interface of this machine has the address {local_ip} ([host] local_ip)")),
-        Some(_) => None,
-    })
+/// What the kernel's interfaces mean for the configuration.
+#[derive(Debug)]
+struct Found {
+    /// What is wrong.
+    problems: Vec<String>,
+    /// The interface that has our VTEP's address, and the MTU that our own interfaces get.
+    text: String,
+}
+
+/// Compares `[host]` with the kernel's interfaces.
+async fn underlay(netlink: &mut Netlink, config: &HostdConfig) -> Result<Found, HostdError> {
+    let host = &config.host;
+    let kernel = netlink.read_underlay().await?;
+    let link = kernel.underlay.and_then(|index| kernel.links.get(&index));
+    let mut problems = Vec::new();
+    if link.is_none() {
+        problems.push(format!("no interface of this machine has the address {} ([host] local_ip)", host.local_ip));
+    }
+    let mtu = match plan::underlay(&kernel, &Policy::of(host)) {
+        Err(problem) => {
+            problems.push(problem);
+            0
+        }
+        Ok(underlay) => {
+            if let Some(mtu) = host.mtu.filter(|mtu| *mtu > underlay.fits) {
+                let Underlay { mtu: used, fits, .. } = underlay;
+                problems.push(format!(
+                    "[host] mtu = {mtu} is more than the {fits} that the underlay carries without fragments: {used} is \
+                     set; raise the MTU of the underlay, or lower [host] mtu"
+                ));
+            }
+            underlay.mtu
+        }
+    };
+    let name = link.map(|link| link.name.as_str()).unwrap_or_default();
+    Ok(Found { problems, text: format!("{} is on {name}, MTU {mtu} on our interfaces", host.local_ip) })
 }
 
 /// What [`check`] found.
@@ -152,12 +180,9 @@ pub async fn check(config: &HostdConfig) -> Report {
 }
 
 async fn check_kernel(config: &HostdConfig) -> Result<Result<String, String>, HostdError> {
-    let (netlink, _heard) = Netlink::open(&config.host)?;
-    if let Some(problem) = underlay(&netlink, config).await? {
-        return Ok(Err(problem));
-    }
-    let (name, mtu) = netlink.underlay().await?.unwrap_or_default();
-    Ok(Ok(format!("{} is on {name}, MTU {mtu}", config.host.local_ip)))
+    let (mut netlink, _heard) = Netlink::open(&config.host)?;
+    let Found { problems, text } = underlay(&mut netlink, config).await?;
+    Ok(if problems.is_empty() { Ok(text) } else { Err(problems.join("; ")) })
 }
 
 async fn check_vtepd(config: &HostdConfig) -> Result<String, ClientError> {

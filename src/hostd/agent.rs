@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     fdb::{Dirty, Event, Fdb},
-    kernel::{Kernel, Operation, Origin, Touched, bridge_name, vxlan_name},
+    kernel::{Kernel, News, Operation, Origin, Touched, bridge_name, vxlan_name},
     netlink::{Heard, Netlink, NetlinkError},
     note::Note,
     plan::{self, Policy, Scope},
@@ -64,16 +64,20 @@ pub(super) struct Agent {
     netlink: Netlink,
     told: mpsc::Receiver<Told>,
     heard: mpsc::Receiver<Heard>,
-    locals: Option<watch::Sender<Locals>>,
+    locals: watch::Sender<Option<Locals>>,
     fdb: Fdb,
     /// Whether vtepd has said what there is: until then nothing is touched.
     informed: bool,
     connected: bool,
+    /// Whether the kernel was read.
+    read: bool,
     kernel: Kernel,
     note: Note,
     /// The networks that have their interfaces here.
     wanted: BTreeMap<Vni, NetworkId>,
     conflicts: BTreeMap<Vni, String>,
+    /// What stands in the way of all networks.
+    obstacle: Option<String>,
     work: Work,
     /// When drift is repaired.
     repair: Option<Instant>,
@@ -86,11 +90,10 @@ impl Agent {
         host: HostConfig,
         (netlink, heard): (Netlink, mpsc::Receiver<Heard>),
         told: mpsc::Receiver<Told>,
-        locals: Option<watch::Sender<Locals>>,
+        locals: watch::Sender<Option<Locals>>,
     ) -> Self {
-        let policy = Policy { local_ip: host.local_ip, port: host.port, arp_proxy: host.arp_proxy };
         Self {
-            policy,
+            policy: Policy::of(&host),
             netlink,
             told,
             heard,
@@ -98,10 +101,12 @@ impl Agent {
             fdb: Fdb::new(host.local_ip),
             informed: false,
             connected: false,
+            read: false,
             kernel: Kernel::default(),
             note: Note::read(&host.state_file),
             wanted: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            obstacle: None,
             work: Work { everything: true, ..Work::default() },
             repair: None,
             retry: None,
@@ -218,7 +223,13 @@ impl Agent {
             self.work.everything = true;
             return;
         };
-        match self.kernel.apply(news) {
+        let is_link = matches!(news, News::Link(..) | News::LinkGone(_));
+        let before = is_link.then(|| plan::underlay(&self.kernel, &self.policy));
+        let touched = self.kernel.apply(news);
+        if before.is_some_and(|before| before != plan::underlay(&self.kernel, &self.policy)) {
+            self.work.links = true;
+        }
+        match touched {
             Touched::Nothing => {}
             Touched::Links => self.work.links = true,
             Touched::Mac(vni, mac) => drop(self.work.macs.entry(vni).or_default().insert(mac)),
@@ -252,7 +263,7 @@ impl Agent {
         let mut failures = Vec::new();
         self.try_reconcile(work, &mut failures).await;
         if failures.is_empty() {
-            // A part that went well mends nothing that failed before.
+            // A part that went well repairs nothing that failed before.
             if whole {
                 (self.retry, self.pause) = (None, FIRST_RETRY);
             }
@@ -276,8 +287,11 @@ impl Agent {
     async fn try_reconcile(&mut self, mut work: Work, failures: &mut Vec<NetlinkError>) {
         if work.everything {
             match self.netlink.read().await {
-                Ok(kernel) => self.kernel = kernel,
+                Ok(kernel) => (self.kernel, self.read) = (kernel, true),
                 Err(error) => return failures.push(error),
+            }
+            if let Err(error) = self.note.compare(&self.kernel) {
+                tracing::error!(%error, "a note can't be kept");
             }
             work.links = true;
             work.networks.extend(self.wanted.keys());
@@ -296,8 +310,8 @@ impl Agent {
     /// Interfaces; networks whose device is new are to be compared as a whole.
     async fn links(&mut self, fresh: &mut HashSet<Vni>, failures: &mut Vec<NetlinkError>) {
         for _ in 0..PASSES {
-            let links = plan::links(&self.wanted, &self.kernel, self.policy);
-            self.complain(links.conflicts);
+            let links = plan::links(&self.wanted, &self.kernel, &self.policy);
+            self.complain(links.conflicts, links.obstacle);
             if links.operations.is_empty() {
                 return;
             }
@@ -306,7 +320,7 @@ impl Agent {
             failures.extend(failed);
             for operation in &done {
                 match operation {
-                    Operation::AddVxlan(vni) => {
+                    Operation::AddVxlan { vni, .. } => {
                         fresh.insert(*vni);
                         self.noted(|note| note.forget(*vni));
                         tracing::info!(vni = vni.get(), network = ?self.wanted.get(vni).map(|id| id.0), "the network is here");
@@ -324,13 +338,17 @@ impl Agent {
         }
     }
 
-    fn complain(&mut self, conflicts: BTreeMap<Vni, String>) {
+    /// Logs what stands in the way, once.
+    fn complain(&mut self, conflicts: BTreeMap<Vni, String>, obstacle: Option<String>) {
         for (vni, why) in &conflicts {
             if self.conflicts.get(vni) != Some(why) {
                 tracing::error!(vni = vni.get(), "conflict: {why}");
             }
         }
-        self.conflicts = conflicts;
+        if let Some(why) = obstacle.as_ref().filter(|_| obstacle != self.obstacle) {
+            tracing::error!("no interface can be made or changed: {why}");
+        }
+        (self.conflicts, self.obstacle) = (conflicts, obstacle);
     }
 
     /// Entries of one network.
@@ -339,7 +357,7 @@ impl Agent {
             return;
         }
         let Some(network) = self.wanted.get(&vni).and_then(|id| self.fdb.network(*id)) else { return };
-        let mut operations = plan::entries(network, scope, &self.kernel, self.policy, self.note.of(vni));
+        let mut operations = plan::entries(network, scope, &self.kernel, &self.policy, self.note.of(vni));
         if operations.is_empty() {
             return;
         }
@@ -367,12 +385,11 @@ impl Agent {
 
     /// What the bridges know of local machines, for whoever reports it.
     fn report(&self) {
-        let Some(sender) = &self.locals else { return };
-        if !self.informed {
+        if !(self.host.report_ports && self.informed && self.read) {
             return;
         }
-        let locals = self.locals();
-        sender.send_if_modified(|before| {
+        let locals = Some(self.locals());
+        self.locals.send_if_modified(|before| {
             let differs = *before != locals;
             *before = locals;
             differs
@@ -402,7 +419,12 @@ impl Agent {
     fn tell(&self) {
         let entries: usize = self.kernel.forwarding.values().map(|forwarding| forwarding.unicast.len()).sum();
         let vtepd = if self.connected { "vtepd is heard" } else { "vtepd is away" };
-        notify(State::Status(&format!("{} networks, {entries} MACs, {vtepd}", self.wanted.len())));
+        let wrong = match (&self.obstacle, self.conflicts.len()) {
+            (Some(obstacle), _) => format!(", {obstacle}"),
+            (None, 0) => String::new(),
+            (None, count) => format!(", {count} networks in conflict: see the log"),
+        };
+        notify(State::Status(&format!("{} networks, {entries} MACs, {vtepd}{wrong}", self.wanted.len())));
     }
 }
 

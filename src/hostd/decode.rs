@@ -34,13 +34,21 @@ pub(super) fn news(message: &RouteNetlinkMessage) -> Option<News> {
 
 fn link(message: &LinkMessage) -> Link {
     let up = message.header.flags.contains(LinkFlags::Up);
-    let mut link =
-        Link { name: String::new(), alias: String::new(), kind: LinkKind::Other, master: None, up, suppresses: false };
+    let mut link = Link {
+        name: String::new(),
+        alias: String::new(),
+        kind: LinkKind::Other,
+        master: None,
+        mtu: 0,
+        up,
+        suppresses: false,
+    };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::IfAlias(alias) => link.alias.clone_from(alias),
             LinkAttribute::Controller(index) => link.master = Some(*index).filter(|index| *index != 0),
+            LinkAttribute::Mtu(bytes) => link.mtu = *bytes,
             LinkAttribute::LinkInfo(infos) => infos.iter().for_each(|info| link_info(info, &mut link)),
             _ => {}
         }
@@ -60,17 +68,18 @@ fn link_info(info: &LinkInfo, link: &mut Link) {
 }
 
 fn vxlan(parameters: &[InfoVxlan]) -> LinkKind {
-    let (mut number, mut source, mut udp, mut learns) = (0, None, 0, false);
+    let (mut number, mut source, mut udp, mut learns, mut lower) = (0, None, 0, false, None);
     for parameter in parameters {
         match parameter {
             InfoVxlan::Id(vni) => number = *vni,
             InfoVxlan::Local(ip) => source = Some(*ip),
             InfoVxlan::Port(port) => udp = *port,
             InfoVxlan::Learning(learning) => learns = *learning,
+            InfoVxlan::Link(index) => lower = Some(*index).filter(|index| *index != 0),
             _ => {}
         }
     }
-    LinkKind::Vxlan { vni: number, local: source, port: udp, learning: learns }
+    LinkKind::Vxlan { vni: number, local: source, port: udp, learning: learns, device: lower }
 }
 
 fn neighbour(message: &NeighbourMessage, there: bool) -> Option<News> {

@@ -29,7 +29,14 @@ pub(super) fn bridge_name(vni: Vni) -> String {
 /// What an interface is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LinkKind {
-    Vxlan { vni: u32, local: Option<Ipv4Addr>, port: u16, learning: bool },
+    Vxlan {
+        vni: u32,
+        local: Option<Ipv4Addr>,
+        port: u16,
+        learning: bool,
+        /// The underlay interface that it is tied to.
+        device: Option<Index>,
+    },
     Bridge,
     Other,
 }
@@ -41,6 +48,7 @@ pub(super) struct Link {
     pub(super) alias: String,
     pub(super) kind: LinkKind,
     pub(super) master: Option<Index>,
+    pub(super) mtu: u32,
     pub(super) up: bool,
     /// Of a bridge's port: whether the bridge answers ARP for what is behind it.
     pub(super) suppresses: bool,
@@ -114,6 +122,8 @@ pub(super) struct Neighbour {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Kernel {
     pub(super) links: BTreeMap<Index, Link>,
+    /// The interface that has our VTEP's address.
+    pub(super) underlay: Option<Index>,
     /// By VXLAN device.
     pub(super) forwarding: HashMap<Index, Forwarding>,
     /// By bridge.
@@ -235,17 +245,28 @@ pub(super) enum Touched {
 /// Something to be done to the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Operation {
-    AddBridge(Vni),
-    AddVxlan(Vni),
-    /// Its master, our mark, up; and, where that is to be changed, whether the bridge answers ARP for what is behind it.
+    AddBridge {
+        vni: Vni,
+        mtu: u32,
+    },
+    AddVxlan {
+        vni: Vni,
+        mtu: u32,
+        /// The underlay interface that it is tied to.
+        underlay: Option<Index>,
+    },
+    /// Its master, our mark, MTU, up; and, where that is to be changed, whether the bridge answers ARP for what is behind
+    /// it.
     SetVxlan {
         device: Index,
         bridge: Index,
+        mtu: u32,
         suppress: Option<bool>,
     },
-    /// Our mark, up.
+    /// Our mark, MTU, up.
     SetBridge {
         bridge: Index,
+        mtu: u32,
     },
     Delete {
         index: Index,
@@ -297,7 +318,9 @@ impl Operation {
     /// What the kernel will tell once it is done; nothing for links, which are read again.
     pub(super) fn effect(&self) -> Option<News> {
         Some(match *self {
-            Self::AddBridge(_) | Self::AddVxlan(_) | Self::SetVxlan { .. } | Self::SetBridge { .. } => return None,
+            Self::AddBridge { .. } | Self::AddVxlan { .. } | Self::SetVxlan { .. } | Self::SetBridge { .. } => {
+                return None;
+            }
             Self::Delete { index, .. } => News::LinkGone(index),
             Self::Forward { device, mac, vtep, .. } => {
                 News::Forward { device, mac, remote: Some(Remote { vtep, ours: true }) }

@@ -27,12 +27,11 @@ use crate::{config::HostConfig, model::MacAddr};
 
 /// Requests under way at a time. The kernel carries them out in the order in which they are sent.
 const UNDER_WAY: usize = 64;
-/// News that wait for us; beyond that they wait in the socket's buffer.
-const NEWS: usize = 1024;
+/// News that wait for us, some 100 bytes each: what a start with a thousand networks causes. Beyond that they wait in the
+/// socket's buffer.
+const NEWS: usize = 16 << 10;
 /// The socket's buffer, in bytes: a burst of some ten thousand changes. The kernel grants what `net.core.rmem_max` allows.
 const BUFFER: u32 = 4 << 20;
-/// What VXLAN adds to a packet over IPv4, in bytes.
-const OVERHEAD: u32 = 50;
 /// The protocol number of our neighbour entries (`ip neigh show`): free in iproute2's rt_protos.
 const PROTOCOL: RouteProtocol = RouteProtocol::Other(97);
 
@@ -50,11 +49,8 @@ pub(super) enum NetlinkError {
         /// What the kernel says.
         why: String,
     },
-    /// The underlay interface isn't there.
-    #[error("the interface {0} ([host] device) is not there: create it, or correct the configuration")]
-    NoDevice(String),
     /// An operation was refused.
-    #[error("{what}: {why}{}", mend(.why))]
+    #[error("{what}: {why}{}", advice(.why))]
     Refused {
         /// What was tried.
         what: String,
@@ -66,7 +62,7 @@ pub(super) enum NetlinkError {
     Ended(String),
 }
 
-fn mend(why: &io::Error) -> &'static str {
+fn advice(why: &io::Error) -> &'static str {
     match why.kind() {
         io::ErrorKind::PermissionDenied => ": vtep-hostd needs CAP_NET_ADMIN",
         io::ErrorKind::Unsupported => ": does the kernel have the modules vxlan and bridge?",
@@ -107,11 +103,13 @@ impl Netlink {
     }
 
     // ===== reading =====
+    //
+    // A netlink socket carries out one dump at a time: the kernel refuses a second one with EBUSY. So all that dump need
+    // `&mut self`, and nothing that `carry_out` does at once may dump.
 
-    /// All interfaces, and the entries of those that are ours.
-    pub(super) async fn read(&self) -> Result<Kernel, NetlinkError> {
-        let mut kernel = Kernel::default();
-        self.read_links(&mut kernel).await?;
+    /// All interfaces, our VTEP's address, and the entries of those that are ours.
+    pub(super) async fn read(&mut self) -> Result<Kernel, NetlinkError> {
+        let mut kernel = self.read_underlay().await?;
         for family in [AddressFamily::Bridge, AddressFamily::Inet, AddressFamily::Inet6] {
             let mut entries = self.handle.neighbours().get().set_address_family(family).execute();
             while let Some(entry) = entries.try_next().await.map_err(|error| unreadable("entries", &error))? {
@@ -123,8 +121,23 @@ impl Netlink {
         Ok(kernel)
     }
 
-    /// Reads the interfaces again; entries of interfaces that are gone go, too.
-    pub(super) async fn read_links(&self, kernel: &mut Kernel) -> Result<(), NetlinkError> {
+    /// All interfaces, and which of them has our VTEP's address.
+    pub(super) async fn read_underlay(&mut self) -> Result<Kernel, NetlinkError> {
+        let mut kernel = Kernel::default();
+        self.read_links(&mut kernel).await?;
+        let address = self.host.local_ip.into();
+        let mut addresses = self.handle.address().get().set_address_filter(address).execute();
+        while let Some(message) = addresses.try_next().await.map_err(|error| unreadable("addresses", &error))? {
+            let ours = |attribute: &AddressAttribute| matches!(attribute, AddressAttribute::Address(ip) | AddressAttribute::Local(ip) if *ip == address);
+            if message.attributes.iter().any(ours) {
+                kernel.underlay = Some(message.header.index);
+            }
+        }
+        Ok(kernel)
+    }
+
+    /// Reads the interfaces again; entries of interfaces that are gone are removed, too.
+    pub(super) async fn read_links(&mut self, kernel: &mut Kernel) -> Result<(), NetlinkError> {
         let mut seen = std::collections::BTreeSet::new();
         let mut links = self.handle.link().get().execute();
         while let Some(message) = links.try_next().await.map_err(|error| unreadable("interfaces", &error))? {
@@ -138,31 +151,6 @@ impl Netlink {
             kernel.apply(News::LinkGone(index));
         }
         Ok(())
-    }
-
-    /// The interface that bears our VTEP's address, and its MTU.
-    pub(super) async fn underlay(&self) -> Result<Option<(String, u32)>, NetlinkError> {
-        let address = self.host.local_ip.into();
-        let mut addresses = self.handle.address().get().set_address_filter(address).execute();
-        let mut found = None;
-        while let Some(message) = addresses.try_next().await.map_err(|error| unreadable("addresses", &error))? {
-            let ours = |attribute: &AddressAttribute| matches!(attribute, AddressAttribute::Address(ip) | AddressAttribute::Local(ip) if *ip == address);
-            if message.attributes.iter().any(ours) {
-                found = Some(message.header.index);
-            }
-        }
-        let Some(index) = found else { return Ok(None) };
-        let mut links = self.handle.link().get().match_index(index).execute();
-        let message = links.try_next().await.map_err(|error| unreadable("interfaces", &error))?;
-        let (mut name, mut mtu) = (String::new(), 1500);
-        for attribute in message.iter().flat_map(|message| &message.attributes) {
-            match attribute {
-                LinkAttribute::IfName(text) => name.clone_from(text),
-                LinkAttribute::Mtu(bytes) => mtu = *bytes,
-                _ => {}
-            }
-        }
-        Ok(Some((name, mtu)))
     }
 
     // ===== writing =====
@@ -188,29 +176,28 @@ impl Netlink {
 
     async fn one(&self, operation: &Operation) -> Result<(), NetlinkError> {
         match *operation {
-            Operation::AddBridge(vni) => {
+            Operation::AddBridge { vni, mtu } => {
                 let name = bridge_name(vni);
-                let mtu = self.mtu().await?;
                 // Without a querier, snooping would lose multicast that nobody asked for by IGMP.
                 let message = LinkBridge::new(&name).mtu(mtu).mcast_snooping(false).build();
                 refused(&format!("the bridge {name} can't be made"), self.handle.link().add(message).execute().await)
             }
-            Operation::AddVxlan(vni) => {
+            Operation::AddVxlan { vni, mtu, underlay } => {
                 let name = vxlan_name(vni);
                 let mut message = LinkVxlan::new(&name, vni.get())
                     .local(self.host.local_ip)
                     .port(self.host.port)
                     .learning(false)
-                    .mtu(self.mtu().await?);
-                if let Some(device) = &self.host.device {
-                    message = message.dev(self.index_of(device).await?);
+                    .mtu(mtu);
+                if let Some(underlay) = underlay {
+                    message = message.dev(underlay);
                 }
                 let added = self.handle.link().add(message.build()).execute().await;
                 refused(&format!("the VXLAN device {name} can't be made"), added)
             }
-            Operation::SetBridge { bridge } => self.set_up(bridge, None, "a bridge").await,
-            Operation::SetVxlan { device, bridge, suppress } => {
-                self.set_up(device, Some(bridge), "a VXLAN device").await?;
+            Operation::SetBridge { bridge, mtu } => self.set_up(bridge, None, mtu, "a bridge").await,
+            Operation::SetVxlan { device, bridge, mtu, suppress } => {
+                self.set_up(device, Some(bridge), mtu, "a VXLAN device").await?;
                 let Some(suppress) = suppress else { return Ok(()) };
                 let message = LinkBridgePort::new(device).neigh_suppress(suppress).build();
                 refused("ARP can't be answered on a VXLAN device", self.handle.link().set_port(message).execute().await)
@@ -244,7 +231,7 @@ impl Netlink {
         }
     }
 
-    async fn set_up(&self, index: u32, master: Option<u32>, what: &str) -> Result<(), NetlinkError> {
+    async fn set_up(&self, index: u32, master: Option<u32>, mtu: u32, what: &str) -> Result<(), NetlinkError> {
         // An address of the host's on a tenant's network would be a way in. Without IPv6 there is none to forbid.
         let no_address = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
         let mut message = LinkUnspec::new_with_index(index).build();
@@ -253,28 +240,11 @@ impl Netlink {
         if let Err(error) = self.handle.link().set(message).execute().await {
             tracing::debug!(%error, index, "IPv6 addresses can't be kept off {what}");
         }
-        let mut message = LinkUnspec::new_with_index(index).alias(ALIAS).up();
+        let mut message = LinkUnspec::new_with_index(index).alias(ALIAS).mtu(mtu).up();
         if let Some(master) = master {
             message = message.controller(master);
         }
         refused(&format!("{what} can't be set up"), self.handle.link().set(message.build()).execute().await)
-    }
-
-    /// What was configured, or what fits.
-    async fn mtu(&self) -> Result<u32, NetlinkError> {
-        if let Some(mtu) = self.host.mtu {
-            return Ok(mtu);
-        }
-        let underlay = self.underlay().await?.map_or(1500, |(_, mtu)| mtu);
-        Ok(underlay.saturating_sub(OVERHEAD).max(576))
-    }
-
-    async fn index_of(&self, name: &str) -> Result<u32, NetlinkError> {
-        let mut links = self.handle.link().get().match_name(name.to_owned()).execute();
-        match links.try_next().await {
-            Ok(Some(message)) => Ok(message.header.index),
-            _ => Err(NetlinkError::NoDevice(name.to_owned())),
-        }
     }
 
     async fn add(&self, message: NeighbourMessage, flags: u16) -> Result<(), NetlinkError> {

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::kernel::Kernel;
 use crate::model::Vni;
 
 /// A note that can't be written: flood entries would be forgotten, and so they aren't made.
@@ -26,14 +27,20 @@ pub(super) struct Note {
     path: PathBuf,
     flood: BTreeMap<u32, BTreeSet<Ipv4Addr>>,
     none: BTreeSet<Ipv4Addr>,
+    /// No earlier run left a note here.
+    is_new: bool,
 }
 
 impl Note {
     /// Reads the note of an earlier run. Without one, flood entries that are there count as others'.
     pub(super) fn read(path: &Path) -> Self {
+        let mut is_new = false;
         let flood = match fs::read(path).map(|bytes| serde_json::from_slice(&bytes)) {
             Ok(Ok(flood)) => flood,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                is_new = true;
+                BTreeMap::new()
+            }
             Ok(Err(error)) => {
                 unusable(path, &error);
                 BTreeMap::new()
@@ -43,7 +50,26 @@ impl Note {
                 BTreeMap::new()
             }
         };
-        Self { path: path.to_owned(), flood, none: BTreeSet::new() }
+        Self { path: path.to_owned(), flood, none: BTreeSet::new(), is_new }
+    }
+
+    /// Logs the flood entries of an earlier run that this note doesn't name, because its file is another one. They can't be
+    /// told from others' entries, so they stay.
+    pub(super) fn compare(&mut self, kernel: &Kernel) -> Result<(), NoteError> {
+        if !std::mem::take(&mut self.is_new) {
+            return Ok(());
+        }
+        let entries: usize = kernel.forwarding.values().map(|forwarding| forwarding.flood.len()).sum();
+        if entries > 0 {
+            tracing::warn!(
+                entries,
+                path = %self.path.display(),
+                "there are flood entries on our interfaces, and no note of an earlier run: they stay, whether vtepd names \
+                 them or not; if [host] state_file was changed, move the old file there, or remove the interfaces once"
+            );
+        }
+        // The next start finds it.
+        self.write()
     }
 
     pub(super) fn of(&self, vni: Vni) -> &BTreeSet<Ipv4Addr> {

@@ -12,39 +12,108 @@ use super::{
     fdb::{Entry, Network},
     kernel::{Forwarding, Index, Kernel, Link, LinkKind, Operation, Origin, bridge_name, vxlan_name},
 };
-use crate::model::{MacAddr, NetworkId, Vni};
+use crate::{
+    config::HostConfig,
+    model::{MacAddr, NetworkId, Vni},
+};
+
+/// What VXLAN adds to a packet over IPv4, in bytes: the outer IPv4, UDP and VXLAN headers, and the inner Ethernet header
+/// (RFC 7348 section 5).
+const OVERHEAD: u32 = 50;
+/// The least MTU that IPv4 asks for (RFC 791).
+const LEAST_MTU: u32 = 576;
+/// What an underlay interface is taken for that isn't known.
+const USUAL_MTU: u32 = 1500;
 
 /// What the configuration says of every network.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Policy {
     pub(super) local_ip: Ipv4Addr,
     pub(super) port: u16,
     pub(super) arp_proxy: bool,
+    /// Name of the underlay interface that tunnels are tied to.
+    pub(super) device: Option<String>,
+    pub(super) mtu: Option<u32>,
+}
+
+impl Policy {
+    pub(super) fn of(host: &HostConfig) -> Self {
+        let HostConfig { local_ip, port, arp_proxy, mtu, .. } = *host;
+        Self { local_ip, port, arp_proxy, device: host.device.clone(), mtu }
+    }
 }
 
 /// What is to be done to interfaces.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Links {
     pub(super) operations: Vec<Operation>,
-    /// What stands in the way of a network, and the mend.
+    /// What stands in the way of a network, and how to fix it.
     pub(super) conflicts: BTreeMap<Vni, String>,
+    /// What stands in the way of all networks.
+    pub(super) obstacle: Option<String>,
+}
+
+// ===== the underlay =====
+
+/// How the underlay shapes our interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Underlay {
+    /// `[host] device`.
+    device: Option<Index>,
+    /// The MTU that our interfaces get.
+    pub(super) mtu: u32,
+    /// The largest MTU with which no packet is too large for the underlay.
+    pub(super) fits: u32,
+}
+
+/// Reads the underlay from the kernel's interfaces.
+///
+/// # Errors
+/// `[host] device` isn't there, in words for the operator.
+pub(super) fn underlay(kernel: &Kernel, policy: &Policy) -> Result<Underlay, String> {
+    let device = match &policy.device {
+        None => None,
+        Some(name) => Some(kernel.find(name).ok_or_else(|| {
+            format!("the interface {name} ([host] device) is not there: create it, or correct the configuration")
+        })?),
+    };
+    let lower = device.map(|(_, link)| link).or_else(|| kernel.links.get(&kernel.underlay?));
+    let fits = lower.map_or(USUAL_MTU, |link| link.mtu).saturating_sub(OVERHEAD).max(LEAST_MTU);
+    let mtu = match policy.mtu {
+        // The kernel gives a device that is tied to another one no larger MTU than fits.
+        Some(mtu) if device.is_some() => mtu.min(fits),
+        Some(mtu) => mtu,
+        None => fits,
+    };
+    Ok(Underlay { device: device.map(|(index, _)| index), mtu, fits })
 }
 
 // ===== interfaces =====
 
+/// All interfaces by their name.
+type Names<'a> = HashMap<&'a str, (Index, &'a Link)>;
+
 /// Interfaces of the networks that are needed here, and none of the others.
-pub(super) fn links(wanted: &BTreeMap<Vni, NetworkId>, kernel: &Kernel, policy: Policy) -> Links {
+pub(super) fn links(wanted: &BTreeMap<Vni, NetworkId>, kernel: &Kernel, policy: &Policy) -> Links {
     let mut plan = Links::default();
-    for &vni in wanted.keys() {
-        if let Err(conflict) = network_links(vni, kernel, policy, &mut plan.operations) {
-            plan.conflicts.insert(vni, conflict);
+    let names: Names<'_> = kernel.links.iter().map(|(index, link)| (link.name.as_str(), (*index, link))).collect();
+    match underlay(kernel, policy) {
+        Ok(underlay) => {
+            for &vni in wanted.keys() {
+                let network = Planned { vni, names: &names, kernel, policy, underlay };
+                if let Err(conflict) = network.links(&mut plan.operations) {
+                    plan.conflicts.insert(vni, conflict);
+                }
+            }
         }
+        Err(obstacle) => plan.obstacle = Some(obstacle),
     }
+    let with_members = with_members(kernel);
     for (&index, link) in &kernel.links {
         let unwanted = |vni: Option<Vni>| vni.is_some_and(|vni| !wanted.contains_key(&vni));
         let goes = match link.kind {
             LinkKind::Vxlan { .. } => unwanted(link.vxlan_of()),
-            LinkKind::Bridge => unwanted(link.bridge_of()) && !has_members(index, kernel),
+            LinkKind::Bridge => unwanted(link.bridge_of()) && !with_members.contains(&index),
             LinkKind::Other => false,
         };
         if goes && link.is_ours() {
@@ -54,53 +123,79 @@ pub(super) fn links(wanted: &BTreeMap<Vni, NetworkId>, kernel: &Kernel, policy: 
     plan
 }
 
-/// Whether something is in a bridge besides our own VXLAN device.
-fn has_members(bridge: Index, kernel: &Kernel) -> bool {
+/// The bridges that something is in besides our own VXLAN device.
+fn with_members(kernel: &Kernel) -> HashSet<Index> {
     let ours = |link: &Link| link.is_ours() && link.vxlan_of().is_some();
-    kernel.links.values().any(|link| link.master == Some(bridge) && !ours(link))
+    kernel.links.values().filter(|link| !ours(link)).filter_map(|link| link.master).collect()
 }
 
-fn network_links(vni: Vni, kernel: &Kernel, policy: Policy, operations: &mut Vec<Operation>) -> Result<(), String> {
-    let (device_name, bridge_name) = (vxlan_name(vni), bridge_name(vni));
-    let bridge = kernel.find(&bridge_name);
-    match bridge {
-        None => operations.push(Operation::AddBridge(vni)),
-        Some((_, link)) if link.kind != LinkKind::Bridge => {
-            return Err(format!("the interface {bridge_name} is no bridge: rename or remove it"));
-        }
-        Some((bridge, link)) if !(link.is_ours() && link.up) => {
-            may_adopt(link)?;
-            operations.push(Operation::SetBridge { bridge });
-        }
-        Some(_) => {}
+/// One network that is needed here.
+struct Planned<'a> {
+    vni: Vni,
+    names: &'a Names<'a>,
+    kernel: &'a Kernel,
+    policy: &'a Policy,
+    underlay: Underlay,
+}
+
+impl Planned<'_> {
+    fn links(&self, operations: &mut Vec<Operation>) -> Result<(), String> {
+        let bridge = self.bridge(operations)?;
+        self.device(bridge, operations)
     }
-    let Some((device, link)) = kernel.find(&device_name) else {
-        if let Some(other) = same_vni(vni, kernel, policy.port) {
-            return Err(format!("the VXLAN device {other} has VNI {vni} already: remove it"));
+
+    /// The bridge, if it is there already.
+    fn bridge(&self, operations: &mut Vec<Operation>) -> Result<Option<Index>, String> {
+        let Self { vni, underlay: Underlay { mtu, .. }, .. } = *self;
+        let name = bridge_name(vni);
+        let Some(&(bridge, link)) = self.names.get(name.as_str()) else {
+            operations.push(Operation::AddBridge { vni, mtu });
+            return Ok(None);
+        };
+        if link.kind != LinkKind::Bridge {
+            return Err(format!("the interface {name} is no bridge: rename or remove it"));
         }
-        operations.push(Operation::AddVxlan(vni));
-        return Ok(());
-    };
-    may_adopt(link)?;
-    let right = LinkKind::Vxlan { vni: vni.get(), local: Some(policy.local_ip), port: policy.port, learning: false };
-    if link.kind != right {
-        if !link.is_ours() {
-            return Err(format!(
-                "the interface {device_name} is not ours and is no VXLAN device for VNI {vni}: remove it"
-            ));
+        may_adopt(link)?;
+        if !(link.is_ours() && link.up && link.mtu == mtu) {
+            operations.push(Operation::SetBridge { bridge, mtu });
         }
-        // Neither address nor port can be changed on a device that is there.
-        operations.push(Operation::Delete { index: device, name: device_name });
-        operations.push(Operation::AddVxlan(vni));
-        return Ok(());
+        Ok(Some(bridge))
     }
-    if let Some((bridge, _)) = bridge
-        && !(link.is_ours() && link.up && link.master == Some(bridge) && link.suppresses == policy.arp_proxy)
-    {
+
+    fn device(&self, bridge: Option<Index>, operations: &mut Vec<Operation>) -> Result<(), String> {
+        let Self { vni, policy, underlay: Underlay { mtu, device: underlay, .. }, .. } = *self;
+        let name = vxlan_name(vni);
+        let add = Operation::AddVxlan { vni, mtu, underlay };
+        let Some(&(device, link)) = self.names.get(name.as_str()) else {
+            if let Some(other) = same_vni(vni, self.kernel, policy.port) {
+                return Err(format!("the VXLAN device {other} has VNI {vni} already: remove it"));
+            }
+            operations.push(add);
+            return Ok(());
+        };
+        may_adopt(link)?;
+        let (local, port) = (Some(policy.local_ip), policy.port);
+        let right = LinkKind::Vxlan { vni: vni.get(), local, port, learning: false, device: underlay };
+        if link.kind != right {
+            if !link.is_ours() {
+                return Err(format!(
+                    "the interface {name} is not ours and is no VXLAN device for VNI {vni}: remove it"
+                ));
+            }
+            // The kernel changes neither the port nor what the device's socket is bound to.
+            operations.push(Operation::Delete { index: device, name });
+            operations.push(add);
+            return Ok(());
+        }
         let suppress = (link.suppresses != policy.arp_proxy).then_some(policy.arp_proxy);
-        operations.push(Operation::SetVxlan { device, bridge, suppress });
+        let right = |bridge| link.is_ours() && link.up && link.mtu == mtu && link.master == Some(bridge);
+        if let Some(bridge) = bridge
+            && !(right(bridge) && suppress.is_none())
+        {
+            operations.push(Operation::SetVxlan { device, bridge, mtu, suppress });
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// An interface by our name is ours, or one that we had made when we were killed; never one that bears another's mark.
@@ -139,7 +234,7 @@ pub(super) fn entries(
     network: &Network,
     scope: Scope<'_>,
     kernel: &Kernel,
-    policy: Policy,
+    policy: &Policy,
     noted: &BTreeSet<Ipv4Addr>,
 ) -> Vec<Operation> {
     let nothing = Forwarding::default();
@@ -165,7 +260,7 @@ fn looked_at(scope: Scope<'_>, network: &Network, there: impl Iterator<Item = Ma
 }
 
 /// An entry for somebody who isn't on this host.
-fn remote_entry(network: &Network, mac: MacAddr, policy: Policy) -> Option<&Entry> {
+fn remote_entry<'a>(network: &'a Network, mac: MacAddr, policy: &Policy) -> Option<&'a Entry> {
     network.entries.get(&mac).filter(|entry| entry.vtep != policy.local_ip)
 }
 
@@ -204,7 +299,7 @@ fn proxy(
     scope: Scope<'_>,
     (bridge, port): (Index, Index),
     kernel: &Kernel,
-    policy: Policy,
+    policy: &Policy,
     operations: &mut Vec<Operation>,
 ) {
     let desired = |mac| remote_entry(network, mac, policy).filter(|entry| policy.arp_proxy && !entry.ips.is_empty());

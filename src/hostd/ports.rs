@@ -86,11 +86,17 @@ pub(super) fn calls(locals: &Locals, reported: &[Reported]) -> Calls {
     calls
 }
 
-/// Reports until the sender is gone. What fails is tried again.
-pub(super) async fn report(api: Api, host: String, mut locals: watch::Receiver<Locals>) {
+/// Reports until the sender is gone. What fails is tried again. `None`: the bridges were not read yet, so nothing is known
+/// of machines that are silent.
+pub(super) async fn report(api: Api, host: String, mut locals: watch::Receiver<Option<Locals>>) {
     let mut complained = String::new();
     loop {
-        let now = locals.borrow_and_update().clone();
+        let Some(now) = locals.borrow_and_update().clone() else {
+            if locals.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
         match once(&api, &host, &now).await {
             Ok(()) => {
                 complained.clear();

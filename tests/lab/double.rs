@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::PATIENCE;
 
@@ -33,6 +33,9 @@ pub(crate) struct Double {
     watchers: mpsc::Receiver<Watcher>,
     /// Whether callers are answered 503.
     pub(crate) closed: Arc<Mutex<bool>>,
+    /// The first lines of other calls: of ports, of which there are those of `ports`.
+    calls: Arc<Mutex<Vec<String>>>,
+    ports: Arc<Mutex<Value>>,
 }
 
 impl Double {
@@ -41,7 +44,8 @@ impl Double {
         let listener = TcpListener::bind(address).expect("the address is free");
         let (tell, watchers) = mpsc::channel();
         let closed = Arc::new(Mutex::new(false));
-        let refuses = closed.clone();
+        let (calls, ports) = (Arc::<Mutex<Vec<String>>>::default(), Arc::new(Mutex::new(Value::Array(Vec::new()))));
+        let (refuses, called, listed) = (closed.clone(), calls.clone(), ports.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.expect("a connection");
@@ -52,13 +56,30 @@ impl Double {
                     let _ = stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
                     continue;
                 }
+                if !head.starts_with("GET /v2/fdb/watch") {
+                    called.lock().expect("nobody panicked").push(head.lines().next().unwrap_or_default().to_owned());
+                    let body = json!({"ports": *listed.lock().expect("nobody panicked")}).to_string();
+                    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+                    let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+                    continue;
+                }
                 let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
                 if stream.write_all(answer.as_bytes()).is_ok() && tell.send(Watcher { head, stream }).is_err() {
                     return;
                 }
             }
         });
-        Self { watchers, closed }
+        Self { watchers, closed, calls, ports }
+    }
+
+    /// What other calls than for events came so far: their first lines.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().expect("nobody panicked").clone()
+    }
+
+    /// The ports that a list answers from now on.
+    pub(crate) fn list(&self, ports: Value) {
+        *self.ports.lock().expect("nobody panicked") = ports;
     }
 
     /// The next caller.

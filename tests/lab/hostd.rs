@@ -21,7 +21,7 @@ pub(crate) const BRIDGE: &str = "vtbr-5000";
 /// A node, its vtep-hostd, and the double.
 pub(crate) struct Scene {
     pub(crate) lab: Lab,
-    double: Double,
+    pub(crate) double: Double,
     pub(crate) hostd: Process,
     pub(crate) watcher: Watcher,
     lines: &'static str,

@@ -8,6 +8,7 @@ mod double;
 mod gateways;
 mod hostd;
 mod inside;
+mod keys;
 mod net;
 mod ovs;
 mod reach;

@@ -80,6 +80,39 @@ fn ten_thousand_entries() {
     });
 }
 
+/// Each network is two interfaces, made side by side: nothing is refused, and nothing has to be tried again.
+#[test]
+fn five_hundred_networks_at_a_start() {
+    const NETWORKS: u32 = 500;
+    inside(|| {
+        let mut scene = Scene::start("");
+        let networks: Vec<Value> = (0..NETWORKS)
+            .map(|n| {
+                let id = format!("11111111-1111-4111-8111-{n:012}");
+                let bare_metal = entry("02:bb:00:00:00:01", "10.99.0.11", "learned");
+                network(&id, 5000 + n, &["10.99.0.11", "10.99.0.12"], &[local(), bare_metal])
+            })
+            .collect();
+        let begun = Instant::now();
+        scene.watcher.send("snapshot", 1, &snapshot(&networks));
+        // grep fails where it finds nothing.
+        let count = |what: &str| scene.node().ns.sh(&format!("{what} || true")).lines().count();
+        let expected = usize::try_from(NETWORKS).expect("few");
+        eventually("all entries", PATIENCE * 2, || {
+            let entries = count("bridge fdb show | grep ' dst 10.99.0.1[12] '");
+            if entries == 3 * expected { Ok(()) } else { Err(format!("{entries} entries\n{}", scene.log())) }
+        });
+        println!("{NETWORKS} networks: {:?}", begun.elapsed());
+        let devices = "ip -o link show type vxlan | grep 'mtu 1550 .* master vtbr-.* state UNKNOWN '";
+        assert_eq!(count(devices), expected);
+        assert_eq!(count("ip -o link show type bridge | grep ',UP.* mtu 1550 '"), expected);
+        let log = scene.log();
+        for word in ["ERROR", "WARN", "not as it should be", "tried again", "EBUSY", "os error 16"] {
+            assert!(!log.contains(word), "{word} in {log}");
+        }
+    });
+}
+
 /// An entry that somebody makes while we are about to is theirs, and no error.
 #[test]
 fn whoever_is_faster_keeps_the_entry() {

@@ -30,15 +30,15 @@ fn vtep(n: u8) -> Ipv4Addr {
 }
 
 fn policy(arp_proxy: bool) -> Policy {
-    Policy { local_ip: HERE, port: 4789, arp_proxy }
+    Policy { local_ip: HERE, port: 4789, arp_proxy, device: None, mtu: None }
 }
 
 fn link(name: String, alias: &str, kind: LinkKind, master: Option<Index>) -> Link {
-    Link { name, alias: alias.to_owned(), kind, master, up: true, suppresses: false }
+    Link { name, alias: alias.to_owned(), kind, master, mtu: 1450, up: true, suppresses: false }
 }
 
 fn vxlan(vni: Vni) -> LinkKind {
-    LinkKind::Vxlan { vni: vni.get(), local: Some(HERE), port: 4789, learning: false }
+    LinkKind::Vxlan { vni: vni.get(), local: Some(HERE), port: 4789, learning: false, device: None }
 }
 
 /// A network's own interfaces, and a virtual machine's.
@@ -96,6 +96,7 @@ fn kernel() -> impl Strategy<Value = Kernel> {
         let neighbours = neighbours.into_iter().map(|(ip, (n, ours))| (ip, Neighbour { mac: mac(n), ours })).collect();
         Kernel {
             links: plugged(),
+            underlay: None,
             forwarding: HashMap::from([(DEVICE, Forwarding { unicast, flood })]),
             stations: HashMap::from([(BRIDGE, stations.into_iter().map(station).collect())]),
             neighbours: HashMap::from([(BRIDGE, neighbours)]),
@@ -120,10 +121,10 @@ proptest! {
         arp_proxy: bool,
     ) {
         let policy = policy(arp_proxy);
-        let operations = entries(&network, Scope::All, &before, policy, &noted);
+        let operations = entries(&network, Scope::All, &before, &policy, &noted);
         let after = carried_out(&before, &operations);
         let noted: BTreeSet<Ipv4Addr> = noted.union(&network.flood).copied().collect();
-        let again = entries(&network, Scope::All, &after, policy, &noted);
+        let again = entries(&network, Scope::All, &after, &policy, &noted);
         prop_assert!(again.is_empty(), "{again:?} after {operations:?}");
 
         let (old, new) = (&before.forwarding[&DEVICE], &after.forwarding[&DEVICE]);
@@ -147,7 +148,7 @@ proptest! {
 
     #[test]
     fn only_what_is_ours_is_answered_for(network in network(), before in kernel(), arp_proxy: bool) {
-        let after = carried_out(&before, &entries(&network, Scope::All, &before, policy(arp_proxy), &BTreeSet::new()));
+        let after = carried_out(&before, &entries(&network, Scope::All, &before, &policy(arp_proxy), &BTreeSet::new()));
         let answered = |mac: MacAddr| {
             arp_proxy && network.entries.get(&mac).is_some_and(|entry| entry.vtep != HERE && !entry.ips.is_empty())
         };
@@ -185,9 +186,9 @@ proptest! {
             let wanted = operations.iter().filter(|operation| about(operation).is_none_or(|mac| macs.contains(&mac)));
             wanted.map(|operation| format!("{operation:?}")).collect()
         };
-        let part = entries(&network, Scope::Some(&macs), &before, policy(arp_proxy), &noted);
+        let part = entries(&network, Scope::Some(&macs), &before, &policy(arp_proxy), &noted);
         prop_assert!(part.iter().all(|operation| about(operation).is_none_or(|mac| macs.contains(&mac))));
-        let whole = entries(&network, Scope::All, &before, policy(arp_proxy), &noted);
+        let whole = entries(&network, Scope::All, &before, &policy(arp_proxy), &noted);
         prop_assert_eq!(of(part), of(whole));
     }
 
@@ -216,7 +217,7 @@ proptest! {
         let mut now = before.clone();
         let mut passes = 0;
         let conflicts = loop {
-            let plan = links(&wanted, &now, policy);
+            let plan = links(&wanted, &now, &policy);
             if plan.operations.is_empty() {
                 break plan.conflicts;
             }
@@ -260,7 +261,7 @@ fn interface(bridge: bool) -> impl Strategy<Value = Interface> {
         Just((|_| link(String::new(), "somebody", LinkKind::Other, None)) as Interface),
         Just(
             (|vni: Vni| {
-                let kind = LinkKind::Vxlan { vni: vni.get(), local: None, port: 8472, learning: true };
+                let kind = LinkKind::Vxlan { vni: vni.get(), local: None, port: 8472, learning: true, device: Some(9) };
                 link(String::new(), ALIAS, kind, None)
             }) as Interface
         ),
@@ -273,16 +274,16 @@ fn linked(kernel: &Kernel, operations: &[Operation]) -> Kernel {
     let mut next = after.links.keys().max().copied().unwrap_or_default().max(1000);
     for operation in operations {
         let made = match operation {
-            Operation::AddBridge(vni) => Some((bridge_name(*vni), LinkKind::Bridge)),
-            Operation::AddVxlan(vni) => Some((vxlan_name(*vni), vxlan(*vni))),
-            Operation::SetBridge { bridge } => {
+            Operation::AddBridge { vni, .. } => Some((bridge_name(*vni), LinkKind::Bridge)),
+            Operation::AddVxlan { vni, .. } => Some((vxlan_name(*vni), vxlan(*vni))),
+            Operation::SetBridge { bridge, mtu } => {
                 let link = after.links.get_mut(bridge).expect("it is there");
-                (link.up, link.alias) = (true, ALIAS.to_owned());
+                (link.up, link.alias, link.mtu) = (true, ALIAS.to_owned(), *mtu);
                 None
             }
-            Operation::SetVxlan { device, bridge, suppress } => {
+            Operation::SetVxlan { device, bridge, mtu, suppress } => {
                 let link = after.links.get_mut(device).expect("it is there");
-                (link.up, link.alias, link.master) = (true, ALIAS.to_owned(), Some(*bridge));
+                (link.up, link.alias, link.mtu, link.master) = (true, ALIAS.to_owned(), *mtu, Some(*bridge));
                 link.suppresses = suppress.unwrap_or(link.suppresses);
                 None
             }
@@ -304,7 +305,7 @@ fn what_stands_in_the_way_is_named() {
     kernel.links.insert(2, link("vtbr-6".to_owned(), "", LinkKind::Other, None));
     kernel.links.insert(3, link("vtep-7".to_owned(), "frr", vxlan(vni(7)), None));
     let wanted = [5, 6, 7].map(|n| (vni(n), NetworkId::random())).into();
-    let conflicts = links(&wanted, &kernel, policy(false)).conflicts;
+    let conflicts = links(&wanted, &kernel, &policy(false)).conflicts;
     assert_eq!(
         conflicts.into_values().collect::<Vec<_>>(),
         [
@@ -312,5 +313,44 @@ fn what_stands_in_the_way_is_named() {
             "the interface vtbr-6 is no bridge: rename or remove it",
             "the interface vtep-7 belongs to 'frr' (its alias): rename or remove it",
         ]
+    );
+}
+
+/// Every key of `[host]` that shapes interfaces reaches those that exist already.
+#[test]
+fn what_is_configured_otherwise_is_changed_on_interfaces_that_are_there() {
+    const ETH: Index = 9;
+    let mut kernel = Kernel { links: plugged(), underlay: Some(ETH), ..Kernel::default() };
+    kernel.links.insert(ETH, Link { mtu: 1500, ..link("eth1".to_owned(), "", LinkKind::Other, None) });
+    let wanted = [(vni(5), NetworkId::random())].into();
+    let planned = |kernel: &Kernel, policy: &Policy| links(&wanted, kernel, policy).operations;
+    let same = policy(false);
+    assert_eq!(planned(&kernel, &same), []);
+    let set = |mtu| {
+        [
+            Operation::SetBridge { bridge: BRIDGE, mtu },
+            Operation::SetVxlan { device: DEVICE, bridge: BRIDGE, mtu, suppress: None },
+        ]
+    };
+    assert_eq!(planned(&kernel, &Policy { mtu: Some(1400), ..same.clone() }), set(1400));
+    assert_eq!(planned(&kernel, &Policy { mtu: Some(9000), ..same.clone() }), set(9000), "only a device bounds it");
+    kernel.links.get_mut(&ETH).unwrap().mtu = 9000;
+    assert_eq!(planned(&kernel, &same), set(8950), "the underlay has grown");
+    kernel.links.get_mut(&ETH).unwrap().mtu = 1500;
+    let again = |underlay| {
+        let add = Operation::AddVxlan { vni: vni(5), mtu: 1450, underlay };
+        [Operation::Delete { index: DEVICE, name: vxlan_name(vni(5)) }, add]
+    };
+    let tied = Policy { device: Some("eth1".to_owned()), mtu: Some(9000), ..same.clone() };
+    assert_eq!(planned(&kernel, &tied), again(Some(ETH)), "the kernel gives it no larger MTU than fits");
+    assert_eq!(planned(&kernel, &Policy { port: 8472, ..same.clone() }), again(None));
+    assert_eq!(planned(&kernel, &Policy { local_ip: vtep(7), ..same.clone() }), again(None));
+    let proxy = Operation::SetVxlan { device: DEVICE, bridge: BRIDGE, mtu: 1450, suppress: Some(true) };
+    assert_eq!(planned(&kernel, &policy(true)), [proxy]);
+    let elsewhere = links(&wanted, &kernel, &Policy { device: Some("eth7".to_owned()), ..same });
+    assert_eq!(elsewhere.operations, [], "what is there stays");
+    assert_eq!(
+        elsewhere.obstacle.as_deref(),
+        Some("the interface eth7 ([host] device) is not there: create it, or correct the configuration")
     );
 }

@@ -17,6 +17,7 @@ mod codec;
 mod committed;
 mod error;
 mod feed;
+mod files;
 mod journal;
 mod learned;
 mod networks;
@@ -123,8 +124,10 @@ impl Store {
             #[cfg(test)]
             page_limit: Arc::clone(&page_limit),
         };
+        let files = database.files();
         let writer = Writer {
             database,
+            files,
             jobs: queue,
             commits,
             health: ill,
@@ -161,7 +164,8 @@ impl Store {
         while running.changed().await.is_ok() {}
     }
 
-    /// Whether the store takes writes: after a full disk it tries by itself, every second, until it does again.
+    /// Whether the store takes writes: after a full disk, or where its files are gone, it tries by itself, every second,
+    /// until it does again.
     ///
     /// # Errors
     /// Why it does not.

@@ -1,17 +1,17 @@
 //! The socket's file: who may open it, and whose it is.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io,
     os::unix::{
-        fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, chown},
+        fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt, chown},
         net::UnixStream as BlockingStream,
     },
     path::{Path, PathBuf},
 };
 
 use jsonrpsee::core::RegisterMethodError;
-use nix::unistd::Group;
+use nix::{fcntl::OFlag, unistd::Group};
 use tokio::net::{UnixListener, UnixStream};
 
 /// The admin socket can't be had.
@@ -64,24 +64,22 @@ impl Socket {
         let lock = lock(path)?;
         refuse_live(path)?;
 
-        // Made ready under another name: from the first moment on, only those may open it who are meant to.
-        let draft = beside(path, ".new");
-        match fs::remove_file(&draft) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&draft).map_err(failed)?;
-        let placed = give(&draft, path, group).and_then(|()| {
+        // Made in a directory that only we may enter, whatever the umask: from the first moment on, only those may open
+        // it who are meant to.
+        let directory = beside(path, ".new");
+        clear(&directory).map_err(failed)?;
+        DirBuilder::new().mode(0o700).create(&directory).map_err(failed)?;
+        let draft = directory.join("s");
+        let placed = UnixListener::bind(&draft).map_err(failed).and_then(|listener| {
+            give(&draft, path, group)?;
             fs::set_permissions(&draft, Permissions::from_mode(0o660))
                 .and_then(|()| fs::rename(&draft, path))
-                .map_err(failed)
+                .map_err(failed)?;
+            Ok(listener)
         });
-        if placed.is_err() {
-            // The first error is the one to tell.
-            let _ = fs::remove_file(&draft);
-        }
-        placed?;
-        Ok(Self { listener, path: path.to_owned(), _lock: lock })
+        // The first error is the one to report.
+        let _ = clear(&directory);
+        Ok(Self { listener: placed?, path: path.to_owned(), _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -107,11 +105,24 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Removes the directory in which a socket is made, with what a killed daemon left in it.
+fn clear(directory: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(directory) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    // Earlier versions made the socket itself by this name.
+    if found.is_dir() { fs::remove_dir_all(directory) } else { fs::remove_file(directory) }
+}
+
 /// The lock file stays when the daemon stops: removing it would let two daemons lock two files of one name.
 fn lock(path: &Path) -> Result<File, AdminError> {
     let failed = |source| AdminError::Create { path: path.to_owned(), source };
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside(path, ".lock"));
-    let file = file.map_err(failed)?;
+    let mut options = OpenOptions::new();
+    // A link could lead to a file of somebody else's.
+    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let file = options.open(beside(path, ".lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(AdminError::Live(path.to_owned())),

@@ -224,6 +224,51 @@ async fn a_stale_socket_is_replaced_and_a_live_one_refused() {
     assert!(matches!(Server::bind(&nowhere, service, controls()), Err(AdminError::Create { .. })));
 }
 
+/// Whatever the umask is: not even for a moment may everybody open the socket.
+#[tokio::test]
+async fn the_socket_is_never_open_to_all() {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+    let scratch = Scratch::new();
+    let (config, service) = (scratch.config(), scratch.service().await);
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let (directory, socket) = (scratch.0.clone(), config.socket.clone());
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let end = done.clone();
+    // Looks at every socket that others than its owner can reach.
+    let watcher = std::thread::spawn(move || {
+        let mut modes = std::collections::BTreeSet::new();
+        while !end.load(Ordering::Relaxed) {
+            for entry in fs::read_dir(&directory).unwrap().filter_map(Result::ok) {
+                let metadata = entry.metadata().ok().filter(|metadata| metadata.file_type().is_socket());
+                modes.extend(metadata.map(|metadata| metadata.permissions().mode() & 0o777));
+            }
+        }
+        modes
+    });
+    for _ in 0..300 {
+        let server = Server::bind(&config, service.clone(), controls()).unwrap();
+        assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
+        assert!(!scratch.0.join("admin.sock.new").exists(), "nothing is left");
+        drop(server);
+    }
+    done.store(true, Ordering::Relaxed);
+    assert_eq!(Vec::from_iter(watcher.join().unwrap()), [0o660]);
+
+    // A link in the lock's place makes no file where it leads.
+    let (lock, target) = (scratch.0.join("admin.sock.lock"), scratch.0.join("target"));
+    fs::remove_file(&lock).unwrap();
+    symlink(&target, &lock).unwrap();
+    assert!(matches!(Server::bind(&config, service.clone(), controls()), Err(AdminError::Create { .. })));
+    assert!(!target.exists());
+    fs::remove_file(&lock).unwrap();
+    // What an earlier version left when it was killed is no hindrance, nor is what this one leaves.
+    drop(UnixListener::bind(scratch.0.join("admin.sock.new")).unwrap());
+    drop(Server::bind(&config, service.clone(), controls()).unwrap());
+    fs::create_dir(scratch.0.join("admin.sock.new")).unwrap();
+    drop(UnixListener::bind(scratch.0.join("admin.sock.new/s")).unwrap());
+    drop(Server::bind(&config, service, controls()).unwrap());
+}
+
 #[tokio::test]
 async fn networks_ports_and_endpoints_are_managed() {
     let admin = run().await;

@@ -72,12 +72,7 @@ fn head(status: &Value, switches: &[Value], connections: usize) -> String {
 fn problems(status: &Value, switches: &[Value]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for reason in status["reasons"].as_array().into_iter().flatten() {
-        problems.push(Problem::new(
-            "error",
-            "store",
-            text(reason),
-            "free space on its file system; it recovers by itself",
-        ));
+        problems.push(Problem::new("error", "store", text(reason), "it is tried again every second"));
     }
     for name in status["holds"].as_array().into_iter().flatten().map(text) {
         let mend = format!("l2gw switch release {name}");

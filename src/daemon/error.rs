@@ -52,7 +52,7 @@ impl DaemonError {
             Self::Api(ApiError::Listen { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => EXIT_TEMPORARY,
             Self::Listen(error) if error.source.kind() == io::ErrorKind::AddrInUse => EXIT_TEMPORARY,
             // Starting again would end in the same way.
-            Self::Store(StoreError::NewerSchema { .. })
+            Self::Store(StoreError::NewerSchema { .. } | StoreError::Foreign { .. })
             | Self::Api(_)
             | Self::Listen(_)
             | Self::Admin(AdminError::NoGroup(_) | AdminError::NotASocket(_)) => EXIT_CONFIG,

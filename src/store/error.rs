@@ -37,6 +37,25 @@ pub enum StoreError {
         /// The newest that we know.
         known: i64,
     },
+    /// Another program's file.
+    #[error("store {}: it is {what}; nothing was changed: name another file in [database] connection", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What is there instead.
+        what: String,
+    },
+    /// A file was deleted or replaced under the daemon.
+    #[error(
+        "the store's file {} {what}: nothing is kept any more; put the same file back, or stop vtepd, restore a backup of \
+         the store, and start it again", path.display()
+    )]
+    Gone {
+        /// The file.
+        path: PathBuf,
+        /// What happened to it.
+        what: &'static str,
+    },
     /// The schema could not be created or brought up to date.
     #[error("store {}: its schema can't be brought up to date: {source}", path.display())]
     Migrate {
@@ -68,9 +87,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later: the disk is full, or the queue is.
+    /// Whether the same call may succeed later: the disk is full, the file is gone, or the queue is full.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Overloaded | Self::Closed)
+        matches!(self, Self::Unavailable(_) | Self::Gone { .. } | Self::Overloaded | Self::Closed)
     }
 }

@@ -1,12 +1,10 @@
 //! Opening the file: modes, the lock against a second daemon, migrations, connections.
 
-use std::fmt::Write as _;
-
 use std::{
     borrow::Cow,
-    fs::{self, File, OpenOptions, Permissions, TryLockError},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    fs::{self, File, Permissions},
+    io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
@@ -19,7 +17,12 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::{StoreError, sql::Result, sqlite};
+use super::{
+    StoreError,
+    files::{self, Files, beside, private},
+    sql::Result,
+    sqlite,
+};
 
 /// Connections for reads, beside the writer's own.
 const READERS: u32 = 4;
@@ -51,6 +54,7 @@ pub(super) const MIGRATIONS: &[Version] = &[
 pub(super) struct Database {
     path: PathBuf,
     options: AnyConnectOptions,
+    files: Files,
     /// Released by the system when the last clone is closed, however the process ends.
     _lock: File,
 }
@@ -62,7 +66,11 @@ impl Database {
         private().open(path).map_err(failed)?;
         // The lock lies beside the file itself, whatever link led to it.
         let path = fs::canonicalize(path).map_err(failed)?;
-        let lock = take_lock(&path)?;
+        files::refuse_foreign(&path)?;
+        let lock = files::take_lock(&path)?;
+        // Once more: nobody but other programs can have written it since.
+        files::refuse_foreign(&path)?;
+        let files = Files::at(&path).map_err(failed)?;
         for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")] {
             match fs::set_permissions(&file, Permissions::from_mode(0o600)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -71,7 +79,7 @@ impl Database {
         }
         sqlx::any::install_default_drivers();
         let options = AnyConnectOptions::from_str(&url(&path))?.disable_statement_logging();
-        Ok(Self { path, options, _lock: lock })
+        Ok(Self { path, options, files, _lock: lock })
     }
 
     /// Brings the schema up to date.
@@ -85,13 +93,21 @@ impl Database {
         let done = migrator(versions).run(&mut connection).await;
         let closed = connection.close().await;
         match done {
-            Ok(()) => Ok(closed?),
+            Ok(()) => {
+                closed?;
+                files::mark(&self.path)
+            }
             Err(MigrateError::VersionMissing(found)) => {
                 let known = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
                 Err(StoreError::NewerSchema { path: self.path.clone(), found, known })
             }
             Err(source) => Err(StoreError::Migrate { path: self.path.clone(), source: Arc::new(source) }),
         }
+    }
+
+    /// The files as they were when the lock was taken.
+    pub(super) fn files(&self) -> Files {
+        self.files.clone()
     }
 
     /// The connection of the only writer.
@@ -101,11 +117,17 @@ impl Database {
 
     /// Connections for reads.
     pub(super) fn readers(&self) -> AnyPool {
+        let files = self.files.clone();
         AnyPoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(READER_WAIT)
-            .after_connect(|connection, _| {
+            // A connection that is closed can't be had again once the file is gone.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(move |connection, _| {
+                let ours = files.check_own();
                 Box::pin(async move {
+                    ours.map_err(|error| sqlx::Error::Io(io::Error::other(error)))?;
                     sqlx::raw_sql(READER_PRAGMAS).execute(connection).await?;
                     Ok(())
                 })
@@ -119,6 +141,7 @@ pub(super) fn only_read(path: &Path) -> Result<AnyPool> {
     let failed = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
     File::open(path).map_err(failed)?;
     let path = fs::canonicalize(path).map_err(failed)?;
+    files::refuse_foreign(&path)?;
     sqlx::any::install_default_drivers();
     let options = AnyConnectOptions::from_str(&format!("{}?mode=ro", url(&path)))?.disable_statement_logging();
     Ok(AnyPoolOptions::new().max_connections(1).acquire_timeout(READER_WAIT).connect_lazy_with(options))
@@ -131,51 +154,7 @@ fn migrator(versions: &[Version]) -> Migrator {
     Migrator::with_migrations(versions.iter().map(migration).collect())
 }
 
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    // SQLite gives the files beside it (-wal, -shm) the mode of the main one.
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// A file of its own: SQLite's locks on the database file are POSIX locks, which any other descriptor of this process
-/// on that file would release when it is closed.
-fn take_lock(path: &Path) -> Result<File> {
-    let lock_path = beside(path, ".lock");
-    let failed = |source: io::Error| StoreError::Open { path: lock_path.clone(), source: Arc::new(source) };
-    let mut file = private().open(&lock_path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // Only for the message: who can't be told is 'another vtepd'.
-            let _ = file.take(32).read_to_string(&mut pid);
-            let pid = pid.trim().parse::<u32>();
-            let holder = pid.map_or_else(|_| "another vtepd".to_owned(), |pid| format!("process {pid}"));
-            return Err(StoreError::Locked { path: path.to_owned(), holder });
-        }
-        Err(TryLockError::Error(error)) => return Err(failed(error)),
-    }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
-    Ok(file)
-}
-
 /// sqlx takes a URL, and decodes its path.
 fn url(path: &Path) -> String {
-    let mut url = "sqlite://".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        match byte {
-            b'/' | b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => url.push(char::from(*byte)),
-            other => {
-                let _ = write!(url, "%{other:02X}");
-            }
-        }
-    }
-    url
+    format!("sqlite://{}", files::encoded(path))
 }

@@ -179,3 +179,5 @@ async fn a_write_that_panics_ends_the_store_and_everybody_hears_of_it() {
     assert_eq!(again.snapshot().await.unwrap().networks(&Selection::default()).await.unwrap().len(), 1);
     again.close().await;
 }
+
+mod files;

@@ -11,12 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Read, StoreError, Write,
     feed::Feeds,
+    files::Files,
     open::Database,
     sql::{Result, query},
 };
@@ -26,7 +30,7 @@ use crate::model::{ChangeSet, Revision};
 const BATCH: usize = 256;
 /// No further write joins a commit that has been collected for so long.
 const BATCH_TIME: Duration = Duration::from_millis(20);
-/// While the disk refuses writes, it is tried this often.
+/// The store's files are looked at this often; while the disk refuses writes, it is tried.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Bytes that must be writable before the store calls itself healthy again.
 const PROBE_BYTES: i64 = 256 * 1024;
@@ -100,6 +104,7 @@ where
 /// The writer's state. Its SQL blocks, so it has a thread to itself.
 pub(super) struct Writer {
     pub(super) database: Arc<Database>,
+    pub(super) files: Files,
     pub(super) jobs: mpsc::Receiver<Box<dyn Job>>,
     pub(super) commits: broadcast::Sender<Arc<ChangeSet>>,
     pub(super) health: watch::Sender<Option<StoreError>>,
@@ -115,14 +120,15 @@ pub(super) struct Writer {
 impl Writer {
     /// Works until the store is closed; writes that were queued by then are still done.
     pub(super) async fn run(mut self) {
+        let mut probe = interval(PROBE_EVERY);
+        probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let ill = self.health.borrow().is_some();
             tokio::select! {
                 job = self.jobs.recv() => match job {
                     Some(job) => self.serve(job).await,
                     None => break,
                 },
-                () = tokio::time::sleep(PROBE_EVERY), if ill => self.probe().await,
+                _ = probe.tick() => self.probe().await,
                 () = self.stop.cancelled(), if !self.jobs.is_closed() => self.jobs.close(),
             }
         }
@@ -131,14 +137,18 @@ impl Writer {
     async fn serve(&mut self, first: Box<dyn Job>) {
         let mut batch = vec![first];
         let mut sets = Vec::new();
-        let result = self.commit(&mut batch, &mut sets).await;
+        let mut result = self.commit(&mut batch, &mut sets).await;
+        if result.is_ok() {
+            for set in sets {
+                // Nobody listening is fine: a feed starts with the tables.
+                let _ = self.commits.send(Arc::new(set));
+            }
+            // A file that was deleted meanwhile has the commit, and nobody will read it.
+            result = self.files.check();
+        }
         self.note(&result);
         match result {
             Ok(()) => {
-                for set in sets {
-                    // Nobody listening is fine: a feed starts with the tables.
-                    let _ = self.commits.send(Arc::new(set));
-                }
                 for job in batch {
                     job.answer(Ok(()));
                 }
@@ -205,6 +215,13 @@ impl Writer {
     }
 
     async fn begin(&mut self) -> Result<Write> {
+        if self.write.is_some() {
+            // The connection stays: when it is closed, SQLite brings what is in a deleted log into the database.
+            self.files.check()?;
+        } else {
+            self.files.check_own()?;
+        }
+        let opened = self.write.is_none();
         let mut write = match self.write.take() {
             Some(write) => write,
             None => Write::over(Read::writer(self.database.writer()?)),
@@ -215,12 +232,19 @@ impl Writer {
             write.all(super::sql::assembled(format!("PRAGMA max_page_count = {pages}"))).await?;
         }
         write.run(query(BEGIN)).await?;
+        if opened {
+            self.files.note_sides();
+        }
         Ok(write)
     }
 
-    /// Tries whether the disk takes writes again: a page in the middle of the file would prove nothing.
+    /// Looks at the files; where writes were refused, tries whether the disk takes them again: a page in the middle of the
+    /// file would prove nothing.
     async fn probe(&mut self) {
-        let result = self.try_disk().await;
+        let mut result = if self.write.is_some() { self.files.check() } else { self.files.check_own() };
+        if result.is_ok() && self.health.borrow().is_some() {
+            result = self.try_disk().await;
+        }
         self.note(&result);
     }
 

@@ -14,6 +14,7 @@ mod extras;
 mod faults;
 mod fdb;
 mod fencing;
+mod files;
 mod foreign;
 mod guard;
 mod harness;

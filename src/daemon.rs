@@ -65,8 +65,9 @@ const CONFIRMED: usize = 1024;
 
 /// Events of the fleet that wait for the journal.
 const EVENTS: usize = 1024;
-/// Reports of switches that wait for the relay; more wait in the workers, each as one key.
-const REPORTS: usize = 64;
+/// Reports of switches that wait for the relay; more wait in the workers, each as one key. Few, so that a switch with much
+/// to report delays no other: workers get their places in turn.
+const REPORTS: usize = 8;
 
 /// The running daemon.
 #[derive(Debug)]

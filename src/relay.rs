@@ -10,8 +10,10 @@
 //! What is announced follows from the store alone, so neither a restart nor a lost session withdraws anything, and every
 //! revision of the store is one state of the FDB.
 
+mod budget;
 mod damper;
 mod election;
+mod flaps;
 mod gateways;
 mod handover;
 mod hub;
@@ -21,6 +23,7 @@ mod notices;
 mod render;
 mod resolver;
 
+pub use budget::RATE;
 pub use gateways::PortState;
 pub use hub::{Change, Hub, Next, Scope, Snapshot};
 pub use keeper::{Heard, Keeper, Report, Told};

@@ -1,9 +1,9 @@
 //! Damping of what changes again and again, after the manner of RFC 2439: each change costs, the debt halves with time,
-//! and while it is high the changes are held. Pure.
+//! and while it is high the changes are held. Pure: the caller brings the time, which is monotonic.
 
 /// What one change costs.
 const CHANGE: f64 = 1.0;
-/// In so many milliseconds the debt halves.
+/// Time in which the debt halves.
 const HALF_LIFE_MS: f64 = 60_000.0;
 /// Above this debt, changes are held: some five moves from one switch to another and back, each of two changes.
 const HOLD: f64 = 10.0;
@@ -57,7 +57,6 @@ impl Damper {
     }
 
     fn age(&mut self, now_ms: u64) {
-        // The clock may be set back: then nothing has passed.
         let passed = now_ms.saturating_sub(self.at_ms);
         #[allow(clippy::cast_precision_loss)] // a debt is no account
         let passed = passed as f64;

@@ -63,6 +63,8 @@ pub(super) struct Gateways {
     pairs: BTreeMap<Pair, BTreeSet<ConnectionId>>,
     elections: HashMap<Pair, Election>,
     idle: HashMap<Pair, Idle>,
+    /// Since when each of these is, by the monotonic clock. A restart begins again: the calendar may be wrong by then.
+    idle_since: HashMap<Pair, u64>,
     sessions: HashMap<Arc<str>, Session>,
     ports: HashMap<Arc<str>, HashMap<String, PortState>>,
     /// Ports that were told of in a session that hasn't told all yet.
@@ -97,6 +99,7 @@ impl Gateways {
             pairs: BTreeMap::new(),
             elections: HashMap::new(),
             idle: HashMap::new(),
+            idle_since: HashMap::new(),
             sessions: HashMap::new(),
             ports: HashMap::new(),
             fresh: HashMap::new(),
@@ -133,11 +136,14 @@ impl Gateways {
                 self.elections.remove(&(gateway, network));
             }
             Change::IdleSet(idle) => {
-                self.idle.insert((idle.gateway, idle.network), idle);
-                self.dirty.insert((idle.gateway, idle.network));
+                let pair = (idle.gateway, idle.network);
+                self.idle.insert(pair, idle);
+                self.idle_since.entry(pair).or_insert(self.started_ms);
+                self.dirty.insert(pair);
             }
             Change::IdleRemoved(gateway, network) => {
                 self.idle.remove(&(gateway, network));
+                self.idle_since.remove(&(gateway, network));
             }
             _ => {}
         }
@@ -253,8 +259,8 @@ impl Gateways {
 // ===== impl Gateways: what follows =====
 
 impl Gateways {
-    /// Decides anew what may have become different. `learned` counts the MACs of a switch on a network.
-    pub(super) fn decide(&mut self, now_ms: u64, learned: impl Fn(&str, NetworkId) -> usize) -> Vec<Verdict> {
+    /// Decides anew what may have become different. `has_learned`: whether a switch has a MAC on a network.
+    pub(super) fn decide(&mut self, now_ms: u64, has_learned: impl Fn(&str, NetworkId) -> bool) -> Vec<Verdict> {
         while let Some((at, pair)) = self.waiting.first().copied()
             && at <= now_ms
         {
@@ -269,7 +275,7 @@ impl Gateways {
         let mut verdicts = Vec::new();
         for pair in std::mem::take(&mut self.dirty) {
             self.elect(pair, now_ms, &mut verdicts);
-            self.judge_idle(pair, now_ms, &learned, &mut verdicts);
+            self.judge_idle(pair, now_ms, &has_learned, &mut verdicts);
             let waits: Vec<_> = self.waits(pair, now_ms).map(|at| (at, pair)).collect();
             self.waiting.extend(waits);
         }
@@ -280,7 +286,7 @@ impl Gateways {
     fn waits(&self, pair: Pair, now_ms: u64) -> impl Iterator<Item = u64> {
         let hold = milliseconds(self.policy.idle_flood_hold);
         let idle = self.idle.get(&pair).filter(|idle| !idle.left && hold > 0);
-        let idle = idle.map(|idle| idle.since_ms.saturating_add(hold));
+        let idle = idle.and_then(|_| self.idle_since.get(&pair)).map(|since| since.saturating_add(hold));
         let gateway = self.known.get(&pair.0).filter(|_| self.pairs.contains_key(&pair));
         let devices = gateway.map(|gateway| gateway.devices.as_slice()).filter(|devices| devices.len() > 1);
         let sessions = devices.unwrap_or_default().iter().filter_map(|device| self.sessions.get(device.name.as_str()));
@@ -382,50 +388,56 @@ impl Gateways {
         &mut self,
         pair: Pair,
         now_ms: u64,
-        learned: &impl Fn(&str, NetworkId) -> usize,
+        has_learned: &impl Fn(&str, NetworkId) -> bool,
         verdicts: &mut Vec<Verdict>,
     ) {
         let gateway = self.known.get(&pair.0).filter(|_| self.pairs.contains_key(&pair));
         let Some(gateway) = gateway else {
+            self.idle_since.remove(&pair);
             if self.idle.remove(&pair).is_some() {
                 verdicts.push(Verdict::Busy(pair));
             }
             return;
         };
-        let has_any = gateway.devices.iter().any(|device| learned(&device.name, pair.1) > 0);
+        let has_any = gateway.devices.iter().any(|device| has_learned(&device.name, pair.1));
         let Some(idle) = self.idle.get_mut(&pair) else { return };
         if has_any {
             self.idle.remove(&pair);
+            self.idle_since.remove(&pair);
             return verdicts.push(Verdict::Busy(pair));
         }
         let hold = milliseconds(self.policy.idle_flood_hold);
-        if !idle.left && hold > 0 && now_ms >= idle.since_ms.saturating_add(hold) {
+        let since = self.idle_since.get(&pair).copied().unwrap_or(now_ms);
+        if !idle.left && hold > 0 && now_ms >= since.saturating_add(hold) {
             idle.left = true;
             verdicts.push(Verdict::Idle(*idle));
         }
     }
 
-    /// The switch withdrew a MAC: where the gateways that bring the network to it have none left, that begins to count.
+    /// The switch withdrew its last MAC on the network: where the gateways that bring the network to it have none left,
+    /// that begins to count. `calendar_ms` is for people.
     pub(super) fn withdrew(
         &mut self,
         switch: &str,
         network: NetworkId,
         now_ms: u64,
-        learned: impl Fn(&str, NetworkId) -> usize,
+        calendar_ms: u64,
+        has_learned: impl Fn(&str, NetworkId) -> bool,
     ) -> Vec<Verdict> {
         // What is given up for `learned_hold` says nothing of the segment.
         if !self.sessions.get(switch).is_some_and(|session| session.up || session.reported && !session.expired) {
             return Vec::new();
         }
         let has = |gateway: &&Gateway| gateway.devices.iter().any(|device| device.name == switch);
-        let emptied = |gateway: &&Gateway| gateway.devices.iter().all(|device| learned(&device.name, network) == 0);
+        let emptied = |gateway: &&Gateway| gateway.devices.iter().all(|device| !has_learned(&device.name, network));
         let found: Vec<GatewayId> = self.known.values().filter(has).filter(emptied).map(|gateway| gateway.id).collect();
         let mut verdicts = Vec::new();
         for gateway in found {
             let pair = (gateway, network);
             if self.pairs.contains_key(&pair) && !self.idle.contains_key(&pair) {
-                let idle = Idle { gateway, network, since_ms: now_ms, left: false };
+                let idle = Idle { gateway, network, since_ms: calendar_ms, left: false };
                 self.idle.insert(pair, idle);
+                self.idle_since.insert(pair, now_ms);
                 self.dirty.insert(pair);
                 verdicts.push(Verdict::Idle(idle));
             }

@@ -3,20 +3,24 @@
 //! What it wants in the store is held beside what is there, so that nothing is lost while the store takes no writes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     net::Ipv4Addr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     gateways::{Gateways, PortState, Verdict},
     hub::Hub,
     ledger::{Ledger, Place},
-    notices,
+    notices::{self, Notices},
 };
 use crate::{
     config::RelayConfig,
@@ -74,6 +78,7 @@ pub struct Keeper {
     hub: Arc<Hub>,
     reports: mpsc::Receiver<Report>,
     feed: mpsc::Receiver<FeedEvent>,
+    clock: Clock,
     loaded: bool,
     /// The switches of each database with a session.
     databases: HashMap<Arc<str>, Arc<[Arc<str>]>>,
@@ -83,7 +88,12 @@ pub struct Keeper {
     stored: HashMap<VtepsKey, Vec<Ipv4Addr>>,
     vteps: BTreeMap<VtepsKey, Vec<Ipv4Addr>>,
     writing: Option<JoinHandle<()>>,
+    shown: Notices,
 }
+
+/// Milliseconds of the monotonic clock. It doesn't begin at zero, so that what happened before the start has a time too.
+#[derive(Debug, Clone, Copy)]
+struct Clock(Instant);
 
 /// Switch, and network where it is about one.
 type VtepsKey = (String, Option<NetworkId>);
@@ -103,18 +113,21 @@ impl Keeper {
     #[must_use]
     pub fn new(store: Store, policy: Arc<RelayConfig>, hub: Arc<Hub>, reports: mpsc::Receiver<Report>) -> Self {
         let feed = store.feed_without_ports();
+        let clock = Clock(Instant::now());
         Self {
             store,
             hub,
             reports,
             feed,
+            clock,
             loaded: false,
             databases: HashMap::new(),
             ledger: Ledger::new(policy.max_learned_macs),
-            gateways: Gateways::new(policy, now_ms()),
+            gateways: Gateways::new(policy, clock.now_ms()),
             stored: HashMap::new(),
             vteps: BTreeMap::new(),
             writing: None,
+            shown: Notices::default(),
         }
     }
 
@@ -142,12 +155,8 @@ impl Keeper {
 
     /// How long nothing happens by itself.
     fn wait(&self) -> Duration {
-        if self.ledger.has_news() {
-            return Duration::ZERO;
-        }
         let next = self.ledger.next_ms().into_iter().chain(self.gateways.next_ms()).min();
-        let wait = next.map_or(u64::MAX, |next| next.saturating_sub(now_ms()));
-        // The clock may be set: an hour is soon enough to notice.
+        let wait = next.map_or(u64::MAX, |next| next.saturating_sub(self.clock.now_ms()));
         Duration::from_millis(wait.clamp(1, 3_600_000))
     }
 
@@ -168,7 +177,7 @@ impl Keeper {
     }
 
     fn hear(&mut self, report: Report) {
-        let now = now_ms();
+        let (now, calendar) = (self.clock.now_ms(), calendar_ms());
         if let Told::Begun(switches) = &report.told {
             self.databases.insert(report.database.clone(), switches.clone());
         }
@@ -182,7 +191,7 @@ impl Keeper {
             Told::Ports(states) => states.into_iter().for_each(|state| self.gateways.port(state, now)),
             Told::Macs(heard) => {
                 for Heard { network, mac, places } in heard {
-                    self.ledger.hear(&switches, (network, mac), places, now);
+                    self.ledger.hear(&switches, (network, mac), places, now, calendar);
                 }
             }
             Told::Complete => {
@@ -199,37 +208,32 @@ impl Keeper {
 
     /// Begins the next write, if there is something to write.
     fn write(&mut self) {
-        let now = now_ms();
+        let now = self.clock.now_ms();
         for switch in self.gateways.expired(now) {
             tracing::warn!(switch = %switch, "learned MACs are given up: the switch was away for learned_hold");
             self.ledger.expire(&switch, now);
         }
-        let had_news = self.ledger.has_news();
         let learned = self.ledger.take(now);
+        let [emptied, filled] = self.ledger.take_changes_of_count();
         let ledger = &self.ledger;
-        let count = |switch: &str, network| ledger.count(switch, network);
+        let has_learned = |switch: &str, network| ledger.has_any(switch, network);
         let mut verdicts = Vec::new();
-        let (mut touched, mut withdrawn) = (BTreeSet::new(), BTreeSet::new());
-        for entry in &learned {
-            match entry {
-                Learned::Set(row) => touched.insert((row.switch.as_str(), row.network)),
-                Learned::Removed { switch, network, .. } => withdrawn.insert((switch.as_str(), *network)),
-            };
+        for (switch, network) in filled {
+            self.gateways.touch_learned(&switch, network);
         }
-        for (switch, network) in touched {
-            self.gateways.touch_learned(switch, network);
+        for (switch, network) in emptied {
+            verdicts.extend(self.gateways.withdrew(&switch, network, now, calendar_ms(), has_learned));
         }
-        for (switch, network) in withdrawn {
-            verdicts.extend(self.gateways.withdrew(switch, network, now, count));
-        }
-        verdicts.extend(self.gateways.decide(now, count));
+        verdicts.extend(self.gateways.decide(now, has_learned));
         let stored = &self.stored;
         self.vteps.retain(|key, vteps| stored.get(key).map_or(!vteps.is_empty(), |stored| stored != vteps));
         let vteps = std::mem::take(&mut self.vteps);
         let row = |((switch, network), vteps)| SwitchVteps { switch, network, vteps };
         let batch = Batch { vteps: vteps.into_iter().map(row).collect(), learned, verdicts };
-        if had_news || !batch.verdicts.is_empty() {
-            self.hub.notice(notices::of(&self.ledger, &self.gateways));
+        let notices = notices::of(&mut self.ledger, &self.gateways, now);
+        if notices != self.shown {
+            self.shown = notices.clone();
+            self.hub.notice(notices);
         }
         if !(batch.vteps.is_empty() && batch.learned.is_empty() && batch.verdicts.is_empty()) {
             for row in &batch.vteps {
@@ -311,7 +315,17 @@ async fn written(writing: &mut Option<JoinHandle<()>>) {
     }
 }
 
-fn now_ms() -> u64 {
+// ===== impl Clock =====
+
+impl Clock {
+    fn now_ms(self) -> u64 {
+        const BEGIN: Duration = Duration::from_hours(24 * 365);
+        u64::try_from((BEGIN + self.0.elapsed()).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The date. It orders what is learned as long as it goes forward, and is shown; no time is measured by it.
+fn calendar_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

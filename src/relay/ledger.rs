@@ -1,15 +1,21 @@
 //! The MACs that switches have learned: what the store has, what the switches said since, and what has to be written.
-//! Pure: the caller brings the time.
+//! Pure: the caller brings the time, which is monotonic.
 //!
-//! Nothing is withdrawn that a switch hasn't withdrawn: what the store has of a switch that says nothing stays.
+//! Nothing is withdrawn that a switch hasn't withdrawn: what the store has of a switch that says nothing stays. The one
+//! exception is a MAC that changes its place too often ([`Flaps`]): until it is quiet, the store has it nowhere, so it is
+//! flooded, and reached wherever it is. A withdrawal is never held.
+//!
+//! What is kept of one switch has a bound, before it is kept. Switches take turns, and each has a [`Budget`] of changes:
+//! one whose MACs come and go delays no other.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::Entry},
     net::Ipv4Addr,
+    ops::Bound,
     sync::Arc,
 };
 
-use super::damper::Damper;
+use super::{budget::Budget, flaps::Flaps};
 use crate::{
     model::{Ips, LearnedMac, MacAddr, NetworkId},
     store::Learned,
@@ -20,11 +26,17 @@ pub(super) type Key = (NetworkId, MacAddr);
 
 /// Entries of one write: keeps a commit short.
 pub(super) const BATCH: usize = 2048;
+/// Changes of one switch that are looked at before it is another's turn.
+const TURN: usize = 256;
+/// A switch that spent its budget is reported as such for this long afterwards.
+const THROTTLED_MS: u64 = 10_000;
+/// Flapping MACs that are reported at once.
+const SHOWN: usize = 256;
 
 /// Where a switch has a MAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// `Physical_Switch.name`.
+    /// Name of the switch's section.
     pub switch: Arc<str>,
     /// `locator`.
     pub vtep: Ipv4Addr,
@@ -37,26 +49,54 @@ pub struct Place {
 pub(super) struct Ledger {
     /// Learned MACs that are taken of one switch.
     most: usize,
-    rows: HashMap<Key, Vec<Row>>,
     switches: HashMap<Arc<str>, Switch>,
-    /// What may differ from the store.
-    dirty: BTreeSet<(Arc<str>, Key)>,
-    dampers: HashMap<Key, Damper>,
-    /// How many of them there may be before the calm ones are forgotten.
-    dampers_until: usize,
-    /// What is held, by the time when it may pass.
-    held: BTreeSet<(u64, Key)>,
+    /// Switches with something to look at, the next one first.
+    turns: VecDeque<Arc<str>>,
+    flaps: Flaps,
+    /// The last [`LearnedMac::learned_ms`] that was given.
+    stamp: u64,
+    /// Switches whose last MAC on a network went, and those that have a first one.
+    emptied: BTreeSet<(Arc<str>, NetworkId)>,
+    filled: BTreeSet<(Arc<str>, NetworkId)>,
+}
+
+#[derive(Debug)]
+struct Switch {
+    rows: HashMap<Key, Row>,
+    /// Rows of each network that count as there.
+    of_network: HashMap<NetworkId, usize>,
+    /// MACs for which there was no room; sorted, because the first one is asked for again and again.
+    refused: BTreeMap<Key, (Ipv4Addr, Ips)>,
+    /// There were even more. Which they are is known when the next session reports them.
+    forgot: bool,
+    /// Rows that may differ from the store.
+    dirty: BTreeSet<Key>,
+    /// The last of them that was looked at.
+    cursor: Option<Key>,
+    /// It has a place in [`Ledger::turns`].
+    queued: bool,
+    budget: Budget,
+    throttled_ms: Option<u64>,
 }
 
 /// A MAC at one switch.
 #[derive(Debug)]
 struct Row {
-    switch: Arc<str>,
     /// As the store has it.
-    stored: Option<LearnedMac>,
+    stored: Option<Seen>,
     heard: Heard,
-    /// The change that is due has been charged for.
+    /// The change that is due was counted by the damper.
     charged: bool,
+    /// It is among [`Switch::of_network`].
+    counted: bool,
+}
+
+/// Where a MAC was seen, and when.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    vtep: Ipv4Addr,
+    ips: Ips,
+    stamp: u64,
 }
 
 /// What the switch said of a MAC.
@@ -64,20 +104,10 @@ struct Row {
 enum Heard {
     /// Nothing in this session (yet).
     Nothing,
-    /// It has it, since when.
-    Has(Ipv4Addr, Ips, u64),
+    /// It has it.
+    Has(Seen),
     /// It hasn't.
     HasNot,
-}
-
-#[derive(Debug, Default)]
-struct Switch {
-    /// MACs that the store has or will have of it.
-    taken: usize,
-    /// MACs of each network among them.
-    of_network: HashMap<NetworkId, usize>,
-    /// MACs for which there was no room.
-    refused: HashMap<Key, (Ipv4Addr, Ips)>,
 }
 
 // ===== impl Ledger: hearing =====
@@ -89,245 +119,350 @@ impl Ledger {
 
     /// A row of the store, as it was loaded.
     pub(super) fn stored(&mut self, learned: LearnedMac) {
+        self.stamp = self.stamp.max(learned.learned_ms);
         let key = (learned.network, learned.mac);
-        let switch: Arc<str> = learned.switch.as_str().into();
-        let row = row(&mut self.rows, key, &switch);
-        if row.stored.replace(learned).is_none() {
-            count(&mut self.switches, &switch, key.0, true);
+        let switch = self.switch(&learned.switch.as_str().into());
+        let row = switch.rows.entry(key).or_default();
+        row.stored = Some(Seen { vtep: learned.vtep, ips: learned.ips, stamp: learned.learned_ms });
+        if !std::mem::replace(&mut row.counted, true) {
+            *switch.of_network.entry(key.0).or_default() += 1;
         }
     }
 
     /// A session with these switches begins: it will tell all that they have.
     pub(super) fn begin(&mut self, switches: &[Arc<str>]) {
-        for rows in self.rows.values_mut() {
-            for row in rows.iter_mut().filter(|row| switches.contains(&row.switch)) {
-                row.heard = Heard::Nothing;
-            }
-        }
-        for switch in switches {
-            self.switches.entry(switch.clone()).or_default().refused.clear();
+        for name in switches {
+            let switch = self.switch(name);
+            switch.rows.values_mut().for_each(|row| row.heard = Heard::Nothing);
+            (switch.refused, switch.forgot) = (BTreeMap::new(), false);
         }
     }
 
-    /// The places that these switches have a MAC at: none means that they have it no more.
-    pub(super) fn hear(&mut self, switches: &[Arc<str>], key: Key, places: Vec<Place>, now_ms: u64) {
+    /// The places that these switches have a MAC at: none means that they have it no more. `calendar_ms` is the date, of
+    /// which nothing but what people read depends.
+    pub(super) fn hear(&mut self, switches: &[Arc<str>], key: Key, places: Vec<Place>, now_ms: u64, calendar_ms: u64) {
         for switch in switches.iter().filter(|switch| places.iter().all(|place| place.switch != **switch)) {
-            self.says(switch, key, None, now_ms);
+            self.has_not(switch, key, now_ms);
         }
-        for place in places {
-            self.says(&place.switch, key, Some((place.vtep, place.ips)), now_ms);
+        for Place { switch, vtep, ips } in places {
+            self.has(&switch, key, vtep, ips, calendar_ms);
         }
     }
 
     /// The session has told all: what it didn't speak of, the switches haven't.
     pub(super) fn complete(&mut self, switches: &[Arc<str>], now_ms: u64) {
-        let silent = |(key, rows): (&Key, &Vec<Row>)| {
-            let rows = rows.iter().filter(|row| row.heard == Heard::Nothing && switches.contains(&row.switch));
-            rows.map(|row| (row.switch.clone(), *key)).collect::<Vec<_>>()
-        };
-        let gone: Vec<_> = self.rows.iter().flat_map(silent).collect();
-        for (switch, key) in gone {
-            self.says(&switch, key, None, now_ms);
+        for name in switches {
+            let rows = self.switches.get(name).into_iter().flat_map(|switch| &switch.rows);
+            let silent: Vec<_> = rows.filter(|(_, row)| row.heard == Heard::Nothing).map(|(key, _)| *key).collect();
+            for key in silent {
+                self.has_not(name, key, now_ms);
+            }
         }
     }
 
     /// The switch has been away for too long.
-    pub(super) fn expire(&mut self, switch: &Arc<str>, now_ms: u64) {
-        let has = |rows: &Vec<Row>| rows.iter().any(|row| row.switch == *switch && row.stored.is_some());
-        let keys: Vec<_> = self.rows.iter().filter(|(_, rows)| has(rows)).map(|(key, _)| *key).collect();
+    pub(super) fn expire(&mut self, name: &Arc<str>, now_ms: u64) {
+        let keys: Vec<_> = self.switches.get(name).into_iter().flat_map(|switch| switch.rows.keys()).copied().collect();
         for key in keys {
-            self.says(switch, key, None, now_ms);
+            self.has_not(name, key, now_ms);
         }
     }
 
-    fn says(&mut self, switch: &Arc<str>, key: Key, has: Option<(Ipv4Addr, Ips)>, now_ms: u64) {
-        if has.is_none() {
-            let known = self.rows.get(&key).is_some_and(|rows| rows.iter().any(|row| row.switch == *switch));
-            if let Some(known) = self.switches.get_mut(switch) {
-                known.refused.remove(&key);
+    fn switch(&mut self, name: &Arc<str>) -> &mut Switch {
+        let most = self.most;
+        self.switches.entry(name.clone()).or_insert_with(|| Switch::new(most))
+    }
+
+    fn has(&mut self, name: &Arc<str>, key: Key, vtep: Ipv4Addr, ips: Ips, calendar_ms: u64) {
+        // The order of learnings is what counts, over restarts too: it never goes back, whatever the calendar does.
+        let stamp = (self.stamp + 1).max(calendar_ms);
+        let most = self.most;
+        let switch = self.switch(name);
+        if switch.rows.len() >= most && !switch.rows.contains_key(&key) {
+            // There is a bound on what is remembered of a flood, too.
+            if switch.refused.len() < most || switch.refused.contains_key(&key) {
+                switch.refused.insert(key, (vtep, ips));
+            } else {
+                switch.forgot = true;
             }
-            if !known {
-                return;
+            return;
+        }
+        switch.refused.remove(&key);
+        let row = switch.rows.entry(key).or_default();
+        // It is the same learning where it stays at the same VTEP, whatever else becomes known of it.
+        let before = match (&row.heard, &row.stored) {
+            (Heard::Has(old), _) if old.vtep == vtep => Some(old.stamp),
+            (Heard::Nothing, Some(stored)) if stored.vtep == vtep => Some(stored.stamp),
+            _ => None,
+        };
+        row.heard = Heard::Has(Seen { vtep, ips, stamp: before.unwrap_or(stamp) });
+        if before.is_none() {
+            self.stamp = stamp;
+        }
+        self.look_at(name, key);
+    }
+
+    fn has_not(&mut self, name: &Arc<str>, key: Key, now_ms: u64) {
+        let Some(switch) = self.switches.get_mut(name) else { return };
+        if switch.refused.remove(&key).is_some() {
+            return;
+        }
+        let Some(row) = switch.rows.get_mut(&key) else { return };
+        row.heard = Heard::HasNot;
+        if row.stored.is_some() {
+            self.look_at(name, key);
+        } else {
+            // Nothing was written of it, and nothing has to be.
+            self.tidy(name, key, now_ms);
+        }
+    }
+
+    /// A row may differ from the store.
+    fn look_at(&mut self, name: &Arc<str>, key: Key) {
+        let Some(switch) = self.switches.get_mut(name) else { return };
+        switch.dirty.insert(key);
+        if !std::mem::replace(&mut switch.queued, true) {
+            self.turns.push_back(name.clone());
+        }
+    }
+
+    /// Forgets a row that says nothing. One whose MAC flaps stays until it is quiet: the switch counts as having it.
+    fn tidy(&mut self, name: &Arc<str>, key: Key, now_ms: u64) {
+        let Some(switch) = self.switches.get_mut(name) else { return };
+        let Some(row) = switch.rows.get(&key) else { return };
+        let says_nothing = row.stored.is_none() && !matches!(row.heard, Heard::Has(_));
+        if !says_nothing || self.flaps.holds(key, now_ms) {
+            return;
+        }
+        let counted = row.counted;
+        switch.rows.remove(&key);
+        switch.dirty.remove(&key);
+        if counted && let Entry::Occupied(mut count) = switch.of_network.entry(key.0) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+                self.filled.remove(&(name.clone(), key.0));
+                self.emptied.insert((name.clone(), key.0));
             }
         }
-        let row = row(&mut self.rows, key, switch);
-        row.heard = match has {
-            None => Heard::HasNot,
-            Some((vtep, ips)) => {
-                // It is the same learning where it stays at the same VTEP, whatever else becomes known of it.
-                let before = match (&row.heard, &row.stored) {
-                    (Heard::Has(old, _, since), _) if *old == vtep => Some(*since),
-                    (Heard::Nothing, Some(stored)) if stored.vtep == vtep => Some(stored.learned_ms),
-                    _ => None,
-                };
-                Heard::Has(vtep, ips, before.unwrap_or(now_ms))
-            }
-        };
-        self.dirty.insert((switch.clone(), key));
+        // There is room for one that was refused.
+        if let Some((key, (vtep, ips))) = switch.refused.pop_first() {
+            self.has(name, key, vtep, ips, 0);
+        }
     }
 }
 
 // ===== impl Ledger: writing =====
 
 impl Ledger {
-    /// What is to be written now, at most [`BATCH`] entries. What changes too often is held meanwhile.
+    /// What is to be written now, at most [`BATCH`] entries: switches take turns, within their budgets.
     pub(super) fn take(&mut self, now_ms: u64) -> Vec<Learned> {
-        while let Some((at, key)) = self.held.first().copied()
-            && at <= now_ms
-        {
-            self.held.pop_first();
-            let switches = self.rows.get(&key).into_iter().flatten().map(|row| row.switch.clone());
-            self.dirty.extend(switches.map(|switch| (switch, key)));
+        while let Some(key) = self.flaps.pass(now_ms) {
+            self.look_at_all(key);
         }
-        if self.dampers.len() > self.dampers_until.max(1024) {
-            self.dampers.retain(|_, damper| !damper.is_calm(now_ms));
-            self.dampers_until = 2 * self.dampers.len();
-        }
-        let mut writes = Vec::new();
+        let (mut writes, mut idle) = (Vec::new(), 0);
         while writes.len() < BATCH
-            && let Some((switch, key)) = self.dirty.pop_first()
+            && idle < self.turns.len()
+            && let Some(name) = self.turns.pop_front()
         {
-            writes.extend(self.due(&switch, key, now_ms));
+            let looked = self.take_turn(&name, now_ms, &mut writes);
+            if let Some(switch) = self.switches.get_mut(&name) {
+                switch.queued = !switch.dirty.is_empty();
+                if switch.queued {
+                    // The budget of those that were not looked at is spent: they keep a place among the others.
+                    idle = if looked == 0 { idle + 1 } else { 0 };
+                    self.turns.push_back(name);
+                }
+            }
         }
         writes
     }
 
+    /// One turn of a switch. Answers how many rows were looked at.
+    fn take_turn(&mut self, name: &Arc<str>, now_ms: u64, writes: &mut Vec<Learned>) -> usize {
+        let mut looked = 0;
+        while looked < TURN
+            && writes.len() < BATCH
+            && let Some(key) = self.switches.get_mut(name).and_then(|switch| switch.next(now_ms))
+        {
+            writes.extend(self.due(name, key, now_ms));
+            looked += 1;
+        }
+        looked
+    }
+
+    /// The rows of a MAC at all switches.
+    fn look_at_all(&mut self, key: Key) {
+        let has = |switch: &Switch| switch.rows.contains_key(&key);
+        let names: Vec<_> =
+            self.switches.iter().filter(|(_, switch)| has(switch)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.look_at(&name, key);
+        }
+    }
+
+    /// Whether some switch has the MAC at a place that isn't announced.
+    fn is_contested(&self, key: Key) -> bool {
+        self.switches.values().filter_map(|switch| switch.rows.get(&key)).any(|row| match &row.heard {
+            Heard::Has(seen) => row.stored.as_ref().is_none_or(|stored| stored.vtep != seen.vtep),
+            Heard::Nothing | Heard::HasNot => false,
+        })
+    }
+
     /// The write that a row needs, if it needs one and may have it.
-    fn due(&mut self, switch: &Arc<str>, key: Key, now_ms: u64) -> Option<Learned> {
-        let row = self.rows.get_mut(&key)?.iter_mut().find(|row| row.switch == *switch)?;
-        let write = match (&row.heard, &row.stored) {
-            (Heard::Has(vtep, ips, since), stored) => {
-                let learned = LearnedMac {
-                    switch: switch.to_string(),
-                    network: key.0,
-                    mac: key.1,
-                    vtep: *vtep,
-                    ips: ips.clone(),
-                    learned_ms: *since,
-                };
-                (stored.as_ref() != Some(&learned)).then_some(Learned::Set(learned))
+    fn due(&mut self, name: &Arc<str>, key: Key, now_ms: u64) -> Option<Learned> {
+        let switch = self.switches.get_mut(name)?;
+        let row = switch.rows.get_mut(&key)?;
+        if matches!(row.heard, Heard::Has(_)) && !std::mem::replace(&mut row.counted, true) {
+            let count = switch.of_network.entry(key.0).or_default();
+            *count += 1;
+            if *count == 1 {
+                self.emptied.remove(&(name.clone(), key.0));
+                self.filled.insert((name.clone(), key.0));
             }
-            (Heard::HasNot, Some(_)) => {
-                Some(Learned::Removed { switch: switch.to_string(), network: key.0, mac: key.1 })
-            }
-            (Heard::HasNot | Heard::Nothing, _) => None,
+        }
+        let wanted = match &row.heard {
+            Heard::Nothing => row.stored.clone(),
+            Heard::Has(seen) => Some(seen.clone()),
+            Heard::HasNot => None,
         };
-        let Some(write) = write else {
-            row.charged = false;
-            self.tidy(key);
-            return None;
+        let place = |seen: &Option<Seen>| seen.as_ref().map(|seen| seen.vtep);
+        let moves = place(&wanted) != place(&row.stored);
+        let passes = match (moves, std::mem::replace(&mut row.charged, moves && wanted.is_some())) {
+            (false, _) => !self.flaps.holds(key, now_ms) || !self.is_contested(key),
+            (true, true) => !self.flaps.holds(key, now_ms),
+            (true, false) => self.flaps.change(key, now_ms),
         };
-        let known = self.switches.entry(switch.clone()).or_default();
-        if matches!(write, Learned::Set(_)) && row.stored.is_none() && known.taken >= self.most {
-            // There is a bound on what is remembered of a flood, too.
-            let remembered = known.refused.len() < self.most || known.refused.contains_key(&key);
-            if let (true, Heard::Has(vtep, ips, _)) = (remembered, &row.heard) {
-                known.refused.insert(key, (*vtep, ips.clone()));
-            }
-            row.heard = Heard::Nothing;
-            self.tidy(key);
+        if moves && !passes {
+            // Nobody else announces what would be announced here.
+            self.look_at_all_but(name, key);
+        }
+        let wanted = wanted.filter(|_| passes);
+        let row = self.switches.get_mut(name)?.rows.get_mut(&key)?;
+        row.charged &= !passes;
+        if row.stored == wanted {
+            self.tidy(name, key, now_ms);
             return None;
         }
-        let damper = self.dampers.entry(key).or_default();
-        let passes =
-            if std::mem::replace(&mut row.charged, true) { !damper.holds(now_ms) } else { damper.change(now_ms) };
-        if !passes {
-            self.held.insert((damper.passes_at(), key));
-            return None;
+        if !passes && !moves {
+            // It is announced again as it is: that will be no change of its place.
+            row.charged = true;
         }
-        row.charged = false;
-        known.refused.remove(&key);
-        match &write {
-            Learned::Set(learned) => {
-                if row.stored.replace(learned.clone()).is_none() {
-                    count(&mut self.switches, switch, key.0, true);
-                }
+        row.stored.clone_from(&wanted);
+        let write = match wanted {
+            Some(Seen { vtep, ips, stamp }) => {
+                let (switch, network, mac) = (name.to_string(), key.0, key.1);
+                Learned::Set(LearnedMac { switch, network, mac, vtep, ips, learned_ms: stamp })
             }
-            Learned::Removed { .. } => {
-                row.stored = None;
-                count(&mut self.switches, switch, key.0, false);
-                self.tidy(key);
-                self.make_room(switch, now_ms);
-            }
-        }
+            None => Learned::Removed { switch: name.to_string(), network: key.0, mac: key.1 },
+        };
+        self.tidy(name, key, now_ms);
         Some(write)
     }
 
-    /// A MAC went: one that was refused may come.
-    fn make_room(&mut self, switch: &Arc<str>, now_ms: u64) {
-        let Some(known) = self.switches.get_mut(switch) else { return };
-        if let Some(key) = known.refused.keys().next().copied()
-            && let Some(place) = known.refused.remove(&key)
-        {
-            self.says(switch, key, Some(place), now_ms);
+    fn look_at_all_but(&mut self, but: &Arc<str>, key: Key) {
+        let stored = |switch: &Switch| switch.rows.get(&key).is_some_and(|row| row.stored.is_some());
+        let others = self.switches.iter().filter(|(name, switch)| *name != but && stored(switch));
+        for name in others.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.look_at(&name, key);
         }
     }
 
-    /// Forgets a row that says nothing.
-    fn tidy(&mut self, key: Key) {
-        if let Some(rows) = self.rows.get_mut(&key) {
-            rows.retain(|row| row.stored.is_some() || matches!(row.heard, Heard::Has(..)));
-            if rows.is_empty() {
-                self.rows.remove(&key);
-            }
-        }
+    /// Switches whose last MAC on a network went, and switches with a first one, since the last time.
+    pub(super) fn take_changes_of_count(&mut self) -> [BTreeSet<(Arc<str>, NetworkId)>; 2] {
+        [std::mem::take(&mut self.emptied), std::mem::take(&mut self.filled)]
     }
 }
 
 // ===== impl Ledger: reading =====
 
 impl Ledger {
-    /// Whether there is something to write.
-    pub(super) fn has_news(&self) -> bool {
-        !self.dirty.is_empty()
-    }
-
-    /// When something that is held may pass.
+    /// When there is something to write, or to show: now, later, or never.
     pub(super) fn next_ms(&self) -> Option<u64> {
-        self.held.first().map(|(at, _)| *at)
+        let queued = self.turns.iter().filter_map(|name| self.switches.get(name));
+        let due = queued.map(|switch| if switch.budget.is_spent() { switch.budget.next_ms() } else { 0 });
+        let shown = self.switches.values().filter_map(|switch| switch.throttled_ms).map(|at| at + THROTTLED_MS);
+        due.chain(shown).chain(self.flaps.next_ms()).min()
     }
 
-    /// Number of MACs that the switch has on the network.
-    pub(super) fn count(&self, switch: &str, network: NetworkId) -> usize {
-        self.switches.get(switch).and_then(|switch| switch.of_network.get(&network)).copied().unwrap_or(0)
+    /// Whether the switch has a MAC on the network. One that has more than are taken may have one on any.
+    pub(super) fn has_any(&self, switch: &str, network: NetworkId) -> bool {
+        let known = self.switches.get(switch);
+        known.is_some_and(|switch| switch.of_network.contains_key(&network) || switch.overflows())
     }
 
     /// Switches with more MACs than are taken, and how many were refused at least.
     pub(super) fn overflowing(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
-        let full = self.switches.iter().filter(|(_, switch)| !switch.refused.is_empty());
-        full.map(|(name, switch)| (name, switch.refused.len()))
+        let full = self.switches.iter().filter(|(_, switch)| switch.overflows());
+        full.map(|(name, switch)| (name, switch.refused.len().max(1)))
     }
 
-    /// MACs whose changes are held, each with the switches that are at odds about it.
+    /// Switches whose changes wait for their budget, or did until a moment ago.
+    pub(super) fn throttled(&mut self, now_ms: u64) -> BTreeSet<Arc<str>> {
+        let mut found = BTreeSet::new();
+        for (name, switch) in &mut self.switches {
+            switch.throttled_ms = switch.throttled_ms.filter(|at| now_ms < at + THROTTLED_MS);
+            if switch.throttled_ms.is_some() {
+                found.insert(name.clone());
+            }
+        }
+        found
+    }
+
+    /// Some of the MACs that change their place too often, each with the switches that have or had it.
     pub(super) fn flapping(&self) -> impl Iterator<Item = (Key, Vec<Arc<str>>)> {
-        self.held.iter().map(|(_, key)| {
-            let rows = self.rows.get(key).into_iter().flatten();
-            (*key, rows.map(|row| row.switch.clone()).collect())
+        self.flaps.held().take(SHOWN).map(|key| {
+            let has = self.switches.iter().filter(|(_, switch)| switch.rows.contains_key(&key));
+            let mut names: Vec<_> = has.map(|(name, _)| name.clone()).collect();
+            names.sort_unstable();
+            (key, names)
         })
     }
 }
 
-fn row<'a>(rows: &'a mut HashMap<Key, Vec<Row>>, key: Key, switch: &Arc<str>) -> &'a mut Row {
-    let rows = rows.entry(key).or_default();
-    let at = rows.iter().position(|row| row.switch == *switch).unwrap_or_else(|| {
-        rows.push(Row { switch: switch.clone(), stored: None, heard: Heard::Nothing, charged: false });
-        rows.len() - 1
-    });
-    &mut rows[at]
+// ===== impl Switch =====
+
+impl Switch {
+    fn new(most: usize) -> Self {
+        Self {
+            rows: HashMap::new(),
+            of_network: HashMap::new(),
+            refused: BTreeMap::new(),
+            forgot: false,
+            dirty: BTreeSet::new(),
+            cursor: None,
+            queued: false,
+            // A first report of all that is taken passes at once.
+            budget: Budget::new(u64::try_from(most.max(BATCH)).unwrap_or(u64::MAX)),
+            throttled_ms: None,
+        }
+    }
+
+    fn overflows(&self) -> bool {
+        self.forgot || !self.refused.is_empty()
+    }
+
+    /// The next row to look at, if the budget allows. They come in turn, so that none waits for one that changes again
+    /// and again.
+    fn next(&mut self, now_ms: u64) -> Option<Key> {
+        let after = self.cursor.map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.dirty.range((after, Bound::Unbounded)).next().or_else(|| self.dirty.first()).copied()?;
+        if self.budget.left(now_ms) == 0 {
+            self.throttled_ms = Some(now_ms);
+            return None;
+        }
+        self.budget.spend();
+        self.dirty.remove(&next);
+        self.cursor = Some(next);
+        Some(next)
+    }
 }
 
-fn count(switches: &mut HashMap<Arc<str>, Switch>, switch: &Arc<str>, network: NetworkId, more: bool) {
-    let switch = switches.entry(switch.clone()).or_default();
-    let of_network = switch.of_network.entry(network).or_default();
-    if more {
-        switch.taken += 1;
-        *of_network += 1;
-    } else {
-        switch.taken = switch.taken.saturating_sub(1);
-        *of_network = of_network.saturating_sub(1);
-        if *of_network == 0 {
-            switch.of_network.remove(&network);
-        }
+// ===== impl Row =====
+
+impl Default for Row {
+    fn default() -> Self {
+        Self { stored: None, heard: Heard::Nothing, charged: false, counted: false }
     }
 }
 

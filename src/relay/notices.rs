@@ -1,7 +1,7 @@
 //! What operators should know of learned MACs and elections: shown with the status of connections and switches.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -16,14 +16,17 @@ const SHOWN: usize = 10;
 pub struct Notices {
     /// MACs that move too often, and the switches that have them; the first few of each network.
     pub flapping: HashMap<NetworkId, BTreeMap<MacAddr, Vec<Arc<str>>>>,
+    /// Switches whose MACs come and go faster than they are taken.
+    pub throttled: BTreeSet<Arc<str>>,
     /// Switches with more learned MACs than `max_learned_macs`, and how many are left out at least.
     pub overflowing: HashMap<Arc<str>, usize>,
     /// In `single-active`: the switch that is bound; `None`: none, because the last one hasn't let go.
     pub bound: HashMap<(GatewayId, NetworkId), Option<String>>,
 }
 
-pub(super) fn of(ledger: &Ledger, gateways: &Gateways) -> Notices {
+pub(super) fn of(ledger: &mut Ledger, gateways: &Gateways, now_ms: u64) -> Notices {
     let mut notices = Notices {
+        throttled: ledger.throttled(now_ms),
         overflowing: ledger.overflowing().map(|(switch, count)| (switch.clone(), count)).collect(),
         bound: gateways.bound_alone().map(|(pair, switch)| (pair, switch.map(str::to_owned))).collect(),
         ..Notices::default()

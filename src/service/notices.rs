@@ -18,7 +18,7 @@ use crate::{
         status::{CertificateStatus, Strangers, SwitchStatus},
         text::Names,
     },
-    relay::{Hub, Notices},
+    relay::{Hub, Notices, RATE},
 };
 
 /// Compute nodes without a tunnel endpoint that a reason names.
@@ -81,6 +81,11 @@ impl Known {
         }
         if let Some(left_out) = self.notices.overflowing.get(switch.physical_switch.as_str()) {
             let reason = Reason::LearnedOverflow { left_out: *left_out };
+            switch.bindings.iter_mut().for_each(|row| row.worsen(reason.clone()));
+            switch.add(reason);
+        }
+        if self.notices.throttled.contains(switch.physical_switch.as_str()) {
+            let reason = Reason::LearnedRate { rate: RATE };
             switch.bindings.iter_mut().for_each(|row| row.worsen(reason.clone()));
             switch.add(reason);
         }

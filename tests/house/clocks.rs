@@ -16,7 +16,7 @@ const CALENDAR: [(&str, &str); 8] = [
     ("fleet/live/report.rs", "when a row drifted is shown"),
     ("fleet/live/send.rs", "when a plan was carried out is shown"),
     ("fleet/live/observe.rs", "when a row drifted is shown"),
-    ("relay/keeper.rs", "hours of silence are counted over restarts of the machine"),
+    ("relay/keeper.rs", "when a MAC was learned, and since when a gateway has none, is shown"),
     ("ovsdb/transport/x509.rs", "times of certificates, in words and tests"),
 ];
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::scene::{COMPUTE_1, COMPUTE_2, Scene, logical_switch, macs, set};
 use crate::support::{
+    clock::Clock,
     daemon::{Daemon, Home},
     eventually,
     rest::Rest,
@@ -27,8 +28,12 @@ struct Pair {
 
 impl Pair {
     fn begin(more: &str) -> Self {
+        Self::with(Home::new().more(more))
+    }
+
+    fn with(home: Home) -> Self {
         let tors = [Tor::start("left", "192.0.2.1"), Tor::start("right", "192.0.2.2")];
-        let daemon = Home::new().tor(&tors[0]).tor(&tors[1]).more(more).start();
+        let daemon = home.tor(&tors[0]).tor(&tors[1]).start();
         let rest = daemon.rest();
         let network = rest.network("n");
         let connections = ["left", "right"].map(|name| {
@@ -279,9 +284,44 @@ fn a_mac_that_flaps_is_held_and_reported() {
         held.cloned().ok_or_else(|| going.to_string())
     });
     assert!(status.to_string().contains(BARE) && status.to_string().contains("too often"), "{status}");
-    // Others go on.
+    // It is announced nowhere: neither where it was, nor where it is now. It is flooded, and so it is reached.
+    pair.tors[0].unlearn(&name, BARE);
+    pair.tors[1].learn(&name, BARE, "");
+    // Others go on, and what was said before them was heard.
+    pair.tors[1].learn(&name, "02:00:00:00:00:0d", "");
+    pair.wait_vtep("02:00:00:00:00:0d", Some("192.0.2.2"));
     pair.tors[0].unlearn(&name, OTHER);
     pair.wait_vtep(OTHER, None);
+    assert!(!fdb(&pair.rest, &pair.network, "").entries.contains_key(BARE));
+    assert!(pair.tors.iter().all(|tor| tor.dump().macs().iter().all(|row| row.address != BARE)));
+}
+
+/// The date jumps far ahead, and is corrected: a MAC is where it was learned last, and no hold ends early or late for it.
+#[test]
+fn the_calendar_decides_nothing() {
+    let clock = Clock::new();
+    let pair = Pair::with(Home::new().env(clock.env()).more("[relay]\nidle_flood_hold = 1h\nlearned_hold = 1h\n"));
+    let name = pair.name();
+    clock.jump("+4000d");
+    pair.tors[0].learn(&name, BARE, "");
+    pair.wait_vtep(BARE, Some("192.0.2.1"));
+    clock.jump("+0");
+    pair.tors[1].learn(&name, BARE, "");
+    pair.wait_vtep(BARE, Some("192.0.2.2"));
+    pair.tors[0].unlearn(&name, BARE);
+    for jump in ["+3h", "-3h", "+400d"] {
+        clock.jump(jump);
+        // Somebody learns and forgets: everything is decided anew.
+        pair.tors[0].learn(&name, OTHER, "");
+        pair.wait_vtep(OTHER, Some("192.0.2.1"));
+        pair.tors[0].unlearn(&name, OTHER);
+        pair.wait_vtep(OTHER, None);
+        assert_eq!(
+            fdb(&pair.rest, &pair.network, "").flood,
+            ["192.0.2.1", "192.0.2.2"],
+            "idle for seconds, not {jump}"
+        );
+    }
 }
 
 /// Step 9: after its last MAC was withdrawn, a gateway leaves the flood list; it returns with the first.

@@ -190,6 +190,11 @@ pub enum Reason {
         /// MACs that are not relayed, at least.
         left_out: usize,
     },
+    /// The switch's learned MACs come and go faster than the relay follows.
+    LearnedRate {
+        /// Changes a second that the relay follows.
+        rate: u64,
+    },
     /// Ports of the network are on compute nodes without a tunnel endpoint.
     HostsUnreached(Unreached),
     /// The tunnel endpoint of a compute node has a VTEP address of the switch.
@@ -271,6 +276,7 @@ impl Reason {
             | Self::NoTunnelIp { .. }
             | Self::Flapping { .. }
             | Self::LearnedOverflow { .. }
+            | Self::LearnedRate { .. }
             | Self::HostsUnreached(_)
             | Self::EndpointIsSwitch { .. }
             | Self::Certificate { .. }
@@ -318,7 +324,7 @@ impl Reason {
             Self::NoTunnelIp { .. } => ProblemKind::TunnelIp,
             Self::Loop { .. } => ProblemKind::Loop,
             Self::Flapping { .. } => ProblemKind::Flapping,
-            Self::LearnedOverflow { .. } => ProblemKind::LearnedMacs,
+            Self::LearnedOverflow { .. } | Self::LearnedRate { .. } => ProblemKind::LearnedMacs,
             Self::HostsUnreached(_) => ProblemKind::Host,
             Self::EndpointIsSwitch { .. } => ProblemKind::Endpoint,
             Self::Certificate { .. } => ProblemKind::Certificate,
@@ -378,6 +384,7 @@ impl Reason {
             Self::Loop { .. } => "look for a bridge between the network's two sides, or delete the port".to_owned(),
             Self::Flapping { .. } => "look for two stations with one MAC, or for a loop".to_owned(),
             Self::LearnedOverflow { .. } => "raise max_learned_macs, or look for what floods".to_owned(),
+            Self::LearnedRate { .. } => "look for a loop, or for a station that invents MACs".to_owned(),
             Self::HostsUnreached(unreached) => match unreached.hosts.first() {
                 Some((host, _, Some(near))) => format!(
                     "if {} is {}, give both one name; else l2gw endpoint create {} ADDRESS",

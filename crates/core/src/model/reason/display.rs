@@ -100,9 +100,12 @@ impl fmt::Display for Reason {
             }
             Self::Flapping { mac, switches } => write!(
                 f,
-                "MAC {mac} comes and goes too often (at {switches}): its changes are held until it is quiet; look for two \
-                 stations with one MAC, or for a loop"
+                "MAC {mac} comes and goes too often (at {switches}): it is flooded, not announced, until it is quiet; look \
+                 for two stations with one MAC, or for a loop"
             ),
+            Self::LearnedRate { rate } => {
+                write!(f, "learned MACs come and go faster than {rate} a second: the relay follows at that rate")
+            }
             Self::LearnedOverflow { left_out } => write!(
                 f,
                 "at least {left_out} learned MACs are not relayed, because the switch has more than max_learned_macs: they \

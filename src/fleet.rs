@@ -16,15 +16,19 @@
 mod adopt;
 mod certificates;
 mod database;
+mod driver;
 mod events;
-mod live;
 mod mailbox;
 mod metrics;
 mod pace;
 mod passive;
+mod policy;
+mod query;
 mod reporter;
+mod session;
 mod status;
 mod supervisor;
+mod target;
 mod work;
 mod worker;
 
@@ -39,10 +43,10 @@ use adopt::Adoption;
 pub use certificates::EXPIRES_SOON;
 pub use database::{Database, endpoint};
 pub use events::{Events, Reports, events};
-pub use live::policy_of;
 pub use metrics::sample;
 use passive::{Arrival, Lobby};
 pub use passive::{ListenError, Listeners};
+pub use policy::policy_of;
 use supervisor::Supervisor;
 
 use crate::{
@@ -56,7 +60,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-use worker::PlanQuery;
+use target::PlanQuery;
 
 /// The handle of the fleet: cheap to clone, used by every front end. A switch that is down delays no answer.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use tokio::sync::oneshot;
 use super::{
     Command, Database,
     passive::{self, Arrival},
+    query::Query,
     supervisor::{Running, Supervisor},
-    worker::Query,
 };
 use crate::config::{SwitchConfig, Transport};
 

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{status::rfc3339, worker::Worker};
+use super::status::rfc3339;
 use crate::{
     model::status::CertificateStatus,
     ovsdb::transport::{Certificate, Certificates, Tls, own_certificate},
@@ -95,25 +95,23 @@ async fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-// ===== impl Worker =====
-
-impl Worker {
-    /// Warns of certificates that expire soon, once a day.
-    pub(super) fn warn_of_expiry(&mut self) {
-        if self.warned.is_some_and(|at| at.elapsed() < REMINDER) {
+impl Shown {
+    /// Warns of certificates that expire soon, once a day. `warned` is when it last did.
+    pub(super) fn warn_of_expiry(&self, switch: &str, warned: &mut Option<Instant>) {
+        if warned.is_some_and(|at| at.elapsed() < REMINDER) {
             return;
         }
         // A certificate goes by the calendar.
         let now = SystemTime::now();
-        for (of, certificate) in each(&self.session.certificates.now()) {
+        for (of, certificate) in each(&self.now()) {
             let left = certificate.time_left(now);
             if left < EXPIRES_SOON {
                 let days = left.as_secs() / (24 * 3600);
                 tracing::warn!(
-                    switch = %self.names(), certificate = of, subject = %certificate, expires = rfc3339(certificate.expires), days,
+                    switch, certificate = of, subject = %certificate, expires = rfc3339(certificate.expires), days,
                     "a certificate expires soon: renew it"
                 );
-                self.warned = Some(Instant::now());
+                *warned = Some(Instant::now());
             }
         }
     }

@@ -9,9 +9,10 @@ use std::{
 
 use uuid::Uuid;
 
-use super::worker::Worker;
+use super::Database;
 use crate::{
     model::{Ips, MacAddr, NetworkId, SwitchVteps},
+    plan::Desired,
     relay::{Heard, Place, PortState, Report, Told},
     vtep::{
         LogicalSwitchIndex, Replica, Touched,
@@ -44,9 +45,9 @@ pub(super) struct Reporter {
 // ===== impl Reporter =====
 
 impl Reporter {
-    pub(super) fn new(worker: &Worker) -> Self {
+    pub(super) fn new(database: &Database) -> Self {
         Self {
-            database: worker.settings.database.to_string().into(),
+            database: database.to_string().into(),
             beginning: false,
             completing: false,
             switches: false,
@@ -126,17 +127,17 @@ impl Reporter {
     }
 
     /// The next report.
-    pub(super) fn next(&mut self, worker: &Worker, replica: &Replica) -> Option<Report> {
-        let names = || worker.desired.sections.keys();
+    pub(super) fn next(&mut self, desired: &Desired, replica: &Replica) -> Option<Report> {
+        let names = || desired.sections.keys();
         let told = if std::mem::take(&mut self.beginning) {
             Told::Begun(names().map(|name| name.as_str().into()).collect())
         } else if std::mem::take(&mut self.switches) {
             Told::Vteps(names().filter_map(|name| vteps(name, replica.switch(name)?)).collect())
         } else if !self.floods.is_empty() {
-            Told::Vteps(floods(&std::mem::take(&mut self.floods), worker, replica))
+            Told::Vteps(floods(&std::mem::take(&mut self.floods), desired, replica))
         } else if !self.ports.is_empty() {
             let ports: Vec<_> = self.ports.iter().copied().take(BATCH).collect();
-            let state = |port: &Uuid| self.port(*port, worker, replica);
+            let state = |port: &Uuid| self.port(*port, desired, replica);
             let states = ports.iter().filter_map(state).collect();
             for port in ports {
                 self.ports.remove(&port);
@@ -144,7 +145,7 @@ impl Reporter {
             Told::Ports(states)
         } else if !self.macs.is_empty() {
             let keys: Vec<_> = self.macs.iter().copied().take(BATCH).collect();
-            let heard = |(network, mac): &(NetworkId, MacAddr)| heard(*network, *mac, worker, replica);
+            let heard = |(network, mac): &(NetworkId, MacAddr)| heard(*network, *mac, desired, replica);
             let told = keys.iter().map(heard).collect();
             for key in keys {
                 self.macs.remove(&key);
@@ -162,8 +163,8 @@ impl Reporter {
         Some(Report { database: self.database.clone(), told })
     }
 
-    fn port(&mut self, uuid: Uuid, worker: &Worker, replica: &Replica) -> Option<PortState> {
-        let Some((section, name)) = worker.desired.section_of(replica, uuid) else {
+    fn port(&mut self, uuid: Uuid, desired: &Desired, replica: &Replica) -> Option<PortState> {
+        let Some((section, name)) = desired.section_of(replica, uuid) else {
             let (switch, port) = self.told.remove(&uuid)?;
             return Some(PortState { switch, port, fit: false, networks: Vec::new() });
         };
@@ -187,7 +188,7 @@ fn vteps(name: &str, switch: &PhysicalSwitch) -> Option<SwitchVteps> {
 }
 
 /// Where the switches want the broadcasts of these networks, as far as they say it.
-fn floods(networks: &BTreeSet<NetworkId>, worker: &Worker, replica: &Replica) -> Vec<SwitchVteps> {
+fn floods(networks: &BTreeSet<NetworkId>, desired: &Desired, replica: &Replica) -> Vec<SwitchVteps> {
     let mut members: HashMap<NetworkId, BTreeSet<Ipv4Addr>> = HashMap::new();
     for row in replica.local_multicasts().filter(|row| row.unknown_dst) {
         if let Some(network) = replica.owner(row.logical_switch).network()
@@ -198,9 +199,9 @@ fn floods(networks: &BTreeSet<NetworkId>, worker: &Worker, replica: &Replica) ->
     }
     let mut found = Vec::new();
     for network in networks {
-        for name in worker.desired.sections.keys() {
+        for name in desired.sections.keys() {
             let all = members.get(network).into_iter().flatten();
-            let own = all.filter(|vtep| attributed(**vtep, worker, replica) == Some(name.as_str()));
+            let own = all.filter(|vtep| attributed(**vtep, desired, replica) == Some(name.as_str()));
             found.push(SwitchVteps { switch: name.clone(), network: Some(*network), vteps: own.copied().collect() });
         }
     }
@@ -208,7 +209,7 @@ fn floods(networks: &BTreeSet<NetworkId>, worker: &Worker, replica: &Replica) ->
 }
 
 /// Where a MAC is in this database.
-fn heard(network: NetworkId, mac: MacAddr, worker: &Worker, replica: &Replica) -> Heard {
+fn heard(network: NetworkId, mac: MacAddr, desired: &Desired, replica: &Replica) -> Heard {
     let mut places: Vec<Place> = Vec::new();
     let rows = replica.owned(network).iter().flat_map(|index| replica.local_macs_with(*index, mac));
     let mut rows: Vec<&Unicast> = rows.filter(|row| !row.mac.is_multicast()).collect();
@@ -216,7 +217,7 @@ fn heard(network: NetworkId, mac: MacAddr, worker: &Worker, replica: &Replica) -
     rows.sort_by_key(|row| row.uuid);
     for row in rows {
         let Some(vtep) = replica.vtep(row.locator).filter(|vtep| !vtep.is_unspecified()) else { continue };
-        let Some(switch) = attributed(vtep, worker, replica) else { continue };
+        let Some(switch) = attributed(vtep, desired, replica) else { continue };
         let ip = match row.ip {
             RowIp::V4(ip) => Some(IpAddr::V4(ip)),
             RowIp::V6(ip) => Some(IpAddr::V6(ip)),
@@ -231,8 +232,8 @@ fn heard(network: NetworkId, mac: MacAddr, worker: &Worker, replica: &Replica) -
 }
 
 /// The switch behind a VTEP: the one whose `tunnel_ips` have it, or the only one.
-fn attributed<'a>(vtep: Ipv4Addr, worker: &'a Worker, replica: &Replica) -> Option<&'a str> {
-    let mut names = worker.desired.sections.keys();
+fn attributed<'a>(vtep: Ipv4Addr, desired: &'a Desired, replica: &Replica) -> Option<&'a str> {
+    let mut names = desired.sections.keys();
     let has = |name: &&String| replica.switch(name).is_some_and(|switch| switch.tunnel_ips.contains(&IpAddr::V4(vtep)));
     let own = names.clone().find(has);
     own.or_else(|| names.next().filter(|_| names.next().is_none() && replica.switches().count() == 1))

@@ -2,7 +2,6 @@
 
 use std::{
     cell::OnceCell,
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::SystemTime,
@@ -10,11 +9,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{
-    live::{Live, Lock},
-    work::Quarantine,
-    worker::Worker,
-};
+use super::{session::SessionView, target::Target, work::Quarantine};
 use crate::{
     config::SwitchConfig,
     intent::{BoundNetwork, HostNames, NetworkIntent},
@@ -22,7 +17,10 @@ use crate::{
         NetworkId, VlanId, check_vtep,
         indexed::FastMap,
         reason::{Reason, RowName},
-        status::{BindingStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus, TunnelStatus},
+        status::{
+            BindingStatus, CertificateStatus, PlanSummary, SessionState, SessionStatus, Status, SwitchStatus,
+            TunnelStatus,
+        },
         text::{self, Names},
     },
     plan::{Key, Planner, Section},
@@ -33,29 +31,29 @@ use crate::{
 const FAULTS: usize = 100;
 
 /// The switches of a worker without a session.
-pub(super) fn without_session(worker: &Worker) -> Vec<SwitchStatus> {
-    let why: Arc<str> = match worker.session.reason.as_str() {
-        "" => format!("connecting to {}", worker.settings.database).into(),
+pub(super) fn without_session(target: &Target, certificates: &[CertificateStatus]) -> Vec<SwitchStatus> {
+    let why: Arc<str> = match target.session.reason.as_str() {
+        "" => format!("connecting to {}", target.settings.database).into(),
         reason => reason.into(),
     };
-    let reason = match worker.session.state {
+    let reason = match target.session.state {
         SessionState::Refused => Reason::Refused(why),
         _ => Reason::NoSession(why),
     };
-    worker.settings.sections.iter().map(|config| bare(worker, config, &reason)).collect()
+    target.settings.sections.iter().map(|config| bare(target, config, certificates, &reason)).collect()
 }
 
 /// A switch of which all is so for this reason.
-fn bare(worker: &Worker, config: &SwitchConfig, reason: &Reason) -> SwitchStatus {
-    let section = worker.desired.sections.get(&config.physical_switch).cloned().unwrap_or_default();
-    let since = rfc3339(worker.session.since);
+fn bare(target: &Target, config: &SwitchConfig, certificates: &[CertificateStatus], reason: &Reason) -> SwitchStatus {
+    let section = target.desired.sections.get(&config.physical_switch).cloned().unwrap_or_default();
+    let since = rfc3339(target.session.since);
     let binding = |(port, vlan): &(String, VlanId), bound: &BoundNetwork| BindingStatus {
         switch: config.physical_switch.clone(),
         port: port.clone(),
         vlan: *vlan,
         status: reason.status(),
         reason: reason.clone(),
-        rows_desired: worker.desired.networks.get(&bound.network).map_or(0, |network| network.macs.len() as u64),
+        rows_desired: target.desired.networks.get(&bound.network).map_or(0, |network| network.macs.len() as u64),
         rows_actual: 0,
         since: since.clone(),
         network_id: bound.network,
@@ -63,13 +61,13 @@ fn bare(worker: &Worker, config: &SwitchConfig, reason: &Reason) -> SwitchStatus
     };
     let rivals = section.intent.rivals.iter().flat_map(|(key, rivals)| rivals.iter().map(move |rival| (key, rival)));
     let bindings = section.intent.bindings.iter().chain(rivals).map(|(key, bound)| binding(key, bound)).collect();
-    let rows = |network| worker.desired.networks.get(network).map_or(0, |network| network.macs.len() as u64);
+    let rows = |network| target.desired.networks.get(network).map_or(0, |network| network.macs.len() as u64);
     let mut status = SwitchStatus {
         name: config.name.clone(),
         physical_switch: config.physical_switch.clone(),
-        known: worker.revision,
+        known: target.revision,
         confirmed: None,
-        session: session(worker, config, "", "off"),
+        session: session(target, config, certificates, "", "off"),
         status: Status::Active,
         reason: Reason::None,
         own: Vec::new(),
@@ -83,7 +81,7 @@ fn bare(worker: &Worker, config: &SwitchConfig, reason: &Reason) -> SwitchStatus
         rows_actual: 0,
         last_plan: None,
         draining: Vec::new(),
-        counters: worker.counters,
+        counters: target.counters,
     };
     if *reason != Reason::None {
         status.add(reason.clone());
@@ -91,35 +89,41 @@ fn bare(worker: &Worker, config: &SwitchConfig, reason: &Reason) -> SwitchStatus
     status
 }
 
-fn session(worker: &Worker, config: &SwitchConfig, schema_version: &str, lock: &str) -> SessionStatus {
+fn session(
+    target: &Target,
+    config: &SwitchConfig,
+    certificates: &[CertificateStatus],
+    schema_version: &str,
+    lock: &str,
+) -> SessionStatus {
     SessionStatus {
-        state: worker.session.state,
-        since: rfc3339(worker.session.since),
-        address: worker.settings.database.to_string(),
+        state: target.session.state,
+        since: rfc3339(target.session.since),
+        address: target.settings.database.to_string(),
         transport: config.transport.word().to_owned(),
         schema_version: text::name(schema_version),
         lock: lock.to_owned(),
-        peer: worker.session.peer.clone(),
-        certificates: worker.session.certificates.status(),
+        peer: target.session.peer.clone(),
+        certificates: certificates.to_vec(),
     }
 }
 
 /// The switches of a live session.
-pub(super) fn with_session(live: &Live<'_>, hosts: &HostNames) -> Vec<SwitchStatus> {
-    if live.worker.session.state != SessionState::Up {
-        return without_session(live.worker);
-    }
-    let look = Look::new(live, hosts);
-    live.worker.settings.sections.iter().map(|config| look.switch(config)).collect()
+pub(super) fn with_session(
+    view: &SessionView<'_>,
+    certificates: &[CertificateStatus],
+    hosts: &HostNames,
+) -> Vec<SwitchStatus> {
+    let look = Look::new(view, certificates, hosts);
+    view.target.settings.sections.iter().map(|config| look.switch(config)).collect()
 }
 
 /// One look at a session for the status: what is counted once for all of its bindings.
 struct Look<'a> {
-    live: &'a Live<'a>,
+    view: &'a SessionView<'a>,
     planner: Planner<'a>,
+    certificates: &'a [CertificateStatus],
     hosts: &'a HostNames,
-    /// Rows that aren't right, by network; without bindings.
-    outstanding: BTreeMap<NetworkId, u64>,
     /// Bindings that are desired, and those of them that are there, by network.
     bindings: FastMap<NetworkId, (u64, u64)>,
     faults_of_networks: FastMap<NetworkId, Fault<'a>>,
@@ -142,15 +146,15 @@ struct SwitchLook<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn new(live: &'a Live<'a>, hosts: &'a HostNames) -> Self {
-        let planner = live.planner();
+    fn new(view: &'a SessionView<'a>, certificates: &'a [CertificateStatus], hosts: &'a HostNames) -> Self {
+        let planner = view.planner;
         let mut bindings = FastMap::<NetworkId, (u64, u64)>::default();
-        for section in live.worker.desired.sections.values() {
-            let switch = live.replica.switch(&section.physical_switch);
+        for section in view.target.desired.sections.values() {
+            let switch = view.replica.switch(&section.physical_switch);
             for ((port, vlan), bound) in &section.intent.bindings {
-                let row = switch.and_then(|switch| live.replica.port_of(switch, port));
+                let row = switch.and_then(|switch| view.replica.port_of(switch, port));
                 let holder = row.and_then(|(_, row)| row.bindings.get(&vlan.get()));
-                let holder = holder.and_then(|uuid| live.replica.logical_switch_index(*uuid));
+                let holder = holder.and_then(|uuid| view.replica.logical_switch_index(*uuid));
                 let is_right = holder.is_some() && holder == planner.logical_switches(bound.network).0;
                 let (desired, actual) = bindings.entry(bound.network).or_default();
                 *desired += 1;
@@ -158,7 +162,7 @@ impl<'a> Look<'a> {
             }
         }
         let (mut faults_of_networks, mut faults_of_bindings) = (FastMap::default(), FastMap::default());
-        for (key, quarantine) in live.work.faults.iter() {
+        for (key, quarantine) in view.faults.iter() {
             match *key {
                 Key::Network(network) | Key::Mac(network, _) => add(&mut faults_of_networks, network, *key, quarantine),
                 Key::Binding(port, vlan) => add(&mut faults_of_bindings, (port, vlan), *key, quarantine),
@@ -166,39 +170,38 @@ impl<'a> Look<'a> {
                 Key::Tunnel(_) | Key::Managers => {}
             }
         }
-        let outstanding = live.outstanding();
-        Self { live, planner, hosts, outstanding, bindings, faults_of_networks, faults_of_bindings }
+        Self { view, planner, certificates, hosts, bindings, faults_of_networks, faults_of_bindings }
     }
 
     fn switch(&self, config: &SwitchConfig) -> SwitchStatus {
-        let live = self.live;
-        let physical = live.replica.switch(&config.physical_switch);
-        let reason = if physical.is_some() { Reason::None } else { missing(live, config) };
-        let mut status = bare(live.worker, config, &reason);
-        status.session = session(live.worker, config, &live.schema_version, live.lock.word());
-        status.confirmed = live.confirmed;
-        status.degraded.clone_from(&live.policy.columns.degraded);
-        status.last_plan = live.last_plan.map(|(at, tally)| PlanSummary {
+        let view = self.view;
+        let physical = view.replica.switch(&config.physical_switch);
+        let reason = if physical.is_some() { Reason::None } else { missing(view, config) };
+        let mut status = bare(view.target, config, self.certificates, &reason);
+        status.session = session(view.target, config, self.certificates, view.schema_version, view.lock.word());
+        status.confirmed = view.confirmed;
+        status.degraded.clone_from(&view.policy.columns.degraded);
+        status.last_plan = view.last_plan.map(|(at, tally)| PlanSummary {
             at: rfc3339(at),
             inserts: tally.inserts,
             updates: tally.updates,
             deletes: tally.deletes,
         });
-        status.draining = live.draining.iter().copied().collect();
+        status.draining = view.draining.iter().copied().collect();
         let Some(physical) = physical else {
             status.session.state = SessionState::Refused;
             return status;
         };
-        let ports = physical.ports.iter().filter_map(|uuid| live.replica.port(*uuid));
+        let ports = physical.ports.iter().filter_map(|uuid| view.replica.port(*uuid));
         status.ports = ports.clone().map(|port| port.name.clone()).collect();
         status.ports.sort_unstable();
         status.vteps = usable_vteps(physical);
-        status.tunnels = tunnels(live, physical, self.hosts);
+        status.tunnels = tunnels(view, physical, self.hosts);
         let of_ports = ports.flat_map(|port| {
             port.faults.iter().map(|fault| format!("{}: {}", text::name(&port.name), text::name(fault)))
         });
         status.faults = physical.faults.iter().map(|fault| text::name(fault)).chain(of_ports).take(FAULTS).collect();
-        if let Some(section) = live.worker.desired.sections.get(&config.physical_switch) {
+        if let Some(section) = view.target.desired.sections.get(&config.physical_switch) {
             let tunnels = std::mem::take(&mut status.tunnels);
             let look = SwitchLook { switch: physical, section, tunnels: &tunnels, ports: OnceCell::new() };
             for row in &mut status.bindings {
@@ -216,12 +219,12 @@ impl<'a> Look<'a> {
 
     /// What is wrong with the switch as a whole.
     fn add_own(&self, status: &mut SwitchStatus) {
-        let live = self.live;
-        if !live.work.held.is_empty() {
-            status.add(held(live));
+        let view = self.view;
+        if !view.held.is_empty() {
+            status.add(held(view));
         }
-        if live.lock == Lock::Waiting {
-            status.add(Reason::Locked);
+        if let Some(reason) = locked(view) {
+            status.add(reason);
         }
         if !status.faults.is_empty() {
             status.add(Reason::Faults(Names::new(status.faults.iter().map(String::as_str))));
@@ -229,7 +232,7 @@ impl<'a> Look<'a> {
         if status.vteps.is_empty() {
             status.add(Reason::NoTunnelIp { switch: status.physical_switch.clone() });
         }
-        let mut of_switch = live.work.faults.iter().filter_map(|(key, fault)| match key {
+        let mut of_switch = view.faults.iter().filter_map(|(key, fault)| match key {
             Key::Tunnel(_) => Some((RowName::Tunnel, fault)),
             Key::Managers => Some((RowName::Managers, fault)),
             Key::Network(_) | Key::Binding(..) | Key::Mac(..) => None,
@@ -244,22 +247,22 @@ impl<'a> Look<'a> {
 
     /// Rows that a network should have on the database, and those that are right.
     fn rows(&self, network: NetworkId) -> (u64, u64) {
-        let Some(intent) = self.live.worker.desired.networks.get(&network) else { return (0, 0) };
+        let Some(intent) = self.view.target.desired.networks.get(&network) else { return (0, 0) };
         let (bindings, bound) = self.bindings.get(&network).copied().unwrap_or_default();
         let flood = u64::from(!self.planner.flood_list(intent).is_empty());
         let desired = 1 + flood + bindings + self.planner.mac_rows(intent) as u64;
         if self.planner.logical_switches(network).0.is_none() {
             return (desired, 0);
         }
-        let outstanding = self.outstanding.get(&network).copied().unwrap_or(0);
+        let outstanding = self.view.outstanding.get(&network).copied().unwrap_or(0);
         (desired, (desired - bindings).saturating_sub(outstanding) + bound)
     }
 
     /// Why a binding is as it is.
     fn binding(&self, look: &SwitchLook<'_>, row: &BindingStatus) -> Reason {
-        let (live, planner, port) = (self.live, &self.planner, row.port.clone());
-        let Some((port_uuid, port_row)) = live.replica.port_of(look.switch, &port) else {
-            let present = look.ports.get_or_init(|| Names::new(port_names(live, look.switch))).clone();
+        let (view, planner, port) = (self.view, &self.planner, row.port.clone());
+        let Some((port_uuid, port_row)) = view.replica.port_of(look.switch, &port) else {
+            let present = look.ports.get_or_init(|| Names::new(port_names(view, look.switch))).clone();
             return Reason::PortMissing { port, switch: row.switch.clone(), present };
         };
         if let Some(bound) = look.section.intent.bindings.get(&(port.clone(), row.vlan))
@@ -268,33 +271,33 @@ impl<'a> Look<'a> {
         {
             return Reason::VlanTaken { vlan: row.vlan, port, network, connection: *connection };
         }
-        let Some(network) = live.worker.desired.networks.get(&row.network_id) else { return Reason::NetworkUnknown };
+        let Some(network) = view.target.desired.networks.get(&row.network_id) else { return Reason::NetworkUnknown };
         let Some(vni) = network.vni else {
-            return Reason::NoSegment { network: row.network_id, draining: live.draining.contains(&row.network_id) };
+            return Reason::NoSegment { network: row.network_id, draining: view.draining.contains(&row.network_id) };
         };
         if let Some(logical_switch) = planner.vni_conflict(network) {
             return Reason::VniForeign { logical_switch: logical_switch.to_owned(), vni };
         }
         let holder = port_row.bindings.get(&row.vlan.get());
-        let holder = holder.and_then(|uuid| live.replica.logical_switch_index(*uuid));
+        let holder = holder.and_then(|uuid| view.replica.logical_switch_index(*uuid));
         if let Some(index) = holder
             && planner.owner(index).is_none()
         {
-            let name = live.replica.logical_switch(index).map_or("unknown", |row| row.name.as_str());
+            let name = view.replica.logical_switch(index).map_or("unknown", |row| row.name.as_str());
             return Reason::VlanForeign { vlan: row.vlan, port, logical_switch: name.to_owned() };
         }
         if let Some(reason) = self.fault(port_uuid, row) {
             return reason;
         }
-        if live.work.held.contains(&row.network_id) {
-            return held(live);
+        if view.held.contains(&row.network_id) {
+            return held(view);
         }
         let chosen = planner.logical_switches(row.network_id).0;
-        if chosen.is_none() || holder != chosen || self.outstanding.contains_key(&row.network_id) {
-            return match live.lock {
-                _ if live.worker.observes() && !live.worker.repairing => Reason::Observed,
-                Lock::Waiting => Reason::Locked,
-                Lock::Held(_) | Lock::Unsupported | Lock::Off => Reason::Writing,
+        if chosen.is_none() || holder != chosen || self.view.outstanding.contains_key(&row.network_id) {
+            return if view.target.observes() && !view.target.repairing {
+                Reason::Observed
+            } else {
+                locked(view).unwrap_or(Reason::Writing)
             };
         }
         self.degraded(look, port_row, network)
@@ -333,7 +336,7 @@ impl<'a> Look<'a> {
             let to = if host.is_empty() { remote.clone() } else { format!("{} ({remote})", text::name(host)) };
             return Reason::TunnelDown { to, state: state.clone() };
         }
-        let mut lacking = self.live.policy.columns.degraded.iter();
+        let mut lacking = self.view.policy.columns.degraded.iter();
         match lacking.find(|lack| lack.is_of_replication()) {
             Some(lack) if !network.flood.is_empty() => Reason::Degraded(lack.clone()),
             _ => Reason::None,
@@ -350,8 +353,8 @@ fn add<'a, K: std::hash::Hash + Eq>(faults: &mut FastMap<K, Fault<'a>>, of: K, k
     }
 }
 
-fn port_names<'a>(live: &'a Live<'_>, switch: &'a PhysicalSwitch) -> impl Iterator<Item = &'a str> {
-    switch.ports.iter().filter_map(|uuid| live.replica.port(*uuid)).map(|port| port.name.as_str())
+fn port_names<'a>(view: &'a SessionView<'_>, switch: &'a PhysicalSwitch) -> impl Iterator<Item = &'a str> {
+    switch.ports.iter().filter_map(|uuid| view.replica.port(*uuid)).map(|port| port.name.as_str())
 }
 
 /// IPv4 addresses of `tunnel_ips` that packets can be sent to.
@@ -359,17 +362,22 @@ fn usable_vteps(switch: &PhysicalSwitch) -> Vec<Ipv4Addr> {
     switch.tunnel_ips.iter().filter_map(|ip| check_vtep(*ip).ok()).collect()
 }
 
-fn missing(live: &Live<'_>, config: &SwitchConfig) -> Reason {
+fn missing(view: &SessionView<'_>, config: &SwitchConfig) -> Reason {
     Reason::SwitchMissing {
-        address: live.worker.settings.database.to_string(),
+        address: view.target.settings.database.to_string(),
         switch: config.physical_switch.clone(),
         section: config.name.clone(),
-        present: Names::new(live.replica.switches().map(|switch| switch.name.as_str())),
+        present: Names::new(view.replica.switches().map(|switch| switch.name.as_str())),
     }
 }
 
-fn held(live: &Live<'_>) -> Reason {
-    if live.policy.hold { Reason::HeldByOperator } else { Reason::HeldByGuard }
+/// Why nothing is written at all; `None`: something is.
+fn locked(view: &SessionView<'_>) -> Option<Reason> {
+    view.lock.obstacle(&view.target.settings.deployment).map(|why| Reason::Locked(why.into()))
+}
+
+fn held(view: &SessionView<'_>) -> Reason {
+    if view.policy.hold { Reason::HeldByOperator } else { Reason::HeldByGuard }
 }
 
 pub(super) fn rfc3339(time: SystemTime) -> String {
@@ -377,8 +385,8 @@ pub(super) fn rfc3339(time: SystemTime) -> String {
 }
 
 /// The tunnels of a switch that say something of BFD, those that are down first.
-fn tunnels(live: &Live<'_>, switch: &PhysicalSwitch, hosts: &HostNames) -> Vec<TunnelStatus> {
-    let replica = &live.replica;
+fn tunnels(view: &SessionView<'_>, switch: &PhysicalSwitch, hosts: &HostNames) -> Vec<TunnelStatus> {
+    let replica = &view.replica;
     let of_switch = |local: &Ipv4Addr| switch.tunnel_ips.contains(&IpAddr::V4(*local));
     let mut tunnels: Vec<_> = replica
         .tunnels()

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -14,9 +14,13 @@ use tokio::{
 
 use super::{
     Command, Database, FleetSettings, PlanError, UnknownSwitch,
-    mailbox::{Mailbox, News},
+    certificates::Shown,
+    driver,
+    mailbox::Mailbox,
     passive::Lobby,
-    worker::{self, Query, Worker},
+    query::Query,
+    target::{News, Settings, Target},
+    worker::Worker,
 };
 use crate::{
     config::SwitchConfig,
@@ -364,20 +368,23 @@ impl Supervisor {
     fn start(&mut self, database: Database, sections: Vec<SwitchConfig>, delay: Duration) {
         let mailbox = Arc::new(Mailbox::default());
         let (queries, asked) = mpsc::channel(64);
-        let worker = Worker::new(
-            worker::Settings {
-                database: database.clone(),
-                sections: sections.clone(),
-                deployment: self.settings.deployment.clone(),
-                previous_prefixes: self.settings.previous_prefixes.clone(),
-                events: self.settings.events.clone(),
-            },
-            mailbox.clone(),
-            asked,
-            self.confirmed.clone(),
-            self.reports.clone(),
-            sections.iter().any(|section| self.settings.holds.contains(&section.name)),
-        );
+        let settings = Settings {
+            database: database.clone(),
+            sections: sections.clone(),
+            deployment: self.settings.deployment.clone(),
+            previous_prefixes: self.settings.previous_prefixes.clone(),
+        };
+        let hold = sections.iter().any(|section| self.settings.holds.contains(&section.name));
+        let io = driver::Channels {
+            mailbox: mailbox.clone(),
+            queries: asked,
+            confirm: self.confirmed.clone(),
+            reports: self.reports.clone(),
+            events: self.settings.events.clone(),
+            shown: Shown::default(),
+            warned: None,
+        };
+        let worker = Worker::new(Target::new(settings, hold, SystemTime::now()), io);
         let task = self.tasks.spawn(async move {
             sleep(delay).await;
             worker.run().await;

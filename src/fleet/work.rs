@@ -5,10 +5,8 @@ mod queue;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-use tokio::time::Instant;
 
 pub(super) use self::{
     faults::{Faults, Quarantine},
@@ -26,6 +24,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) transaction: Transaction,
+    /// The keys that were asked for. The transaction serves them, and perhaps others along with them.
+    pub(super) asked: Vec<Key>,
     /// Its rows in words, as far as they are reported.
     pub(super) rows: Vec<PlannedRow>,
     /// It began with an `assert` of the lock, which we held for so many times then.
@@ -61,6 +61,10 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn compare_all_of(&mut self, network: NetworkId) {
         self.unsynced.insert(network);
+    }
+
+    pub(super) fn unsynced(&self) -> impl Iterator<Item = &NetworkId> {
+        self.unsynced.iter()
     }
 
     pub(super) fn take_unsynced(&mut self) -> BTreeSet<NetworkId> {

@@ -9,13 +9,12 @@ use crate::arrows::sources;
 const ROOMS: [&str; 7] = ["ovsdb", "vtep", "intent", "plan", "fleet", "relay", "hostd"];
 
 /// Files of these rooms that may ask for the date, and what for.
-const CALENDAR: [(&str, &str); 8] = [
+const CALENDAR: [(&str, &str); 7] = [
     ("fleet/certificates.rs", "certificates expire by the calendar"),
     ("fleet/passive/strangers.rs", "when a stranger came is shown"),
     ("fleet/worker.rs", "since when a state lasts is shown"),
-    ("fleet/live/report.rs", "when a row drifted is shown"),
-    ("fleet/live/send.rs", "when a plan was carried out is shown"),
-    ("fleet/live/observe.rs", "when a row drifted is shown"),
+    ("fleet/supervisor.rs", "since when a state lasts is shown"),
+    ("fleet/driver.rs", "when a plan was carried out, or a row drifted, is shown"),
     ("relay/keeper.rs", "when a MAC was learned, and since when a gateway has none, is shown"),
     ("ovsdb/transport/x509.rs", "times of certificates, in words and tests"),
 ];

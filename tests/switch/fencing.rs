@@ -202,7 +202,7 @@ fn a_refused_theft_is_no_lack_of_locks() {
     scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
     eventually("the theft is refused", PATIENCE, || {
         let log = scene.daemon.home.log();
-        if log.contains("refused us its lock: ") && log.contains("not now") { Ok(()) } else { Err(log) }
+        if log.contains("refused us its lock") && log.contains("not now") { Ok(()) } else { Err(log) }
     });
     let switch = scene.rest.wait_switch("t", "it waits again", |now| now["session"]["lock"] == "waiting");
     assert_eq!(tor.dump().macs().len(), 3, "{switch}");

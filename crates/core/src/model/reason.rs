@@ -46,8 +46,8 @@ pub enum Reason {
     Writing,
     /// `mode = observe`.
     Observed,
-    /// Another controller holds the OVSDB lock.
-    Locked,
+    /// The OVSDB lock isn't ours, or the server isn't to be written: why, and what to do.
+    Locked(Arc<str>),
     /// Rows of disconnected networks are being removed.
     Draining,
     /// No session, and why.
@@ -269,7 +269,7 @@ impl Reason {
             | Self::NetworkUnknown
             | Self::Writing
             | Self::Observed
-            | Self::Locked => Status::Pending,
+            | Self::Locked(_) => Status::Pending,
             Self::Faults(_)
             | Self::TunnelDown { .. }
             | Self::Degraded(_)
@@ -306,7 +306,7 @@ impl Reason {
             Self::None | Self::Standby { .. } => return None,
             Self::AwaitsRelease | Self::NotDelivered | Self::NetworkUnknown | Self::Writing => ProblemKind::Pending,
             Self::Observed => ProblemKind::Observed,
-            Self::Locked => ProblemKind::Lock,
+            Self::Locked(_) => ProblemKind::Lock,
             Self::Draining => ProblemKind::Draining,
             Self::NoSession(_) | Self::PeerRefused { .. } => ProblemKind::Session,
             Self::Refused(_) | Self::SwitchMissing { .. } => ProblemKind::Refused,
@@ -340,7 +340,7 @@ impl Reason {
                 "work is under way: look again".to_owned()
             }
             Self::Observed => format!("l2gw switch repair {section}"),
-            Self::Locked => "stop the other controller, or set lock = off if it is gone for good".to_owned(),
+            Self::Locked(_) => "do as the reason says".to_owned(),
             Self::NoSession(_) => "check that it is reachable; it is dialled again by itself".to_owned(),
             Self::PeerRefused { names, .. } if !names.is_empty() => format!(
                 "if that is the switch, set physical_switch = {} in [switch:{section}] and run 'l2gw reload'; else let the \

@@ -71,14 +71,22 @@ pub struct Touched {
     pub macs: Vec<(LogicalSwitchIndex, MacAddr)>,
     /// Logical_Switches whose own row came, went or changed.
     pub rows: BTreeSet<LogicalSwitchIndex>,
-    /// Logical_Switches whose own row, flood row, bindings, local MACs or odd rows changed.
+    /// Logical_Switches whose own row, flood row or odd rows changed.
     pub logical_switches: BTreeSet<LogicalSwitchIndex>,
+    /// Networks of which a Logical_Switch went, or got the name of another one.
+    pub left: BTreeSet<NetworkId>,
+    /// Logical_Switches whose bindings or local MACs changed: while there are any, the row can't be removed.
+    pub released: BTreeSet<LogicalSwitchIndex>,
     /// Rows of Ucast_Macs_Local, by what they say something about.
     pub local_macs: Vec<(LogicalSwitchIndex, MacAddr)>,
     /// Logical_Switches whose rows of Mcast_Macs_Local changed.
     pub local_floods: BTreeSet<LogicalSwitchIndex>,
     /// Ports whose row or bindings changed.
     pub ports: BTreeSet<Uuid>,
+    /// Those of them that came, or got another name.
+    pub identities: BTreeSet<Uuid>,
+    /// VLANs of ports whose binding came, went or changed.
+    pub bindings: BTreeSet<BoundPort>,
     /// Physical_Switch rows came, went or changed their ports or VTEPs.
     pub switches: bool,
     /// Rows of Tunnel.
@@ -356,6 +364,9 @@ impl Replica {
     pub(super) fn set_port(&mut self, uuid: Uuid, row: Option<PhysicalPort>, touched: &mut Touched) {
         touched.ports.insert(uuid);
         let new = row.as_ref().map(|row| row.bindings.clone()).unwrap_or_default();
+        if row.as_ref().is_some_and(|row| self.ports.get(&uuid).is_none_or(|old| old.name != row.name)) {
+            touched.identities.insert(uuid);
+        }
         let old = match row {
             Some(row) => self.ports.insert(uuid, row),
             None => self.ports.remove(&uuid),
@@ -364,12 +375,14 @@ impl Replica {
         for (vlan, logical_switch) in old.iter().filter(|(vlan, ls)| new.get(vlan) != Some(ls)) {
             let index = self.intern_logical_switch(*logical_switch);
             self.refs[index as usize].bindings.remove(&(uuid, *vlan));
-            touched.logical_switches.insert(index);
+            touched.bindings.insert((uuid, *vlan));
+            touched.released.insert(index);
         }
         for (vlan, logical_switch) in new.iter().filter(|(vlan, ls)| old.get(vlan) != Some(ls)) {
             let index = self.intern_logical_switch(*logical_switch);
             self.refs[index as usize].bindings.insert((uuid, *vlan));
-            touched.logical_switches.insert(index);
+            touched.bindings.insert((uuid, *vlan));
+            touched.released.insert(index);
         }
     }
 
@@ -377,7 +390,7 @@ impl Replica {
         let index = self.intern_logical_switch(uuid);
         touched.logical_switches.insert(index);
         touched.rows.insert(index);
-        self.own(index, row.as_ref());
+        touched.left.extend(self.own(index, row.as_ref()));
         let new = row.as_ref().and_then(|row| row.tunnel_key);
         let old = self.logical_switches.set(index, row).and_then(|old| old.tunnel_key);
         if let Some(key) = new {
@@ -393,8 +406,9 @@ impl Replica {
         }
     }
 
-    /// Notes whose a Logical_Switch is: once a row, so that nothing has to read its name again.
-    fn own(&mut self, index: LogicalSwitchIndex, row: Option<&LogicalSwitch>) {
+    /// Notes whose a Logical_Switch is: once a row, so that nothing has to read its name again. Returns the network that
+    /// it was of, and isn't any more.
+    fn own(&mut self, index: LogicalSwitchIndex, row: Option<&LogicalSwitch>) -> Option<NetworkId> {
         let (owner, rank) = row.map_or_else(Default::default, |row| self.ownership.owner(&row.name));
         let refs = &mut self.refs[index as usize];
         let before = std::mem::replace(&mut refs.owner, owner);
@@ -412,6 +426,7 @@ impl Replica {
             rows.push(index);
             rows.sort_by_key(|row| self.refs[*row as usize].rank);
         }
+        before.network().filter(|network| owner.network() != Some(*network))
     }
 
     pub(super) fn set_locator(&mut self, uuid: Uuid, row: Option<Locator>) {
@@ -475,7 +490,7 @@ impl Replica {
     pub(super) fn set_local_mac(&mut self, uuid: Uuid, row: Option<Unicast>, touched: &mut Touched) {
         if let Some(old) = self.local_macs.remove(uuid) {
             self.refs[old.logical_switch as usize].locals -= 1;
-            touched.logical_switches.insert(old.logical_switch);
+            touched.released.insert(old.logical_switch);
             touched.local_macs.push(old.key());
         }
         if let Some(new) = row {
@@ -498,7 +513,7 @@ impl Replica {
             && let Some(old) = self.other_locals.remove(&uuid)
         {
             self.refs[old as usize].locals -= 1;
-            touched.logical_switches.insert(old);
+            touched.released.insert(old);
         }
         if let Some(new) = row {
             self.other_locals.insert(uuid, new);

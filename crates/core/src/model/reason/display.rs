@@ -17,7 +17,7 @@ impl fmt::Display for Reason {
             Self::NetworkUnknown => f.write_str("the network isn't known yet"),
             Self::Writing => f.write_str("being written"),
             Self::Observed => f.write_str("mode = observe: see 'l2gw switch diff', apply with 'l2gw switch repair'"),
-            Self::Locked => f.write_str("another controller holds the switch's lock"),
+            Self::Locked(why) => f.write_str(why),
             Self::Draining => f.write_str("rows of disconnected networks are being removed"),
             Self::NoSession(why) | Self::Refused(why) => f.write_str(&text::sentence(why)),
             Self::PeerRefused { why, address, names, refusal, more } => {

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::SystemTime};
 
-use super::Live;
+use super::Session;
 use crate::{
     model::event::{AppliedPlan, Drift, FleetEvent, PlannedRow},
     plan::{Key, Tally, Transaction},
@@ -16,7 +16,10 @@ const ROWS_OF_KEY: usize = 10;
 
 /// What is gathered until the plan is carried out.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct Journal {
+    /// Rows of the plan that is being carried out, and of the last one that was.
+    pub(super) tally: Tally,
+    pub(super) last_plan: Option<(SystemTime, Tally)>,
     /// Rows of committed transactions.
     rows: Vec<PlannedRow>,
     /// Rows that somebody else changed and that are being put back.
@@ -25,65 +28,75 @@ pub(super) struct Report {
     drifted: u64,
 }
 
-impl Live<'_> {
-    /// The rows of a transaction that is about to be sent, as far as they are still to be told.
+impl Session<'_> {
+    /// The rows of a transaction that is about to be sent, as far as they are still to be reported.
     pub(super) fn words(&self, transaction: &Transaction) -> Vec<PlannedRow> {
-        let room = ROWS.saturating_sub(self.report.rows.len());
+        let room = ROWS.saturating_sub(self.journal.rows.len());
         if room == 0 { Vec::new() } else { self.planner().explain(transaction, room) }
     }
 
     /// A transaction was committed.
-    pub(super) fn applied(&mut self, rows: Vec<PlannedRow>, keys: &[Key]) {
-        let room = ROWS.saturating_sub(self.report.rows.len());
-        self.report.rows.extend(rows.into_iter().take(room));
-        if self.report.drifting.is_empty() {
+    pub(super) fn applied(&mut self, rows: Vec<PlannedRow>, transaction: &Transaction) {
+        self.journal.tally += transaction.tally;
+        let room = ROWS.saturating_sub(self.journal.rows.len());
+        self.journal.rows.extend(rows.into_iter().take(room));
+        if self.journal.drifting.is_empty() {
             return;
         }
-        for key in keys {
-            if let Some((seen, rows)) = self.report.drifting.remove(key) {
-                self.drift(seen, Some(SystemTime::now()), "", rows);
+        for key in &transaction.keys {
+            if let Some((seen, rows)) = self.journal.drifting.remove(key) {
+                self.report_drift(seen, Some(self.now.date), "", rows);
             }
         }
     }
 
     /// Somebody else changed the rows of a key; `repair` puts them back. `repaired`: it is going to be sent.
     pub(super) fn note_drift(&mut self, key: Key, repair: Transaction, repaired: bool) {
-        self.report.drifted += 1;
-        if self.report.drifted > ROWS as u64 {
+        self.journal.drifted += 1;
+        if self.journal.drifted > ROWS as u64 {
             return;
         }
         let rows = self.planner().explain(&repair.finish(&self.replica), ROWS_OF_KEY);
-        let now = SystemTime::now();
         if repaired {
-            self.report.drifting.insert(key, (now, rows));
+            self.journal.drifting.insert(key, (self.now.date, rows));
         } else {
             let note = "somebody else keeps changing it: left alone for a while";
-            self.drift(now, None, note, rows);
+            self.report_drift(self.now.date, None, note, rows);
         }
     }
 
     /// The plan was carried out, or the session ends in the middle of it (`finished` is false).
-    pub(super) fn report_plan(&mut self, tally: Tally, finished: bool) {
-        let Report { rows, drifted, drifting } = std::mem::take(&mut self.report);
+    pub(super) fn report_plan(&mut self, finished: bool) {
+        let Journal { rows, drifted, drifting, tally, .. } = &mut self.journal;
+        let (rows, drifted, tally) = (std::mem::take(rows), std::mem::take(drifted), std::mem::take(tally));
         let note = if finished { "right again without us" } else { "the session ended before it was put back" };
-        for (seen, rows) in drifting.into_values() {
-            self.drift(seen, None, note, rows);
+        for (seen, rows) in std::mem::take(drifting).into_values() {
+            self.report_drift(seen, None, note, rows);
         }
         if tally == Tally::default() {
             return;
         }
+        if finished {
+            self.journal.last_plan = Some((self.now.date, tally));
+        }
         let Tally { inserts, updates, deletes } = tally;
-        let revision = self.worker.revision.filter(|_| finished);
-        let switches = self.worker.section_names();
+        let revision = self.target.revision.filter(|_| finished);
+        let switches = self.target.section_names();
         let plan = AppliedPlan { switches, revision, inserts, updates, deletes, drifted, rows };
-        self.worker.settings.events.send(FleetEvent::Applied(plan));
+        self.actions.events.push(FleetEvent::Applied(plan));
     }
 
-    pub(super) fn drift(&self, seen: SystemTime, put_back: Option<SystemTime>, note: &str, rows: Vec<PlannedRow>) {
+    pub(super) fn report_drift(
+        &mut self,
+        seen: SystemTime,
+        put_back: Option<SystemTime>,
+        note: &str,
+        rows: Vec<PlannedRow>,
+    ) {
         for row in rows {
-            let switches = self.worker.section_names();
+            let switches = self.target.section_names();
             let drift = Drift { switches, seen, put_back, note: note.to_owned(), row };
-            self.worker.settings.events.send(FleetEvent::Drifted(drift));
+            self.actions.events.push(FleetEvent::Drifted(drift));
         }
     }
 }

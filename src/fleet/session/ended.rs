@@ -19,7 +19,7 @@ pub(in crate::fleet) struct Ended {
 // ===== impl Ended =====
 
 impl Ended {
-    pub(super) fn lost(text: impl Into<String>) -> Self {
+    pub(in crate::fleet) fn lost(text: impl Into<String>) -> Self {
         Self { text: text.into(), refused: false, rest: Duration::ZERO, silence: Duration::ZERO }
     }
 

@@ -1,0 +1,284 @@
+//! One session with a switch: identify, read everything, then keep it right. A pure state machine: no socket, no runtime,
+//! no clock.
+//!
+//! ```text
+//!   Input: message, news, operator, timer ──▶ Session ──▶ Actions: requests, events, confirmation …
+//!                          (with the moment)     │
+//!             setup · lock · audit · follow · send · drift · journal, each with its own data
+//! ```
+//!
+//! [`driver`](super::driver) does the I/O: it hands inputs in, then calls [`Session::advance`] until nothing is left to be
+//! sent, and comes back at [`Session::deadline`] at the latest.
+
+mod actions;
+mod alive;
+mod audit;
+mod drift;
+mod ended;
+mod fence;
+mod follow;
+mod journal;
+mod lock;
+mod send;
+mod setup;
+mod view;
+
+use std::{collections::BTreeSet, time::Instant};
+
+pub(super) use self::{actions::Actions, ended::Ended, lock::LockState, view::SessionView};
+use self::{
+    audit::Audits,
+    journal::Journal,
+    lock::{Lock, LockAction, LockEvent},
+    setup::{Phase, Setup},
+};
+use super::{
+    pace::Pace,
+    policy::policy,
+    reporter::Reporter,
+    target::{Moment, News, Target},
+    work::Work,
+};
+use crate::{
+    model::{NetworkId, Revision, status::SessionState},
+    ovsdb::{CloseReason, Incoming, Raw, RpcError},
+    plan::{Guard, Planner, Policy},
+    relay::Report,
+    vtep::{Ownership, Replica},
+};
+
+/// The monitor's id.
+const MONITOR: &str = "vtepd";
+
+/// What a session hears of.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// The switch sent it.
+    Message(Incoming),
+    /// The desired state changed.
+    Desired(News),
+    /// An operator lets held deletions through.
+    Release,
+    /// An operator holds all deletions, or doesn't any more.
+    Hold(bool),
+    /// An operator has everything compared and put right.
+    Repair,
+    /// Does the switch still answer?
+    AskAlive,
+    /// The deadline came.
+    Timer {
+        /// Bytes that came in so far.
+        received: u64,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Session<'t> {
+    target: &'t mut Target,
+    now: Moment,
+    actions: Actions,
+    setup: Setup,
+    lock: Lock,
+    /// The request for the lock that isn't answered.
+    lock_request: Option<u64>,
+    policy: Policy,
+    replica: Replica,
+    work: Work,
+    pace: Pace,
+    guard: Guard,
+    audits: Audits,
+    journal: Journal,
+    reporter: Reporter,
+    alive: Option<alive::Asked>,
+    progress: Progress,
+}
+
+/// How far the database is.
+#[derive(Debug)]
+struct Progress {
+    /// Networks that nobody wants and that are still here.
+    draining: BTreeSet<NetworkId>,
+    /// The Logical_Switches changed since they were collected.
+    draining_unknown: bool,
+    confirmed: Option<Revision>,
+}
+
+type Step<T = ()> = Result<T, Ended>;
+
+// ===== impl Session: what its driver calls =====
+
+impl<'t> Session<'t> {
+    /// A session on a connection that is there: its first request is for the schema.
+    pub(super) fn new(target: &'t mut Target, now: Moment) -> Self {
+        let mut actions = Actions::default();
+        let setup = Setup::begin(&mut actions, now.at);
+        let event = target.enter(SessionState::Identifying, String::new(), now.date);
+        actions.events.extend(event);
+        let ownership = Ownership::new(&target.settings.deployment, &target.settings.previous_prefixes);
+        Self {
+            now,
+            actions,
+            setup,
+            lock: Lock::new(target.lock_orphaned),
+            lock_request: None,
+            policy: policy(&target.settings.sections, target.hold),
+            replica: Replica::new(ownership),
+            work: Work::default(),
+            pace: Pace::default(),
+            guard: Guard::Unknown,
+            audits: Audits::new(now.at),
+            journal: Journal::default(),
+            reporter: Reporter::new(&target.settings.database),
+            alive: None,
+            progress: Progress { draining: BTreeSet::new(), draining_unknown: true, confirmed: None },
+            target,
+        }
+    }
+
+    /// Takes one input. What follows from it for the switch is sent by [`Session::advance`].
+    pub(super) fn handle(&mut self, input: Input, now: Moment) -> Step {
+        self.now = now;
+        match input {
+            Input::Message(message) => self.take(message),
+            Input::Desired(news) => {
+                let changed = self.target.merge(news);
+                self.desired_changed(changed);
+                Ok(())
+            }
+            Input::Release => {
+                tracing::info!(switch = %self.target.names(), "held deletions were released by an operator");
+                self.target.released = true;
+                self.audit();
+                Ok(())
+            }
+            Input::Hold(hold) => {
+                self.target.hold = hold;
+                self.policy.hold = hold;
+                self.audit();
+                Ok(())
+            }
+            Input::Repair => self.repair(),
+            Input::AskAlive => {
+                self.ask_alive();
+                Ok(())
+            }
+            Input::Timer { received } => self.timer(received),
+        }
+    }
+
+    /// Does the next piece of work: at most one transaction. False: there is nothing to do until the next input.
+    pub(super) fn advance(&mut self) -> Step<bool> {
+        if self.observes() && self.setup.phase == Phase::Following {
+            self.observe();
+            return Ok(false);
+        }
+        self.compare();
+        if !self.send_next() {
+            self.rest()?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// The size of what [`Session::advance`] compares next, in bytes: a large piece is done off the runtime's fast path.
+    pub(super) fn effort(&self) -> usize {
+        self.comparison()
+    }
+
+    /// What is to be done. Whoever does it leaves it empty.
+    pub(super) fn actions(&mut self) -> &mut Actions {
+        &mut self.actions
+    }
+
+    /// When the session wants to hear of the time.
+    pub(super) fn deadline(&self) -> Instant {
+        if self.setup.phase != Phase::Following {
+            return self.setup.next();
+        }
+        let timers = [self.work.next_tick(), self.alive.as_ref().map(|asked| asked.until), self.lock.due()];
+        timers.into_iter().flatten().fold(self.audits.next, Instant::min)
+    }
+
+    /// Whether there is something to report to the relay.
+    pub(super) fn has_report(&self) -> bool {
+        self.reporter.has_news()
+    }
+
+    /// The next report to the relay.
+    pub(super) fn next_report(&mut self) -> Option<Report> {
+        self.reporter.next(&self.target.desired, &self.replica)
+    }
+
+    /// The connection is gone, or we leave it. Returns what is still to be reported.
+    pub(super) fn end(mut self, reason: Option<&CloseReason>) -> Actions {
+        // Where nobody can have told the server, it keeps the lock for a dead session: over SSH for hours, because a Unix
+        // socket isn't probed.
+        let silently = matches!(reason, Some(CloseReason::Silent(_) | CloseReason::Cut(_) | CloseReason::Io(_)));
+        self.target.lock_orphaned = self.lock.is_left_behind(silently);
+        self.report_plan(false);
+        self.actions
+    }
+}
+
+// ===== impl Session: messages and time =====
+
+impl Session<'_> {
+    fn take(&mut self, message: Incoming) -> Step {
+        match message {
+            Incoming::Reply { id, result } => self.reply(id, result),
+            Incoming::Update { monitor, updates } if monitor == MONITOR => self.update(&updates),
+            Incoming::Locked(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Granted),
+            Incoming::Stolen(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Stolen),
+            Incoming::MonitorCanceled(monitor) if monitor == MONITOR => {
+                Err(Ended::lost("the switch's database was converted or removed"))
+            }
+            Incoming::MonitorCanceled(_)
+            | Incoming::Update { .. }
+            | Incoming::Update2 { .. }
+            | Incoming::Locked(_)
+            | Incoming::Stolen(_)
+            | Incoming::Other { .. } => Ok(()),
+        }
+    }
+
+    fn reply(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
+        if self.lock_request == Some(id) {
+            self.lock_request = None;
+            return self.lock_answered(result);
+        }
+        if self.is_alive(id) {
+            return Ok(());
+        }
+        match self.setup.phase {
+            Phase::Schema(request) if request == id => self.identify(result),
+            Phase::Monitor(request) if request == id => self.synchronise(result),
+            _ => self.answered(id, result),
+        }
+    }
+
+    fn timer(&mut self, received: u64) -> Step {
+        if self.setup.phase != Phase::Following {
+            return self.setup.check(received, self.now.at);
+        }
+        self.still_alive()?;
+        self.lock_event(&LockEvent::Due)?;
+        self.work.tick(self.now.at);
+        if self.audits.next <= self.now.at {
+            self.actions.check_certificates = true;
+            self.audit();
+        }
+        Ok(())
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner {
+            desired: &self.target.desired,
+            actual: &self.replica,
+            policy: &self.policy,
+            in_flight: &self.work.in_flight,
+            quarantined: &|_| false,
+            guard: self.guard,
+        }
+    }
+}

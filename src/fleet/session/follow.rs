@@ -1,0 +1,170 @@
+//! What changed: the desired state, or rows on the switch. Both name keys, which are planned again.
+
+use std::collections::BTreeSet;
+
+use super::{Phase, Session, Step};
+use crate::{
+    fleet::target::{Changed, ChangedNetwork},
+    intent::SwitchIntent,
+    model::{NetworkId, VlanId},
+    ovsdb::Raw,
+    plan::{Guard, Key},
+    vtep::Touched,
+};
+
+// ===== impl Session: the desired state =====
+
+impl Session<'_> {
+    pub(super) fn desired_changed(&mut self, changed: Changed) {
+        self.audits.differences = None;
+        if self.setup.phase != Phase::Following {
+            return;
+        }
+        self.guard = Guard::Unknown;
+        // What was held may be right by now, wherever it is.
+        let anew = !self.audits.begun || (!changed.switches.is_empty() && !self.work.held.is_empty());
+        if anew {
+            self.audit();
+        }
+        for (switch, before) in changed.switches {
+            self.progress.draining_unknown = true;
+            if !anew {
+                self.bindings_changed(&switch, &before);
+            }
+        }
+        for ChangedNetwork { id, rows, macs } in changed.networks {
+            if rows {
+                self.work.queue.push(Key::Network(id));
+            }
+            match macs {
+                Some(macs) => self.work.queue.extend(macs.into_iter().map(|mac| Key::Mac(id, mac))),
+                None => self.work.compare_all_of(id),
+            }
+        }
+    }
+
+    /// Queues what became different for a switch: bindings, and networks that came, went, or whose deletion is explained.
+    fn bindings_changed(&mut self, name: &str, before: &SwitchIntent) {
+        let Some(section) = self.target.desired.sections.get(name) else { return };
+        let now = &section.intent;
+        let networks = before.networks.symmetric_difference(&now.networks);
+        let explained = before.buried_networks.symmetric_difference(&now.buried_networks);
+        let bound = |intent: &SwitchIntent, key: &(String, VlanId)| intent.bindings.get(key).map(|bound| bound.network);
+        let either = before.bindings.keys().chain(now.bindings.keys());
+        let bindings = either.filter(|key| bound(before, key) != bound(now, key)).map(|(port, vlan)| (port, *vlan));
+        let unbound = before.buried_bindings.symmetric_difference(&now.buried_bindings);
+        let bindings = bindings.chain(unbound.map(|(_, port, vlan)| (port, *vlan)));
+        if let Some(switch) = self.replica.switch(&section.physical_switch) {
+            for (port, vlan) in bindings {
+                if let Some((uuid, _)) = self.replica.port_of(switch, port) {
+                    self.work.queue.push(Key::Binding(uuid, vlan.get()));
+                }
+            }
+        }
+        for network in networks.chain(explained) {
+            self.work.queue.push(Key::Network(*network));
+            self.work.compare_all_of(*network);
+        }
+    }
+}
+
+// ===== impl Session: the switch =====
+
+impl Session<'_> {
+    /// Rows changed on the switch: by us, by itself, or by somebody else.
+    pub(super) fn update(&mut self, updates: &Raw) -> Step {
+        let mut touched = Touched::default();
+        self.replica.apply(updates.as_bytes(), &mut touched)?;
+        self.audits.differences = None;
+        if self.setup.phase != Phase::Following {
+            return Ok(());
+        }
+        self.reporter.touch(&touched, &self.replica);
+        if touched.switches {
+            self.still_introduced()?;
+            self.audit();
+        }
+        self.touch_macs(&touched);
+        self.touch_logical_switches(&touched);
+        self.touch_ports(&touched);
+        self.work.touch_all(touched.tunnels.into_iter().map(Key::Tunnel));
+        self.work.touch_all(touched.managers.then_some(Key::Managers));
+        Ok(())
+    }
+
+    fn touch_macs(&mut self, touched: &Touched) {
+        let mut emptied = BTreeSet::new();
+        for (index, mac) in &touched.macs {
+            let Some(network) = self.planner().owner(*index) else { continue };
+            self.work.touch(Key::Mac(network, *mac));
+            if self.replica.mac_count(*index) == 0 {
+                emptied.insert(network);
+            }
+        }
+        for network in emptied {
+            self.free(network);
+        }
+    }
+
+    fn touch_logical_switches(&mut self, touched: &Touched) {
+        for index in &touched.logical_switches {
+            if let Some(network) = self.planner().owner(*index) {
+                self.work.touch(Key::Network(network));
+            }
+        }
+        for index in &touched.released {
+            if let Some(network) = self.planner().owner(*index) {
+                self.free(network);
+            }
+        }
+        // Its row went, or its name isn't ours any more: where the network is desired, it wants a row again.
+        for network in &touched.left {
+            self.work.touch(Key::Network(*network));
+        }
+        if !touched.rows.is_empty() {
+            self.progress.draining_unknown = true;
+            self.work.retry_conflicts();
+        }
+        for index in &touched.rows {
+            if let Some(network) = self.planner().owner(*index) {
+                self.work.compare_all_of(network);
+            }
+        }
+    }
+
+    /// Rows went that kept a Logical_Switch from being removed: the next step of a tear-down. No drift, whoever removed
+    /// them: often the switch itself, in answer to what we removed before.
+    fn free(&mut self, network: NetworkId) {
+        if !self.target.desired.networks.contains_key(&network) {
+            self.work.queue.push(Key::Network(network));
+            // Bindings that went may have been the last thing that kept its MACs.
+            self.work.compare_all_of(network);
+        }
+    }
+
+    fn touch_ports(&mut self, touched: &Touched) {
+        if touched.ports.is_empty() {
+            return;
+        }
+        self.work.retry_conflicts();
+        for (port, vlan) in &touched.bindings {
+            self.work.touch(Key::Binding(*port, *vlan));
+        }
+        // A port that came or got another name may want other bindings, which is nobody's change of a binding.
+        for port in &touched.identities {
+            for vlan in self.vlans_of(*port) {
+                self.work.queue.push(Key::Binding(*port, vlan));
+            }
+        }
+    }
+
+    /// VLANs of a port that something is bound to, or should be.
+    fn vlans_of(&self, port: uuid::Uuid) -> BTreeSet<u16> {
+        let bound = self.replica.port(port).into_iter().flat_map(|row| row.bindings.keys().copied());
+        let section = self.target.desired.section_of(&self.replica, port);
+        let desired = section.into_iter().flat_map(|(section, name)| {
+            section.intent.bindings.keys().filter(move |(port, _)| port == name).map(|(_, vlan)| vlan.get())
+        });
+        bound.chain(desired).collect()
+    }
+}

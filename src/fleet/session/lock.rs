@@ -1,0 +1,261 @@
+//! The lock of the database (RFC 7047 section 4.1.8; architecture rule 6): only its holder writes, and a holder that loses
+//! it stops at once. A pure state machine: [`Lock::on`] takes an event and says what to send.
+//!
+//! ```text
+//!             ask                 {"locked": true}
+//!     Off ─────────▶ Requested ─────────────────────▶ Held ──stolen──▶ Lost
+//!                     │ │ ▲  │ {"locked": false}       ▲ ▲  ◀─locked────┘
+//!      unknown method │ │ │  └─────────▶ Waiting ──────┘ │
+//!                     ▼ │ │ timer          │ timer, where our last session may hold it
+//!         Unsupported   │ │                ▼             │
+//!                       ▼ │            Stealing ─────────┘
+//!      Standby (read-only), Refused (any other error)
+//! ```
+//!
+//! Nothing is written but in the states `Off`, `Unsupported` and `Held`.
+
+use std::time::{Duration, Instant};
+
+use crate::ovsdb::RpcError;
+
+/// How long the server has to find out by itself that our last session, whose lock it keeps, is dead.
+const ORPHANED: Duration = Duration::from_secs(5);
+/// First and last wait before a server that refused is asked again.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(8);
+
+/// Who holds the lock, as far as the server has said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::fleet) enum LockState {
+    /// It isn't asked for: `lock = off`, or a switch that is only observed.
+    Off,
+    /// The server knows no locks.
+    Unsupported,
+    /// Asked for, not answered.
+    Requested,
+    /// Somebody else holds it; we are in the server's queue.
+    Waiting,
+    /// Being taken from our own last session, which died without a word.
+    Stealing,
+    /// Ours. The number tells one time that we hold it from another.
+    Held {
+        /// Counts from 1 in each session.
+        tenure: u64,
+    },
+    /// It was taken from us; we are in the server's queue.
+    Lost,
+    /// The server is read-only: a standby of a replicated pair.
+    Standby,
+    /// The server refused to give it, for a reason of its own.
+    Refused(String),
+}
+
+/// What concerns the lock.
+#[derive(Debug)]
+pub(super) enum LockEvent<'a> {
+    /// It is wanted.
+    Wanted,
+    /// It isn't wanted any more.
+    Unwanted,
+    /// The reply to our request for it: `{"locked": …}`.
+    Answered(bool),
+    /// The reply was an error.
+    Failed(&'a RpcError),
+    /// `locked` (RFC 7047 section 4.1.9).
+    Granted,
+    /// `stolen` (section 4.1.10).
+    Stolen,
+    /// A transaction was refused that asserted the lock in this tenure.
+    NotOwner(u64),
+    /// The moment [`Lock::due`] came.
+    Due,
+}
+
+/// What is to be done about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum LockAction {
+    /// Nothing.
+    None,
+    /// Ask for it.
+    Ask,
+    /// Give it back.
+    GiveBack,
+    /// Take it. We are in its queue, and ovsdb-server refuses to have it stolen from there: leave the queue first.
+    Steal,
+    /// A new tenure began.
+    Begun,
+    /// Our tenure ended by another's theft.
+    Stopped,
+    /// Something stands in the way, and it is another thing than before.
+    Blocked,
+    /// The server says that it isn't ours, and never said that it took it away: it might never say either that we have it
+    /// again. The session ends.
+    Contradicted,
+}
+
+/// The lock of one session.
+#[derive(Debug)]
+pub(super) struct Lock {
+    state: LockState,
+    /// Our last session may still hold it.
+    orphaned: bool,
+    tenures: u64,
+    due: Option<Instant>,
+    wait: Duration,
+    /// What stood in the way last.
+    obstacle: LockState,
+}
+
+// ===== impl LockState =====
+
+impl LockState {
+    /// The public word.
+    pub(in crate::fleet) fn word(&self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Unsupported => "unsupported",
+            Self::Held { .. } => "held",
+            Self::Standby => "standby",
+            Self::Requested | Self::Waiting | Self::Stealing | Self::Lost | Self::Refused(_) => "waiting",
+        }
+    }
+
+    /// Whether something may be written.
+    pub(in crate::fleet) fn may_write(&self) -> bool {
+        matches!(self, Self::Off | Self::Unsupported | Self::Held { .. })
+    }
+
+    pub(in crate::fleet) fn tenure(&self) -> Option<u64> {
+        if let Self::Held { tenure } = self { Some(*tenure) } else { None }
+    }
+
+    /// Why nothing is written, and what to do; `None`: something is.
+    pub(in crate::fleet) fn obstacle(&self, name: &str) -> Option<String> {
+        match self {
+            Self::Off | Self::Unsupported | Self::Held { .. } => None,
+            Self::Requested | Self::Stealing => {
+                Some(format!("the switch's lock '{name}' was asked for, and the switch has not answered yet"))
+            }
+            Self::Waiting | Self::Lost => Some(format!(
+                "another controller holds the switch's lock '{name}': another vtepd with deployment = {name}, or a tool \
+                 that took it; nothing is written until it lets go. Stop it, or give one of the two another deployment"
+            )),
+            Self::Standby => Some(
+                "the switch's database is read-only, a standby: nothing is written until it is promoted; for the active \
+                 one, set its address"
+                    .to_owned(),
+            ),
+            Self::Refused(error) => Some(format!(
+                "the switch refused us its lock '{name}' ({error}): it is asked again; where it can't lock, set lock = off"
+            )),
+        }
+    }
+}
+
+// ===== impl Lock =====
+
+impl Lock {
+    /// At the start of a session. `orphaned`: the last one died while it held the lock.
+    pub(super) fn new(orphaned: bool) -> Self {
+        Self { state: LockState::Off, orphaned, tenures: 0, due: None, wait: RETRY_MIN, obstacle: LockState::Off }
+    }
+
+    pub(super) fn state(&self) -> &LockState {
+        &self.state
+    }
+
+    /// Whether the server may hold it for this or an earlier session of ours, should we go without a word.
+    pub(super) fn is_left_behind(&self, silently: bool) -> bool {
+        self.orphaned || (silently && matches!(self.state, LockState::Held { .. }))
+    }
+
+    /// When [`LockEvent::Due`] is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Moves on. Events that don't fit the state are repetitions, or have been overtaken: they change nothing.
+    pub(super) fn on(&mut self, event: &LockEvent<'_>, now: Instant) -> LockAction {
+        use LockState::{Held, Lost, Off, Refused, Requested, Standby, Stealing, Unsupported, Waiting};
+        match (event, &self.state) {
+            (LockEvent::Wanted, Off) => {
+                self.enter(Requested, None);
+                LockAction::Ask
+            }
+            (LockEvent::Unwanted, Off | Unsupported | Standby | Refused(_)) => {
+                self.enter(Off, None);
+                LockAction::None
+            }
+            (LockEvent::Unwanted, Requested | Waiting | Stealing | Held { .. } | Lost) => {
+                self.enter(Off, None);
+                LockAction::GiveBack
+            }
+            (LockEvent::Answered(true), Requested | Stealing) | (LockEvent::Granted, Requested | Waiting | Lost) => {
+                self.begin()
+            }
+            (LockEvent::Answered(false), Requested | Stealing) => {
+                let steal = self.orphaned.then(|| now + ORPHANED);
+                self.enter(Waiting, steal);
+                self.blocked()
+            }
+            (LockEvent::Failed(error), Requested | Stealing) => self.failed(error, now),
+            (LockEvent::Stolen, Held { .. }) => {
+                self.enter(Lost, None);
+                LockAction::Stopped
+            }
+            (LockEvent::NotOwner(tenure), Held { tenure: current }) if tenure == current => LockAction::Contradicted,
+            (LockEvent::Due, Waiting) if self.is_due(now) => {
+                self.orphaned = false;
+                self.enter(Stealing, None);
+                LockAction::Steal
+            }
+            (LockEvent::Due, Standby | Refused(_)) if self.is_due(now) => {
+                self.enter(Requested, None);
+                LockAction::Ask
+            }
+            _ => LockAction::None,
+        }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    fn enter(&mut self, state: LockState, due: Option<Instant>) {
+        (self.state, self.due) = (state, due);
+    }
+
+    fn begin(&mut self) -> LockAction {
+        self.tenures += 1;
+        self.orphaned = false;
+        (self.wait, self.obstacle) = (RETRY_MIN, LockState::Off);
+        self.enter(LockState::Held { tenure: self.tenures }, None);
+        LockAction::Begun
+    }
+
+    /// Only "unknown method" says that a server has no locks. Anything else leaves us in no queue: it is asked again.
+    fn failed(&mut self, error: &RpcError, now: Instant) -> LockAction {
+        if error.error == "unknown method" {
+            self.enter(LockState::Unsupported, None);
+            return LockAction::None;
+        }
+        // ovsdb-server: "lock and unlock methods not allowed, DB server is read only."
+        let text = error.to_string();
+        let read_only = text.contains("read only") || text.contains("read-only");
+        let state = if read_only { LockState::Standby } else { LockState::Refused(text) };
+        self.enter(state, Some(now + self.wait));
+        self.wait = (self.wait * 2).min(RETRY_MAX);
+        self.blocked()
+    }
+
+    fn blocked(&mut self) -> LockAction {
+        if self.obstacle == self.state {
+            return LockAction::None;
+        }
+        self.obstacle = self.state.clone();
+        LockAction::Blocked
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! What a session sends: transactions from the queue, and what becomes of them.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{Ended, LockEvent, Phase, Session, Step};
+use crate::{
+    fleet::{pace::Pace, work::Sent},
+    model::NetworkId,
+    ovsdb::{
+        Raw, RpcError,
+        transact::{Failure, Reply},
+    },
+    plan::{Guard, Key, Planner, Tally, Transaction, Verdict},
+    vtep,
+};
+
+/// How long the database rests after it said that it has no resources.
+const PAUSE: Duration = Duration::from_secs(1);
+
+// ===== impl Session: what is sent =====
+
+impl Session<'_> {
+    /// Whether another transaction may be sent now.
+    pub(super) fn may_send(&self) -> bool {
+        self.setup.phase == Phase::Following
+            && self.target.revision.is_some()
+            && self.lock.state().may_write()
+            && self.work.paused.is_none()
+            && !self.observes()
+            && self.work.unanswered() < Pace::WINDOW
+    }
+
+    /// Sends the next transaction. False: there is none, or none may be sent.
+    pub(super) fn send_next(&mut self) -> bool {
+        if !self.may_send() {
+            return false;
+        }
+        self.judge_drift();
+        let Some((transaction, asked)) = self.next_transaction() else { return false };
+        let tenure = self.lock.state().tenure();
+        let lock = tenure.map(|_| self.target.settings.deployment.as_str());
+        let encode = |params: &mut Vec<u8>| vtep::encode(lock, &transaction.operations, params);
+        let id = self.actions.request("transact", encode);
+        self.target.counters.transactions += 1;
+        let rows = self.words(&transaction);
+        self.work.sent(id, Sent { transaction, asked, rows, tenure, at: self.now.at });
+        true
+    }
+
+    /// Looks at keys of the queue until there is a transaction full of work. With the keys that asked for it: others may
+    /// be served along with them.
+    fn next_transaction(&mut self) -> Option<(Transaction, Vec<Key>)> {
+        loop {
+            let mut half = self.work.queue.pop_half().map(Vec::into_iter);
+            let operations = if half.is_some() { usize::MAX } else { self.pace.operations() };
+            let (mut transaction, mut looked_at) = (Transaction::default(), false);
+            let (mut asked, mut others) = (Vec::new(), Vec::new());
+            let quarantined = |key: &Key| self.work.faults.is_quarantined(key);
+            let planner = Planner {
+                desired: &self.target.desired,
+                actual: &self.replica,
+                policy: &self.policy,
+                in_flight: &self.work.in_flight,
+                quarantined: &quarantined,
+                guard: self.guard,
+            };
+            let queue = &mut self.work.queue;
+            let next = || half.as_mut().map_or_else(|| queue.pop(), Iterator::next);
+            planner.fill(operations, &mut transaction, next, |key, verdict| {
+                looked_at = true;
+                if verdict == Verdict::Added {
+                    asked.push(key);
+                } else {
+                    others.push((key, verdict));
+                }
+            });
+            let mut uncounted = Vec::new();
+            for (key, verdict) in others {
+                match verdict {
+                    Verdict::Right => self.work.absolve(&key),
+                    Verdict::Wait => self.work.wait(key),
+                    Verdict::Conflict => self.work.block(key),
+                    Verdict::Uncounted => uncounted.push(key),
+                    Verdict::Added | Verdict::Quarantined | Verdict::Held => {}
+                }
+            }
+            if !uncounted.is_empty() {
+                self.count_unexplained();
+                self.work.queue.extend(uncounted);
+            }
+            if !transaction.is_empty() {
+                return Some((transaction.finish(&self.replica), asked));
+            }
+            if !looked_at {
+                return None;
+            }
+        }
+    }
+
+    /// Counts the deletions that nothing explains, and decides whether they may be sent.
+    fn count_unexplained(&mut self) {
+        let planner = Planner { guard: Guard::Unknown, ..self.planner() };
+        let count = planner.count_unexplained();
+        self.guard = if self.target.released { Guard::Pass } else { count.verdict(&self.policy) };
+        if self.guard == Guard::Hold {
+            let networks: BTreeSet<_> = count.unexplained.keys().copied().collect();
+            if networks != self.work.held {
+                tracing::warn!(
+                    switch = %self.target.names(), rows = count.total(), of = count.own,
+                    "deletions that nothing explains are held; look at the desired state, then release them"
+                );
+            }
+            self.work.held = networks;
+        } else {
+            // What was held may be deleted now.
+            for network in std::mem::take(&mut self.work.held) {
+                self.work.compare_all_of(network);
+            }
+        }
+    }
+}
+
+// ===== impl Session: what is answered =====
+
+impl Session<'_> {
+    /// A transaction was answered.
+    pub(super) fn answered(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
+        let Some((sent, keys)) = self.work.answered(id) else { return Ok(()) };
+        let raw =
+            result.map_err(|error| Ended::lost(format!("the switch refused a transaction as a whole: {error}")))?;
+        let assert = usize::from(sent.tenure.is_some());
+        let operations = sent.transaction.operations.len();
+        let reply = Reply::read(&mut raw.cursor(), operations + assert)?;
+        if let Some(failure) = reply.failure() {
+            return self.failed(sent, &failure);
+        }
+        self.pace.answered(operations, self.now.at.duration_since(sent.at));
+        self.applied(sent.rows, &sent.transaction);
+        let mut seen = Vec::with_capacity(keys.len());
+        for (key, updated) in keys {
+            if updated {
+                seen.push(key);
+            } else {
+                // The replica doesn't show yet what was written. Until it does, the key isn't judged: what is desired may
+                // have changed meanwhile, and the row that still stands there may look right.
+                self.work.settle(key, self.now.at);
+            }
+        }
+        let mut verdicts = Vec::with_capacity(seen.len());
+        self.planner().judge(seen, |key, verdict, _| verdicts.push((key, verdict)));
+        for (key, verdict) in verdicts {
+            match verdict {
+                Verdict::Right => self.work.absolve(&key),
+                // There is more to do, now that this is done.
+                _ => self.work.queue.push(key),
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, sent: Sent, failure: &Failure<'_>) -> Step {
+        self.target.counters.failures += 1;
+        let details = failure.details.as_ref().map(|details| format!(": {details}")).unwrap_or_default();
+        let error = format!("{}{details}", failure.error);
+        let operation =
+            failure.operation.and_then(|operation| operation.checked_sub(usize::from(sent.tenure.is_some())));
+        let culprit = operation.and_then(|operation| sent.transaction.key_of(operation));
+        let mut keys = sent.transaction.keys;
+        match (failure.error, culprit) {
+            ("not owner", _) => {
+                self.work.queue.extend(keys);
+                if let Some(tenure) = sent.tenure {
+                    return self.lock_event(&LockEvent::NotOwner(tenure));
+                }
+            }
+            ("resources exhausted" | "I/O error", _) => {
+                tracing::warn!(switch = %self.target.names(), error, "the switch's database is in trouble");
+                self.work.paused = Some(self.now.at + PAUSE);
+                self.work.queue.extend(keys);
+            }
+            (_, Some(culprit)) => {
+                self.blame(culprit, &error);
+                keys.retain(|key| *key != culprit);
+                self.work.queue.again(keys);
+            }
+            (_, None) if sent.asked.len() > 1 => self.work.queue.bisect(sent.asked),
+            (_, None) => sent.asked.into_iter().for_each(|key| self.blame(key, &error)),
+        }
+        Ok(())
+    }
+
+    fn blame(&mut self, key: Key, error: &str) {
+        // Reported once, not with each attempt.
+        if self.work.faults.blame(key, error, self.now.at) {
+            tracing::warn!(switch = %self.target.names(), ?key, error, "the switch refused a row");
+        }
+    }
+
+    /// When all is done: what was applied, what is still draining, and how far the switch confirms.
+    pub(super) fn rest(&mut self) -> Step {
+        if self.setup.phase != Phase::Following || !self.work.is_quiet() || self.target.revision.is_none() {
+            return Ok(());
+        }
+        if self.journal.tally != Tally::default() {
+            let Tally { inserts, updates, deletes } = self.journal.tally;
+            tracing::debug!(switch = %self.target.names(), inserts, updates, deletes, revision = self.target.revision, "the switch is as desired");
+            self.report_plan(true);
+        }
+        // A release is for what was held, not for what may come.
+        if self.target.released {
+            self.target.released = false;
+            self.guard = Guard::Unknown;
+        }
+        if self.progress.draining_unknown {
+            self.progress.draining_unknown = false;
+            let gone = |network: &NetworkId| !self.target.desired.networks.contains_key(network);
+            let ours = |network: &NetworkId| self.planner().logical_switches(*network).0.is_some();
+            self.progress.draining = self.replica.owned_networks().filter(gone).filter(ours).collect();
+        }
+        if !self.lock.state().may_write() {
+            // Nothing is done, and nothing confirmed, while another one writes.
+            return Ok(());
+        }
+        // Tombstones are needed until what they explain is gone.
+        let done = self.progress.draining.difference(&self.work.held).next().is_none() && self.work.faults.is_empty();
+        if done && self.progress.confirmed != self.target.revision {
+            self.progress.confirmed = self.target.revision;
+            self.actions.confirm = self.target.revision;
+        }
+        self.repaired()
+    }
+}

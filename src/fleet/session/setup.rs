@@ -1,0 +1,129 @@
+//! From the connection to the first full look: the schema, the monitor, and how long both may take.
+
+use std::time::{Duration, Instant};
+
+use super::{Actions, Ended, LockEvent, MONITOR, Session, Step};
+use crate::{
+    config::LockPolicy,
+    fleet::policy::extras,
+    model::status::SessionState,
+    ovsdb::{Raw, RpcError, Schema},
+    vtep::{self, Columns},
+};
+
+/// How long the switch may be silent before we follow it: the first byte of a dump of 500,000 rows comes after 8 s.
+const SILENCE: Duration = Duration::from_mins(2);
+/// How long that may take altogether: such a dump has 100 MB, and the line may be slow.
+const TIMEOUT: Duration = Duration::from_mins(30);
+
+/// What the next reply answers, before the switch is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Schema(u64),
+    Monitor(u64),
+    Following,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) phase: Phase,
+    pub(super) schema_version: String,
+    /// When silence is looked for.
+    next: Instant,
+    end: Instant,
+    /// How many bytes had come then.
+    received: u64,
+}
+
+// ===== impl Setup =====
+
+impl Setup {
+    pub(super) fn begin(actions: &mut Actions, now: Instant) -> Self {
+        let write = |params: &mut Vec<u8>| params.extend_from_slice(format!("[\"{}\"]", vtep::DATABASE).as_bytes());
+        let request = actions.request("get_schema", write);
+        Self {
+            phase: Phase::Schema(request),
+            schema_version: String::new(),
+            next: now + SILENCE,
+            end: now + TIMEOUT,
+            received: 0,
+        }
+    }
+
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Whether something came since the last check.
+    pub(super) fn check(&mut self, received: u64, now: Instant) -> Step {
+        if now < self.next {
+            return Ok(());
+        }
+        if received == self.received || now >= self.end {
+            return Err(Ended::lost("the switch did not answer in time"));
+        }
+        (self.next, self.received) = (now + SILENCE, received);
+        Ok(())
+    }
+}
+
+// ===== impl Session =====
+
+impl Session<'_> {
+    /// The schema came: asks for what it has of what we want, and for the lock.
+    pub(super) fn identify(&mut self, result: Result<Raw, RpcError>) -> Step {
+        let raw =
+            result.map_err(|error| Ended::refused(format!("the server has no hardware_vtep database: {error}")))?;
+        let schema = Schema::read(&mut raw.cursor())?;
+        let columns = Columns::intersect(&schema.tables).map_err(|error| Ended::refused(error.to_string()))?;
+        extras(&mut self.policy, columns, &schema.tables, &self.target.settings.sections);
+        self.setup.schema_version = schema.version;
+        // A daemon that only observes must not keep another controller from its work.
+        if !self.observes() {
+            self.want_lock()?;
+        }
+        let params = self.policy.columns.monitor_params(MONITOR);
+        let request = self.actions.request("monitor", |buffer| buffer.extend_from_slice(&params));
+        self.setup.phase = Phase::Monitor(request);
+        let event = self.target.enter(SessionState::Syncing, String::new(), self.now.date);
+        self.actions.events.extend(event);
+        Ok(())
+    }
+
+    /// The first monitor reply: everything that the switch holds.
+    pub(super) fn synchronise(&mut self, result: Result<Raw, RpcError>) -> Step {
+        let raw = result.map_err(|error| Ended::lost(format!("the switch refused the monitor: {error}")))?;
+        self.replica.load(raw.into_vec())?;
+        self.setup.phase = Phase::Following;
+        self.still_introduced()?;
+        let present: Vec<&str> = self.replica.switches().map(|switch| switch.name.as_str()).collect();
+        let sections = &self.target.desired.sections;
+        if sections.keys().all(|name| !present.contains(&name.as_str())) {
+            let wanted: Vec<_> = sections.keys().map(String::as_str).collect();
+            let there = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+            tracing::warn!(switch = %self.target.names(), wanted = wanted.join(", "), there, "the database has no Physical_Switch of the configured name; nothing is written to it");
+        }
+        let rows = self.replica.mac_total();
+        self.actions.patience = Some(self.patience());
+        let event = self.target.enter(SessionState::Up, String::new(), self.now.date);
+        self.actions.events.extend(event);
+        tracing::info!(switch = %self.target.names(), rows, schema = %self.setup.schema_version, lock = self.lock.state().word(), "the session is up");
+        self.reporter.begin(&self.replica);
+        self.audit();
+        Ok(())
+    }
+
+    /// How long the switch may leave a probe unanswered: half a minute, unless probes come more or less often than usual;
+    /// and longer with a big database, because a server that compacts it says nothing for seconds.
+    pub(super) fn patience(&self) -> Duration {
+        let probes = self.target.settings.sections.iter().map(|section| section.inactivity_probe);
+        let compacting = Duration::from_secs(u64::try_from(self.replica.mac_total() / 50_000).unwrap_or(0));
+        probes.min().unwrap_or_default() * 6 + compacting
+    }
+
+    /// Asks for the lock, unless `lock = off`.
+    pub(super) fn want_lock(&mut self) -> Step {
+        if self.target.lock_policy() == LockPolicy::Off { Ok(()) } else { self.lock_event(&LockEvent::Wanted) }
+    }
+}

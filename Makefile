@@ -34,6 +34,10 @@ lint: deps ## format, lints, licences
 unit: deps ## the tests alone
 	tests/run.sh tests doctests
 
+.PHONY: reference
+reference: deps ## writes docs/configuration.md and the examples from the declarations of the keys
+	VTEPD_WRITE_REFERENCE=1 cargo test --quiet --locked --test house the_reference
+
 .PHONY: soak
 soak: deps ## tests that take too long for every run
 	tests/run.sh soak

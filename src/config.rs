@@ -6,13 +6,16 @@
 //!   VTEPD_* -> environment -/                        \-> error: all of them at once, with file and line
 //! ```
 
+mod declare;
 mod environment;
 mod error;
 mod hostd;
 pub mod ini;
+mod keys;
 mod layers;
 mod openstack;
 mod read;
+mod reference;
 mod secret_file;
 mod section;
 mod switch;
@@ -28,8 +31,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::Read,
-    mem,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     ops::RangeInclusive,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -37,12 +39,14 @@ use std::{
     time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use read::RestartKeys;
 
 pub use crate::model::{ActiveActive, GatewayConfig, RelayConfig};
 pub use error::{ConfigError, ConfigErrors, Place, Problem};
 pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
 pub use openstack::{KeystoneConfig, SourceConfig};
+pub use reference::{example, hostd_example, page};
+pub use switch::{BfdConfig, Credentials, LockPolicy, Mode, SwitchConfig};
 pub use transport::{ListenConfig, PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
 pub use vendor::{Profile, Vendor};
 
@@ -82,6 +86,7 @@ pub struct Config {
     pub switches: BTreeMap<String, SwitchConfig>,
     /// What was accepted without effect, one line each, for the log.
     pub notices: Vec<String>,
+    restart: RestartKeys,
 }
 
 impl Config {
@@ -116,38 +121,10 @@ impl Config {
         if errors.is_empty() { Ok(config) } else { Err(ConfigErrors::new(errors)) }
     }
 
-    /// The keys in which `new` differs from `self` and that take effect after a restart only: everything but the
-    /// switches and the log settings.
+    /// The keys in which `new` differs from `self` and that take effect after a restart only, as `[section] key`.
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
-        [
-            ("[database] connection", self.database != new.database),
-            ("[api] listen", self.api.listen != new.api.listen),
-            ("[api] monitoring_listen", self.api.monitoring_listen != new.api.monitoring_listen),
-            ("[api] auth", mem::discriminant(&self.api.auth) != mem::discriminant(&new.api.auth)),
-            (
-                "[keystone_authtoken]",
-                matches!((&self.api.auth, &new.api.auth), (Auth::Keystone(old), Auth::Keystone(new)) if old != new),
-            ),
-            ("[api] admin_roles", self.api.admin_roles != new.api.admin_roles),
-            // With TLS on both sides the files are read again.
-            ("[api] tls_certificate", self.api.tls.is_some() != new.api.tls.is_some()),
-            ("[api] token_file", self.api.token_file != new.api.token_file),
-            ("[source]", self.source != new.source),
-            ("[admin] socket", self.admin.socket != new.admin.socket),
-            ("[admin] group", self.admin.group != new.admin.group),
-            ("[api] host_token_file", self.api.host_token_file != new.api.host_token_file),
-            ("[relay], [gateway:...]", self.relay != new.relay),
-            ("[admin] journal_age", self.admin.journal_age != new.admin.journal_age),
-            ("[admin] journal_size", self.admin.journal_size != new.admin.journal_size),
-            ("[listen]", self.listen != new.listen),
-            ("[DEFAULT] deployment", self.deployment != new.deployment),
-            ("[DEFAULT] previous_prefixes", self.previous_prefixes != new.previous_prefixes),
-            ("[DEFAULT] vni_ranges", self.vni_ranges != new.vni_ranges),
-        ]
-        .into_iter()
-        .filter_map(|(key, differs)| differs.then_some(key))
-        .collect()
+        self.restart.differing(&new.restart)
     }
 }
 
@@ -235,120 +212,4 @@ pub struct AdminConfig {
     pub journal_age: Duration,
     /// Bytes that the journal may grow to.
     pub journal_size: u64,
-}
-
-/// `[switch:NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SwitchConfig {
-    /// The section's name.
-    pub name: String,
-    /// `Physical_Switch.name`.
-    pub physical_switch: String,
-    /// Where its OVSDB server is.
-    pub transport: Transport,
-    /// For transports that log in.
-    pub credentials: Option<Credentials>,
-    /// For `ssl`.
-    pub tls: TlsConfig,
-    /// For `ssh`.
-    pub ssh: SshConfig,
-    /// `vendor`.
-    pub vendor: Vendor,
-    /// `service_nodes`: who copies broadcasts for the switch.
-    pub service_nodes: Vec<Ipv4Addr>,
-    /// `manager_targets`: rows of its table Manager.
-    pub manager_targets: Vec<String>,
-    /// `bfd`.
-    pub bfd: Option<BfdConfig>,
-    /// `lock`.
-    pub lock: LockPolicy,
-    /// `guard_percent`.
-    pub guard_percent: u8,
-    /// `guard_min_rows`.
-    pub guard_min_rows: u32,
-    /// How long the switch may be silent before it is probed; zero: never.
-    pub inactivity_probe: Duration,
-    /// Whether plans are carried out.
-    pub mode: Mode,
-}
-
-/// What is done with plans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// They are carried out.
-    Enforce,
-    /// They are shown; only an operator has them carried out.
-    Observe,
-}
-
-/// `bfd = on`: what is set in the switch's Tunnel rows; `None`: the switch's own default.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BfdConfig {
-    /// `bfd_min_rx`.
-    pub min_rx: Option<Duration>,
-    /// `bfd_min_tx`.
-    pub min_tx: Option<Duration>,
-    /// `bfd_dst_mac`: destination of the packets that the switch sends.
-    pub dst_mac: Option<String>,
-    /// `bfd_dst_ip`: likewise.
-    pub dst_ip: Option<Ipv4Addr>,
-}
-
-impl SwitchConfig {
-    /// A switch with defaults for all but the name and the transport.
-    #[must_use]
-    pub fn new(name: &str, transport: Transport) -> Self {
-        Self {
-            name: name.to_owned(),
-            physical_switch: name.to_owned(),
-            transport,
-            credentials: None,
-            tls: TlsConfig::default(),
-            ssh: SshConfig::default(),
-            vendor: Vendor::default(),
-            service_nodes: Vec::new(),
-            manager_targets: Vec::new(),
-            bfd: None,
-            lock: LockPolicy::Auto,
-            guard_percent: 20,
-            guard_min_rows: 10,
-            inactivity_probe: Duration::from_secs(5),
-            mode: Mode::Enforce,
-        }
-    }
-
-    /// Whether both log in in the same way.
-    fn logs_in_as(&self, other: &Self) -> bool {
-        !matches!(self.transport, Transport::Ssh(..))
-            || (self.ssh == other.ssh && self.credentials == other.credentials)
-    }
-}
-
-/// Username and password of a switch.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// `username`.
-    pub username: String,
-    /// `password`, `password_file`; a user may have a private key instead.
-    pub password: Option<SecretString>,
-}
-
-impl PartialEq for Credentials {
-    fn eq(&self, other: &Self) -> bool {
-        let secret = |credentials: &Self| credentials.password.as_ref().map(|word| word.expose_secret().to_owned());
-        self.username == other.username && secret(self) == secret(other)
-    }
-}
-
-impl Eq for Credentials {}
-
-/// Whether the OVSDB lock is taken (architecture rule 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockPolicy {
-    /// Taken where the server knows locks.
-    Auto,
-    /// Without it nothing is written.
-    Required,
-    /// Not taken.
-    Off,
 }

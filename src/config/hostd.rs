@@ -18,11 +18,11 @@ use super::{
     LogConfig, as_text,
     error::{ConfigError, ConfigErrors, Problem},
     ini::{self, SectionName},
+    keys::{HostKeys, VtepdKeys},
     layers::Layers,
     read::log,
     read_file, secret_file,
     section::{Section, nearest},
-    value,
 };
 
 /// Where vtep-hostd looks without `--config`.
@@ -156,16 +156,13 @@ fn names(layers: &Layers, errors: &mut Vec<ConfigError>) {
 }
 
 fn vtepd(mut section: Section<'_>) -> Option<VtepdConfig> {
-    let url = section.get("url", url);
+    let VtepdKeys { url, token_file, ca_cert, silence } = VtepdKeys::read(&mut section);
     if !section.has("url") {
         section.missing("url", "where vtepd's API is, for example http://192.0.2.1:9797");
     }
-    let token_file = section.get("token_file", value::path);
-    let ca_cert = section.get("ca_cert", value::path);
     if ca_cert.is_some() && url.as_ref().is_some_and(|url| url.starts_with("http:")) {
         section.refuse_value("ca_cert", "is used by https:// only: remove it, or change url".to_owned());
     }
-    let silence = section.get("silence", value::duration).unwrap_or(Duration::from_secs(45));
     if silence < Duration::from_secs(20) {
         section.refuse_value("silence", "must be 20s at least: the daemon says something every 15s".to_owned());
     }
@@ -178,31 +175,25 @@ fn vtepd(mut section: Section<'_>) -> Option<VtepdConfig> {
 }
 
 fn host(mut section: Section<'_>) -> Option<HostConfig> {
-    let name = section.get("name", value::text).or_else(host_name);
+    let keys = HostKeys::read(&mut section);
+    let name = keys.name.or_else(host_name);
     if name.is_none() {
         section.missing("name", "this machine has no host name; it is what Neutron calls binding:host_id");
     }
-    let local_ip = section.get("local_ip", vtep_ip);
     if !section.has("local_ip") {
         section.missing("local_ip", "this host's VTEP, as in its tunnel endpoint, for example 198.51.100.11");
     }
-    let (device, mtu) = (section.get("device", interface), section.get("mtu", value::number(576..=65535)));
-    let port = section.get("port", value::number(1..=u16::MAX)).unwrap_or(4789);
-    let arp_proxy = section.get("arp_proxy", value::boolean).unwrap_or(false);
-    let networks = section.list("networks", network).unwrap_or_default();
-    let report_ports = section.get("report_ports", value::boolean).unwrap_or(false);
-    let state_file = section.get("state_file", value::path);
     section.close();
     Some(HostConfig {
         name: name?,
-        local_ip: local_ip?,
-        device,
-        port,
-        mtu,
-        arp_proxy,
-        networks,
-        report_ports,
-        state_file: state_file.unwrap_or_else(|| PathBuf::from("/run/vtep-hostd/flood.json")),
+        local_ip: keys.local_ip?,
+        device: keys.device,
+        port: keys.port,
+        mtu: keys.mtu,
+        arp_proxy: keys.arp_proxy,
+        networks: keys.networks,
+        report_ports: keys.report_ports,
+        state_file: keys.state_file,
     })
 }
 
@@ -211,7 +202,7 @@ fn host_name() -> Option<String> {
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-fn url(text: &str) -> Result<String, String> {
+pub(super) fn url(text: &str) -> Result<String, String> {
     let expected = "write http://ADDRESS:PORT or https://NAME:PORT";
     let url = reqwest::Url::parse(text).map_err(|error| format!("'{text}' is not a URL ({error}): {expected}"))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -223,14 +214,14 @@ fn url(text: &str) -> Result<String, String> {
     Err(format!("the URL must hold a host, and neither user, password nor parameters: {expected}"))
 }
 
-fn vtep_ip(text: &str) -> Result<Ipv4Addr, String> {
+pub(super) fn vtep_ip(text: &str) -> Result<Ipv4Addr, String> {
     let ip: Option<Ipv4Addr> = text.parse().ok();
     let usable = ip.filter(|ip| !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_loopback()));
     usable.ok_or_else(|| format!("'{text}' is not the IPv4 address of a VTEP: write 198.51.100.11"))
 }
 
 /// A name that the kernel takes for an interface.
-fn interface(text: &str) -> Result<String, String> {
+pub(super) fn interface(text: &str) -> Result<String, String> {
     let wrong = |c: char| c == '/' || c == ':' || c.is_whitespace();
     if text.is_empty() || text.len() > 15 || text.contains(wrong) {
         return Err(format!("'{text}' is not the name of an interface: 1 to 15 characters, as in eth0"));
@@ -238,7 +229,7 @@ fn interface(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn network(text: &str) -> Result<NetworkName, String> {
+pub(super) fn network(text: &str) -> Result<NetworkName, String> {
     let vni = text.parse().ok().filter(|vni| (1..=0x00ff_ffff).contains(vni)).map(NetworkName::Vni);
     let id = || text.parse().ok().map(NetworkName::Id);
     vni.or_else(id).ok_or_else(|| format!("'{text}' is neither a VNI (1 to 16777215) nor a network's UUID"))

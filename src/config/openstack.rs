@@ -4,10 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{error::Problem, section::Section, value};
-
-/// The domain that Keystone has from its first start on.
-const DEFAULT_DOMAIN: &str = "Default";
+use super::{
+    declare::Secret,
+    error::Problem,
+    keys::{KeystoneKeys, SourceKeys},
+    section::Section,
+    value,
+};
 
 /// `[keystone_authtoken]`: where tokens are validated, and as whom.
 #[derive(Debug, Clone)]
@@ -43,15 +46,8 @@ impl PartialEq for KeystoneConfig {
 
 impl Eq for KeystoneConfig {}
 
-/// Reads `[keystone_authtoken]`. What is missing is an error only where it is `needed`: `auth = keystone`.
-pub(super) fn keystone(section: &mut Section<'_>, needed: bool) -> Option<KeystoneConfig> {
-    let auth_url = section.get("auth_url", keystone_url);
-    let username = section.get("username", value::text);
-    let password = section.get("password", value::secret);
-    let project_name = section.get("project_name", value::text);
-    let user_domain_name = section.get("user_domain_name", value::text);
-    let project_domain_name = section.get("project_domain_name", value::text);
-    let cafile = section.get("cafile", value::path);
+/// `[keystone_authtoken]`. What is missing is an error only where it is `needed`: `auth = keystone`.
+pub(super) fn keystone(section: &mut Section<'_>, keys: &KeystoneKeys, needed: bool) -> Option<KeystoneConfig> {
     if needed {
         for (key, why) in [
             ("auth_url", "auth = keystone needs Keystone's address, for example http://controller:5000"),
@@ -67,19 +63,20 @@ pub(super) fn keystone(section: &mut Section<'_>, needed: bool) -> Option<Keysto
             }
         }
     }
+    let keys = keys.clone();
     Some(KeystoneConfig {
-        auth_url: auth_url?,
-        username: username?,
-        password: password?,
-        project_name: project_name?,
-        user_domain_name: user_domain_name.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned()),
-        project_domain_name: project_domain_name.unwrap_or_else(|| DEFAULT_DOMAIN.to_owned()),
-        cafile,
+        auth_url: keys.auth_url?,
+        username: keys.username?,
+        password: keys.password?.0,
+        project_name: keys.project_name?,
+        user_domain_name: keys.user_domain_name,
+        project_domain_name: keys.project_domain_name,
+        cafile: keys.cafile,
     })
 }
 
 /// `http://HOST[:PORT][/PATH]`; the version that others write behind it (`/v3`) is taken off.
-fn keystone_url(value: &str) -> Result<String, String> {
+pub(super) fn keystone_url(value: &str) -> Result<String, String> {
     let expected = || format!("'{value}' is not Keystone's address: write http://HOST:5000 or https://HOST/identity");
     let url = reqwest::Url::parse(value).map_err(|_| expected())?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -122,15 +119,25 @@ impl PartialEq for SourceConfig {
 
 impl Eq for SourceConfig {}
 
-/// Reads `[source]`; `None`: networks and ports come through the API. With it comes whether the URL holds a password.
-pub(super) fn source(section: &mut Section<'_>, guard: (u8, u32)) -> Option<(SourceConfig, bool)> {
-    let neutron = section.get("driver", value::word(&[("native", false), ("neutron-db", true)])).unwrap_or(false);
-    let connection = section.get("connection", |text| Ok((neutron_database(text)?, value::has_password(text))));
-    let poll_interval = section.get("poll_interval", poll_interval);
-    if neutron && !section.has("connection") {
-        section.missing("connection", "Neutron's database, for example mysql://neutron:PASSWORD@controller/neutron");
-    }
-    if !neutron {
+/// `connection` of `[source]`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct NeutronUrl {
+    /// As sqlx takes it.
+    url: Secret,
+    /// Without account and parameters.
+    shown: String,
+    pub(super) has_password: bool,
+}
+
+/// Reads the text of `connection`.
+pub(super) fn neutron_url(text: &str) -> Result<NeutronUrl, String> {
+    let (url, shown) = neutron_database(text)?;
+    Ok(NeutronUrl { url: Secret(url), shown, has_password: value::has_password(text) })
+}
+
+/// `[source]`; `None`: networks and ports come through the API.
+pub(super) fn source(section: &mut Section<'_>, keys: &SourceKeys, guard: (u8, u32)) -> Option<SourceConfig> {
+    if !keys.driver {
         for key in ["connection", "poll_interval"] {
             if section.has(key) {
                 let why = format!(
@@ -142,13 +149,15 @@ pub(super) fn source(section: &mut Section<'_>, guard: (u8, u32)) -> Option<(Sou
         }
         return None;
     }
-    let ((connection, shown), has_password) = connection?;
+    if !section.has("connection") {
+        section.missing("connection", "Neutron's database, for example mysql://neutron:PASSWORD@controller/neutron");
+    }
+    let NeutronUrl { url, shown, .. } = keys.connection.clone()?;
     let (guard_percent, guard_min_rows) = guard;
-    let poll_interval = poll_interval.unwrap_or(Duration::from_secs(2));
-    Some((SourceConfig { connection, shown, poll_interval, guard_percent, guard_min_rows }, has_password))
+    Some(SourceConfig { connection: url.0, shown, poll_interval: keys.poll_interval, guard_percent, guard_min_rows })
 }
 
-fn poll_interval(value: &str) -> Result<Duration, String> {
+pub(super) fn poll_interval(value: &str) -> Result<Duration, String> {
     let interval = value::duration(value)?;
     if (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&interval) {
         return Ok(interval);

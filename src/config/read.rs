@@ -1,47 +1,67 @@
-//! Every section of plumgrid.ini into its struct: the keys, their defaults, and what excludes what.
+//! Every section of plumgrid.ini into its struct, and what excludes what between keys.
 
-use std::{collections::BTreeMap, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    ActiveActive, AdminConfig, ApiConfig, Auth, Config, GatewayConfig, KeystoneConfig, ListenConfig, LogConfig,
-    RelayConfig, SourceConfig, SwitchConfig, TlsFiles,
+    AdminConfig, ApiConfig, Auth, Config, GatewayConfig, KeystoneConfig, ListenConfig, LogConfig, RelayConfig,
+    SourceConfig, SwitchConfig, TlsFiles,
     error::{ConfigError, Place, Problem},
     ini::SectionName,
+    keys::{
+        AdminKeys, ApiKeys, AuthWord, ClusterKeys, DatabaseKeys, DefaultKeys, GatewayKeys, KeystoneKeys, ListenKeys,
+        LogKeys, RelayKeys, SourceKeys,
+    },
     layers::Layers,
     openstack,
+    reference::SECTIONS,
     section::{Section, nearest},
     switch::{self, Defaults},
-    transport, value,
+    transport,
 };
 
-/// The sections that stand for themselves.
-const SINGLE: [&str; 10] = [
-    "default",
-    "database",
-    "api",
-    "cluster",
-    "source",
-    "relay",
-    "admin",
-    "keystone_authtoken",
-    "plumgriddirector",
-    "l2gateway",
-];
-const LISTEN: &str = "listen";
-/// The sections with a name: `[switch:tor-switch-1]`.
-const NAMED: [&str; 2] = ["switch", "gateway"];
-
-/// `auth` of `[api]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Token,
-    Keystone,
-    None,
+/// The keys that need a restart, as they were read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RestartKeys {
+    default: DefaultKeys,
+    database: DatabaseKeys,
+    api: ApiKeys,
+    keystone: KeystoneKeys,
+    admin: AdminKeys,
+    relay: RelayKeys,
+    gateway: GatewayKeys,
+    /// `[gateway:NAME]`, those that differ from `[relay]`.
+    gateways: BTreeMap<String, GatewayKeys>,
+    listen: ListenKeys,
+    source: SourceKeys,
 }
 
-/// `journal_age` and, in MiB, `journal_size`.
-const JOURNAL_AGE: Duration = Duration::from_hours(90 * 24);
-const JOURNAL_SIZE: u64 = 64;
+// ===== impl RestartKeys =====
+
+impl RestartKeys {
+    /// The keys that differ, as `[section] key`.
+    pub(super) fn differing(&self, new: &Self) -> Vec<&'static str> {
+        let mut found = self.default.restarts(&new.default);
+        found.extend(self.database.restarts(&new.database));
+        found.extend(self.api.restarts(&new.api));
+        // A reload reads the files again, but can't turn TLS on or off.
+        if self.api.tls_certificate.is_some() != new.api.tls_certificate.is_some() {
+            found.push("[api] tls_certificate");
+        }
+        // Without Keystone its section has no effect.
+        if self.api.auth == AuthWord::Keystone && new.api.auth == AuthWord::Keystone {
+            found.extend(self.keystone.restarts(&new.keystone));
+        }
+        found.extend(self.admin.restarts(&new.admin));
+        found.extend(self.relay.restarts(&new.relay));
+        found.extend(self.gateway.restarts(&new.gateway));
+        if self.gateways != new.gateways {
+            found.push("[gateway:...]");
+        }
+        found.extend(self.listen.restarts(&new.listen));
+        found.extend(self.source.restarts(&new.source));
+        found
+    }
+}
 
 /// What is gathered while the sections are read.
 pub(super) struct Reader<'a> {
@@ -60,25 +80,41 @@ impl<'a> Reader<'a> {
     /// Reads all sections. What is wrong stands in `errors`; the result then holds defaults in its place.
     pub(super) fn config(&mut self) -> Config {
         self.names();
-        let (log, deployment, previous_prefixes, vni_ranges) = self.default();
-        let (switches, listen, guard) = self.switches();
-        let config = Config {
-            database: self.database(),
-            api: self.api(),
-            admin: self.admin(),
-            relay: self.relay(),
+        let (default, log) = self.default();
+        let (switches, listen_keys, listen, guard) = self.switches();
+        let (database_keys, database) = self.database();
+        let (api_keys, keystone, api) = self.api();
+        let (admin_keys, admin) = self.admin();
+        let (relay_keys, gateway, gateways, relay) = self.relay();
+        let (source_keys, source) = self.source(guard);
+        self.cluster();
+        self.plumgriddirector();
+        Config {
+            database,
+            api,
+            admin,
+            relay,
             log,
-            deployment,
-            previous_prefixes,
-            vni_ranges,
-            source: self.source(guard),
+            deployment: default.deployment.clone(),
+            previous_prefixes: default.previous_prefixes.clone(),
+            vni_ranges: default.vni_ranges.clone(),
+            source,
             listen,
             switches,
-            notices: Vec::new(),
-        };
-        self.not_built_sections();
-        self.plumgriddirector();
-        Config { notices: std::mem::take(&mut self.notices), ..config }
+            notices: std::mem::take(&mut self.notices),
+            restart: RestartKeys {
+                default,
+                database: database_keys,
+                api: api_keys,
+                keystone,
+                admin: admin_keys,
+                relay: relay_keys,
+                gateway,
+                gateways,
+                listen: listen_keys,
+                source: source_keys,
+            },
+        }
     }
 
     fn open(&mut self, word: &str) -> Section<'_> {
@@ -101,15 +137,13 @@ impl<'a> Reader<'a> {
     /// Sections that nothing reads.
     fn names(&mut self) {
         for section in self.layers.sections() {
-            let single = SINGLE.iter().chain([&LISTEN]).find(|word| **word == section.word).copied();
-            let named = NAMED.into_iter().find(|word| *word == section.word);
-            let problem = match (single, named, &section.name) {
-                (Some(_), _, None) | (_, Some(_), Some(_)) => continue,
-                (Some(word), ..) => Problem::SectionWithName { word },
-                (_, Some(word), _) => Problem::SectionWithoutName { word },
-                (None, None, _) => {
-                    let known = SINGLE.into_iter().chain([LISTEN]).chain(NAMED);
-                    let hint = nearest(&section.word, known)
+            let known = SECTIONS.iter().find(|known| known.word == section.word);
+            let problem = match (known, &section.name) {
+                (Some(known), name) if known.named == name.is_some() => continue,
+                (Some(known), Some(_)) => Problem::SectionWithName { word: known.word },
+                (Some(known), None) => Problem::SectionWithoutName { word: known.word },
+                (None, _) => {
+                    let hint = nearest(&section.word, SECTIONS.iter().map(|known| known.word))
                         .map(|word| SectionName { word: word.to_owned(), name: section.name.clone() }.to_string());
                     Problem::UnknownSection { title: section.to_string(), hint }
                 }
@@ -118,136 +152,143 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn database(&mut self) -> PathBuf {
+    fn database(&mut self) -> (DatabaseKeys, PathBuf) {
         let mut section = self.open("database");
-        let read = section.get("connection", |text| Ok((value::database(text)?, value::has_password(text))));
-        let place = section.place_of("connection").cloned();
-        if let Some((None, _)) = read {
+        let keys = DatabaseKeys::read(&mut section);
+        let (path, has_password) = keys.connection.clone();
+        if path.is_none() {
             let what = "[database] connection to a server (postgresql://, mysql://)".to_owned();
             section.refuse("connection", Problem::NotBuilt { what });
         }
+        let place = section.place_of("connection").cloned();
         section.close();
-        let (path, has_password) = read.unwrap_or_default();
         if has_password {
             self.note_secret(place.as_ref());
         }
-        path.unwrap_or_else(|| PathBuf::from("/var/lib/vtepd/vtepd.db"))
+        (keys, path.unwrap_or_default())
     }
 
-    fn api(&mut self) -> ApiConfig {
+    fn api(&mut self) -> (ApiKeys, KeystoneKeys, ApiConfig) {
         let mut section = self.open("api");
-        let listen =
-            section.get("listen", value::socket_address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9797)));
-        let monitoring_listen = section.get("monitoring_listen", value::socket_address);
-        let words = &[("token", Word::Token), ("none", Word::None), ("keystone", Word::Keystone)];
-        let auth = section.get("auth", value::word(words)).unwrap_or(Word::Token);
-        let token_file =
-            section.get("token_file", value::path).unwrap_or_else(|| PathBuf::from("/var/lib/vtepd/token"));
-        let tls = tls(&mut section);
-        let host_token_file = section.get("host_token_file", value::path);
-        let admin_roles = section.list("admin_roles", value::text).unwrap_or_else(|| vec!["admin".to_owned()]);
-        if admin_roles.is_empty() {
+        let keys = ApiKeys::read(&mut section);
+        let tls = tls(&mut section, &keys);
+        if keys.admin_roles.is_empty() {
             section
                 .refuse_value("admin_roles", "the list is empty: nobody could call; name at least one role".to_owned());
         }
-        if auth == Word::None && !listen.ip().is_loopback() {
-            let why =
-                format!("none lets everybody in, and {listen} is not loopback: listen on 127.0.0.1, or use token");
+        if keys.auth == AuthWord::None && !keys.listen.ip().is_loopback() {
+            let why = format!(
+                "none lets everybody in, and {} is not loopback: listen on 127.0.0.1, or use token",
+                keys.listen
+            );
             section.refuse_value("auth", why);
         }
-        if monitoring_listen == Some(listen) && listen.port() != 0 {
+        if keys.monitoring_listen == Some(keys.listen) && keys.listen.port() != 0 {
             section
                 .refuse_value("monitoring_listen", "is the same as listen: remove it, or use another port".to_owned());
         }
         section.close();
-        let keystone = self.keystone(auth == Word::Keystone);
-        let auth = match (auth, keystone) {
-            (Word::Keystone, Some(keystone)) => Auth::Keystone(keystone),
-            (Word::None, _) => Auth::None,
+        let (keystone_keys, keystone) = self.keystone(keys.auth == AuthWord::Keystone);
+        let auth = match (keys.auth, keystone) {
+            (AuthWord::Keystone, Some(keystone)) => Auth::Keystone(keystone),
+            (AuthWord::None, _) => Auth::None,
             // Without all that Keystone needs there are errors, and nothing is served.
-            (Word::Token | Word::Keystone, _) => Auth::Token,
+            (AuthWord::Token | AuthWord::Keystone, _) => Auth::Token,
         };
-        ApiConfig { listen, monitoring_listen, auth, token_file, admin_roles, tls, host_token_file }
+        let config = ApiConfig {
+            listen: keys.listen,
+            monitoring_listen: keys.monitoring_listen,
+            auth,
+            token_file: keys.token_file.clone(),
+            admin_roles: keys.admin_roles.clone(),
+            tls,
+            host_token_file: keys.host_token_file.clone(),
+        };
+        (keys, keystone_keys, config)
     }
 
-    fn keystone(&mut self, needed: bool) -> Option<KeystoneConfig> {
+    fn keystone(&mut self, needed: bool) -> (KeystoneKeys, Option<KeystoneConfig>) {
         let mut section = self.open("keystone_authtoken");
-        let keystone = openstack::keystone(&mut section, needed);
+        let keys = KeystoneKeys::read(&mut section);
+        let keystone = openstack::keystone(&mut section, &keys, needed);
         let password = section.place_of("password").cloned();
         section.close();
         self.note_secret(password.as_ref());
         if keystone.is_some() && !needed {
             self.notices.push("[keystone_authtoken] has no effect without auth = keystone in [api]".to_owned());
         }
-        keystone
+        (keys, keystone)
     }
 
-    fn admin(&mut self) -> AdminConfig {
+    fn admin(&mut self) -> (AdminKeys, AdminConfig) {
         let mut section = self.open("admin");
-        let socket =
-            section.get("socket", value::own_socket_path).unwrap_or_else(|| PathBuf::from("/run/vtepd/admin.sock"));
-        let group = section.get("group", value::text);
-        let journal_age = section.get("journal_age", value::duration).unwrap_or(JOURNAL_AGE);
-        let mebibytes = section.get("journal_size", value::number(1..=1_000_000)).unwrap_or(JOURNAL_SIZE);
+        let keys = AdminKeys::read(&mut section);
         section.close();
-        AdminConfig { socket, group, journal_age, journal_size: mebibytes << 20 }
+        let config = AdminConfig {
+            socket: keys.socket.clone(),
+            group: keys.group.clone(),
+            journal_age: keys.journal_age,
+            journal_size: keys.journal_size << 20,
+        };
+        (keys, config)
     }
 
-    fn relay(&mut self) -> RelayConfig {
-        let defaults = RelayConfig::default();
+    fn relay(&mut self) -> (RelayKeys, GatewayKeys, BTreeMap<String, GatewayKeys>, RelayConfig) {
         let mut section = self.open("relay");
-        let learned_hold = section.get("learned_hold", value::duration).unwrap_or(defaults.learned_hold);
-        let idle_flood_hold = section.get("idle_flood_hold", value::duration).unwrap_or(defaults.idle_flood_hold);
-        let max_learned_macs =
-            section.get("max_learned_macs", value::number(1..=1 << 20)).unwrap_or(defaults.max_learned_macs);
-        let common = gateway(&mut section, defaults.common);
+        let keys = RelayKeys::read(&mut section);
+        let common = GatewayKeys::read(&mut section);
         section.close();
         let mut gateways = BTreeMap::new();
         for name in self.named("gateway") {
             let Some(title) = name.name.clone() else { continue };
             let mut section = Section::open(self.layers, name, &mut self.errors);
-            let own = gateway(&mut section, common);
+            let own = GatewayKeys::read_over(&mut section, &common);
             section.close();
             if own != common {
                 gateways.insert(title, own);
             }
         }
-        RelayConfig { learned_hold, idle_flood_hold, max_learned_macs, common, gateways }
+        let config = RelayConfig {
+            learned_hold: keys.learned_hold,
+            idle_flood_hold: keys.idle_flood_hold,
+            max_learned_macs: keys.max_learned_macs,
+            common: gateway(&common),
+            gateways: gateways.iter().map(|(name, keys)| (name.clone(), gateway(keys))).collect(),
+        };
+        (keys, common, gateways, config)
     }
 
-    fn default(&mut self) -> (LogConfig, String, Vec<String>, Vec<RangeInclusive<u32>>) {
+    fn default(&mut self) -> (DefaultKeys, LogConfig) {
         let mut section = self.open("default");
-        let deployment = section.get("deployment", value::deployment).unwrap_or_else(|| "vtepd".to_owned());
-        let previous_prefixes = section.list("previous_prefixes", value::prefix).unwrap_or_default();
-        if previous_prefixes.contains(&deployment) {
-            let why = format!("'{deployment}' is the deployment itself: remove it here");
+        let keys = DefaultKeys::read(&mut section);
+        if keys.previous_prefixes.contains(&keys.deployment) {
+            let why = format!("'{}' is the deployment itself: remove it here", keys.deployment);
             section.refuse_value("previous_prefixes", why);
         }
-        let vni_ranges = section.list("vni_ranges", value::vni_range).unwrap_or_else(|| vec![1000..=65535]);
-        if vni_ranges.is_empty() {
+        if keys.vni_ranges.is_empty() {
             section.refuse_value("vni_ranges", "the list is empty: networks without a VNI could get none".to_owned());
         }
         let log = log(&mut section);
         section.close();
-        (log, deployment, previous_prefixes, vni_ranges)
+        (keys, log)
     }
 
-    fn source(&mut self, guard: (u8, u32)) -> Option<SourceConfig> {
+    fn source(&mut self, guard: (u8, u32)) -> (SourceKeys, Option<SourceConfig>) {
         let mut section = self.open("source");
-        let source = openstack::source(&mut section, guard);
+        let keys = SourceKeys::read(&mut section);
+        let source = openstack::source(&mut section, &keys, guard);
         let place = section.place_of("connection").cloned();
         section.close();
-        let (source, has_password) = source?;
-        if has_password {
+        if source.is_some() && keys.connection.as_ref().is_some_and(|url| url.has_password) {
             self.note_secret(place.as_ref());
         }
-        Some(source)
+        (keys, source)
     }
 
     /// The switches, where they dial in, and the guard's limits of `[l2gateway]`.
-    fn switches(&mut self) -> (BTreeMap<String, SwitchConfig>, ListenConfig, (u8, u32)) {
+    fn switches(&mut self) -> (BTreeMap<String, SwitchConfig>, ListenKeys, ListenConfig, (u8, u32)) {
         let mut section = self.open("l2gateway");
-        let defaults = switch::defaults(&mut section, &Defaults::default());
+        let defaults = Defaults::read(&mut section);
         let mut secrets = vec![section.place_of("sw_password").cloned()];
         section.close();
 
@@ -297,8 +338,10 @@ impl<'a> Reader<'a> {
             self.notices
                 .push(format!("{unused} switches have a username that is not used: only transport = ssh logs in"));
         }
-        let mut section = self.open(LISTEN);
-        let listen = transport::listen(&mut section, &defaults.tls, &switches);
+        let mut section = self.open("listen");
+        let keys = ListenKeys::read(&mut section);
+        let tls = transport::tls(&defaults.common, None);
+        let listen = transport::listen(&mut section, &keys, &tls, &switches);
         section.close();
         let is_believed = |switch: &&SwitchConfig| {
             switch.transport == super::Transport::Passive
@@ -313,16 +356,17 @@ impl<'a> Reader<'a> {
                 ));
             }
         }
-        (switches, listen, defaults.guard())
+        (switches, keys, listen, defaults.guard())
     }
 
-    /// Sections of which this version builds nothing: their values are checked, and refused where they differ from
-    /// the default.
-    fn not_built_sections(&mut self) {
+    /// `[cluster]`, of which this version builds nothing: values that differ from the default are refused.
+    fn cluster(&mut self) {
         let mut section = self.open("cluster");
-        section.not_built("name", value::text, None);
-        section.not_built("heartbeat", value::duration, Some(&Duration::from_secs(1)));
-        section.not_built("lease_ttl", value::duration, Some(&Duration::from_secs(3)));
+        let keys = ClusterKeys::read(&mut section);
+        for title in ClusterKeys::builtin().restarts(&keys) {
+            let key = title.rsplit(' ').next().unwrap_or(title);
+            section.refuse(key, Problem::NotBuilt { what: title.to_owned() });
+        }
         section.close();
     }
 
@@ -341,9 +385,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Both files, or none.
-fn tls(section: &mut Section<'_>) -> Option<TlsFiles> {
-    let certificate = section.get("tls_certificate", value::path);
-    let private_key = section.get("tls_private_key", value::path);
+fn tls(section: &mut Section<'_>, keys: &ApiKeys) -> Option<TlsFiles> {
     for (key, other, why) in [
         ("tls_certificate", "tls_private_key", "the key of tls_certificate, a PEM file, is in another file"),
         ("tls_private_key", "tls_certificate", "the certificate of tls_private_key, a PEM file, is in another file"),
@@ -352,32 +394,22 @@ fn tls(section: &mut Section<'_>) -> Option<TlsFiles> {
             section.missing(other, why);
         }
     }
-    Some(TlsFiles { certificate: certificate?, private_key: private_key? })
+    Some(TlsFiles { certificate: keys.tls_certificate.clone()?, private_key: keys.tls_private_key.clone()? })
 }
 
 /// The log settings of `[DEFAULT]`.
 pub(super) fn log(section: &mut Section<'_>) -> LogConfig {
-    let debug = section.get("debug", value::boolean).unwrap_or(false);
-    let level = section.get("log_level", value::log_level);
-    let targets = section.list("default_log_levels", value::log_target).unwrap_or_default();
-    let level = level.unwrap_or(if debug { "debug" } else { "info" });
-    // More than info is wanted of us; of the libraries it would be a flood.
+    let keys = LogKeys::read(section);
+    let level = keys.log_level.unwrap_or(if keys.debug { "debug" } else { "info" });
+    // Below info only our own modules: the libraries would write a flood.
     let base = if matches!(level, "debug" | "trace") { format!("info,vtepd={level}") } else { level.to_owned() };
-    LogConfig { directives: std::iter::once(base).chain(targets).collect::<Vec<_>>().join(",") }
+    LogConfig { directives: std::iter::once(base).chain(keys.default_log_levels).collect::<Vec<_>>().join(",") }
 }
 
-/// The keys that `[relay]` sets for all gateways and `[gateway:NAME]` for one.
-fn gateway(section: &mut Section<'_>, defaults: GatewayConfig) -> GatewayConfig {
-    let words = &[
-        ("lag", ActiveActive::Lag),
-        ("single-active", ActiveActive::SingleActive),
-        ("independent", ActiveActive::Independent),
-    ];
+fn gateway(keys: &GatewayKeys) -> GatewayConfig {
     GatewayConfig {
-        active_active: section.get("active_active", value::word(words)).unwrap_or(defaults.active_active),
-        failover_unreachable: section
-            .get("failover_unreachable", value::boolean)
-            .unwrap_or(defaults.failover_unreachable),
-        handover_hold: section.get("handover_hold", value::duration).unwrap_or(defaults.handover_hold),
+        active_active: keys.active_active,
+        failover_unreachable: keys.failover_unreachable,
+        handover_hold: keys.handover_hold,
     }
 }

@@ -47,21 +47,6 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A key of a capability that this version lacks: checked for syntax; a value other than the default is an error.
-    pub(super) fn not_built<T: PartialEq>(
-        &mut self,
-        key: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-        default: Option<&T>,
-    ) {
-        if let Some(value) = self.get(key, parse)
-            && Some(&value) != default
-        {
-            let what = format!("{} {key}", self.name);
-            self.refuse(key, Problem::NotBuilt { what });
-        }
-    }
-
     /// Whether a key is set, be it right or wrong. Only what was asked for before.
     pub(super) fn has(&self, key: &str) -> bool {
         self.asked.get(key).is_some_and(Option::is_some)

@@ -1,172 +1,226 @@
-//! `[l2gateway]`, the defaults of every switch, and `[switch:NAME]`.
+//! `[switch:NAME]` over `[l2gateway]`: the keys of one switch, and what excludes what.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    BfdConfig, Credentials, LockPolicy, Mode, SwitchConfig, TlsConfig, Transport, Vendor,
+    SshConfig, TlsConfig, Transport, Vendor,
     error::Problem,
+    keys::{AccountKeys, CommonKeys, SwitchKeys},
     secret_file,
     section::Section,
-    transport::{self, KINDS, Kind},
-    value,
+    transport::{self, Kind},
 };
 
-/// What a switch takes from `[l2gateway]`.
-#[derive(Debug, Clone)]
-pub(super) struct Defaults {
-    pub(super) kind: Kind,
-    /// As it is written, for the transport that is written beside it.
-    pub(super) port: Option<u16>,
-    pub(super) tls: TlsConfig,
-    pub(super) known_hosts: Option<PathBuf>,
-    vendor: Vendor,
-    service_nodes: Vec<Ipv4Addr>,
-    manager_targets: Vec<String>,
-    bfd_on: bool,
-    bfd: BfdConfig,
-    /// `None`: the vendor's.
-    lock: Option<LockPolicy>,
-    guard_percent: u8,
-    guard_min_rows: u32,
-    /// `None`: the vendor's.
-    inactivity_probe: Option<Duration>,
-    mode: Mode,
-    username: Option<String>,
-    password: Option<SecretString>,
+/// `[switch:NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwitchConfig {
+    /// The section's name.
+    pub name: String,
+    /// `Physical_Switch.name`.
+    pub physical_switch: String,
+    /// Where its OVSDB server is.
+    pub transport: Transport,
+    /// For transports that log in.
+    pub credentials: Option<Credentials>,
+    /// For `ssl`.
+    pub tls: TlsConfig,
+    /// For `ssh`.
+    pub ssh: SshConfig,
+    /// `vendor`.
+    pub vendor: Vendor,
+    /// `service_nodes`: who copies broadcasts for the switch.
+    pub service_nodes: Vec<Ipv4Addr>,
+    /// `manager_targets`: rows of its table Manager.
+    pub manager_targets: Vec<String>,
+    /// `bfd`.
+    pub bfd: Option<BfdConfig>,
+    /// `lock`.
+    pub lock: LockPolicy,
+    /// `guard_percent`.
+    pub guard_percent: u8,
+    /// `guard_min_rows`.
+    pub guard_min_rows: u32,
+    /// How long the switch may be silent before it is probed; zero: never.
+    pub inactivity_probe: Duration,
+    /// Whether plans are carried out.
+    pub mode: Mode,
 }
 
-impl Defaults {
-    /// `guard_percent` and `guard_min_rows`.
-    pub(super) fn guard(&self) -> (u8, u32) {
-        (self.guard_percent, self.guard_min_rows)
-    }
+/// What is done with plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// They are carried out.
+    Enforce,
+    /// They are shown; only an operator has them carried out.
+    Observe,
 }
 
-impl Default for Defaults {
-    fn default() -> Self {
+/// `bfd = on`: what is set in the switch's Tunnel rows; `None`: the switch's own default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BfdConfig {
+    /// `bfd_min_rx`.
+    pub min_rx: Option<Duration>,
+    /// `bfd_min_tx`.
+    pub min_tx: Option<Duration>,
+    /// `bfd_dst_mac`: destination of the packets that the switch sends.
+    pub dst_mac: Option<String>,
+    /// `bfd_dst_ip`: likewise.
+    pub dst_ip: Option<Ipv4Addr>,
+}
+
+impl SwitchConfig {
+    /// A switch with defaults for all but the name and the transport.
+    #[must_use]
+    pub fn new(name: &str, transport: Transport) -> Self {
         Self {
-            kind: Kind::Tcp,
-            port: None,
+            name: name.to_owned(),
+            physical_switch: name.to_owned(),
+            transport,
+            credentials: None,
             tls: TlsConfig::default(),
-            known_hosts: None,
+            ssh: SshConfig::default(),
             vendor: Vendor::default(),
             service_nodes: Vec::new(),
             manager_targets: Vec::new(),
-            bfd_on: false,
-            bfd: BfdConfig::default(),
-            lock: None,
+            bfd: None,
+            lock: LockPolicy::Auto,
             guard_percent: 20,
             guard_min_rows: 10,
-            inactivity_probe: None,
+            inactivity_probe: Duration::from_secs(5),
             mode: Mode::Enforce,
-            username: None,
-            password: None,
         }
     }
+
+    /// Whether both log in in the same way.
+    fn logs_in_as(&self, other: &Self) -> bool {
+        !matches!(self.transport, Transport::Ssh(..))
+            || (self.ssh == other.ssh && self.credentials == other.credentials)
+    }
 }
+
+/// Username and password of a switch.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// `username`.
+    pub username: String,
+    /// `password`, `password_file`; a user may have a private key instead.
+    pub password: Option<SecretString>,
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        let secret = |credentials: &Self| credentials.password.as_ref().map(|word| word.expose_secret().to_owned());
+        self.username == other.username && secret(self) == secret(other)
+    }
+}
+
+impl Eq for Credentials {}
+
+/// Whether the OVSDB lock is taken (architecture rule 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockPolicy {
+    /// Taken where the server knows locks.
+    Auto,
+    /// Without it nothing is written.
+    Required,
+    /// Not taken.
+    Off,
+}
+
+/// `[l2gateway]`: what a switch takes from it.
+#[derive(Debug, Clone)]
+pub(super) struct Defaults {
+    pub(super) common: CommonKeys,
+    account: AccountKeys,
+}
+
+// ===== impl Defaults =====
 
 impl Defaults {
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let mut common = CommonKeys::read(section);
+        take_pair(section, &mut common);
+        Self { common, account: AccountKeys::read(section) }
+    }
+
+    /// `guard_percent` and `guard_min_rows`.
+    pub(super) fn guard(&self) -> (u8, u32) {
+        (self.common.guard_percent, self.common.guard_min_rows)
+    }
+
     /// The default port of a transport: an OVSDB port is none of SSH, and the other way round.
-    pub(super) fn port_of(&self, kind: Kind) -> Option<u16> {
-        self.port.filter(|_| (self.kind == Kind::Ssh) == (kind == Kind::Ssh))
+    fn port_of(&self, kind: Kind) -> Option<u16> {
+        self.common.port.filter(|_| (self.common.transport == Kind::Ssh) == (kind == Kind::Ssh))
     }
 }
 
-/// `[l2gateway]`.
-pub(super) fn defaults(section: &mut Section<'_>, builtin: &Defaults) -> Defaults {
-    let common = common(section, builtin);
-    Defaults {
-        username: section.get("sw_username", value::text),
-        password: section.get("sw_password", value::secret),
-        ..common
-    }
-}
-
-/// The keys that both sections know.
-fn common(section: &mut Section<'_>, defaults: &Defaults) -> Defaults {
-    let kind = section.get("transport", value::word(&KINDS));
-    let locks = &[("auto", LockPolicy::Auto), ("required", LockPolicy::Required), ("off", LockPolicy::Off)];
-    let modes = &[("enforce", Mode::Enforce), ("observe", Mode::Observe)];
-    Defaults {
-        kind: kind.unwrap_or(defaults.kind),
-        port: section.get("port", value::number(1..=u16::MAX)),
-        tls: transport::tls(section, &defaults.tls),
-        known_hosts: section.get("known_hosts", value::path).or_else(|| defaults.known_hosts.clone()),
-        vendor: section.get("vendor", value::text).map_or(defaults.vendor, |word| {
-            // Any other word is the operator's note.
-            Vendor::named(&word).unwrap_or_default()
-        }),
-        service_nodes: section.list("service_nodes", value::ipv4).unwrap_or_else(|| defaults.service_nodes.clone()),
-        manager_targets: section
-            .list("manager_targets", value::manager_target)
-            .unwrap_or_else(|| defaults.manager_targets.clone()),
-        bfd_on: section.get("bfd", value::boolean).unwrap_or(defaults.bfd_on),
-        bfd: BfdConfig {
-            min_rx: section.get("bfd_min_rx", value::interval).or(defaults.bfd.min_rx),
-            min_tx: section.get("bfd_min_tx", value::interval).or(defaults.bfd.min_tx),
-            dst_mac: section.get("bfd_dst_mac", value::mac).or_else(|| defaults.bfd.dst_mac.clone()),
-            dst_ip: section.get("bfd_dst_ip", value::ipv4).or(defaults.bfd.dst_ip),
-        },
-        lock: section.get("lock", value::word(locks)).or(defaults.lock),
-        guard_percent: section.get("guard_percent", value::number(0..=100)).unwrap_or(defaults.guard_percent),
-        guard_min_rows: section.get("guard_min_rows", value::number(0..=u32::MAX)).unwrap_or(defaults.guard_min_rows),
-        inactivity_probe: section.get("inactivity_probe", value::duration).or(defaults.inactivity_probe),
-        mode: section.get("mode", value::word(modes)).unwrap_or(defaults.mode),
-        username: defaults.username.clone(),
-        password: defaults.password.clone(),
+/// A key without its certificate is half a pair: both come from the same section.
+fn take_pair(section: &Section<'_>, keys: &mut CommonKeys) {
+    if section.has("private_key") || section.has("certificate") {
+        keys.private_key = keys.private_key.take().filter(|_| section.has("private_key"));
+        keys.certificate = keys.certificate.take().filter(|_| section.has("certificate"));
     }
 }
 
 /// `[switch:NAME]`; `None` where an error keeps it from being one.
 pub(super) fn switch(section: &mut Section<'_>, name: &str, defaults: &Defaults) -> Option<SwitchConfig> {
-    let mut settings = common(section, defaults);
-    let physical_switch = section.get("physical_switch", value::text).unwrap_or_else(|| name.to_owned());
-    let credentials = credentials(section, &settings);
-    let profile = settings.vendor.profile();
-    let inactivity_probe = settings.inactivity_probe.unwrap_or(profile.probe);
+    let mut common = CommonKeys::read_over(section, &defaults.common);
+    take_pair(section, &mut common);
+    if !section.has("port") {
+        common.port = defaults.port_of(common.transport);
+    }
+    let own = SwitchKeys::read(section);
+    let credentials = credentials(section, &own, &defaults.account);
+    let profile = common.vendor.profile();
+    let inactivity_probe = common.inactivity_probe.unwrap_or(profile.probe);
     if profile.silent && inactivity_probe.is_zero() {
         let why = format!(
             "is 0 with vendor = {}, whose switches may never probe by themselves: nobody would find a dead session",
-            settings.vendor.word()
+            common.vendor.word()
         );
         section.refuse_value("inactivity_probe", why);
     }
-    let (transport, ssh) = transport::transport(section, defaults, &mut settings, credentials.as_ref())?;
+    let (transport, ssh) = transport::transport(section, &own, &common, defaults, credentials.as_ref())?;
+    let bfd = BfdConfig {
+        min_rx: common.bfd_min_rx,
+        min_tx: common.bfd_min_tx,
+        dst_mac: common.bfd_dst_mac.clone(),
+        dst_ip: common.bfd_dst_ip,
+    };
     Some(SwitchConfig {
         name: name.to_owned(),
-        physical_switch,
+        tls: transport::tls(&common, own.peer_fingerprint),
+        physical_switch: own.physical_switch.unwrap_or_else(|| name.to_owned()),
         transport,
         credentials,
-        tls: settings.tls,
         ssh,
-        vendor: settings.vendor,
-        service_nodes: settings.service_nodes,
-        manager_targets: settings.manager_targets,
-        bfd: settings.bfd_on.then_some(settings.bfd),
-        lock: settings.lock.unwrap_or(profile.lock),
-        guard_percent: settings.guard_percent,
-        guard_min_rows: settings.guard_min_rows,
+        vendor: common.vendor,
+        service_nodes: common.service_nodes,
+        manager_targets: common.manager_targets,
+        bfd: common.bfd.then_some(bfd),
+        lock: common.lock.unwrap_or(profile.lock),
+        guard_percent: common.guard_percent,
+        guard_min_rows: common.guard_min_rows,
         inactivity_probe,
-        mode: settings.mode,
+        mode: common.mode,
     })
 }
 
-fn credentials(section: &mut Section<'_>, defaults: &Defaults) -> Option<Credentials> {
-    let username = section.get("username", value::text).or_else(|| defaults.username.clone());
-    let inline = section.get("password", value::secret);
-    let file: Option<PathBuf> = section.get("password_file", value::path);
+fn credentials(section: &mut Section<'_>, own: &SwitchKeys, account: &AccountKeys) -> Option<Credentials> {
+    let username = own.username.clone().or_else(|| account.sw_username.clone());
     if section.has("password") && section.has("password_file") {
         let why = "password and password_file exclude each other: remove one of them".to_owned();
         section.refuse("password_file", Problem::Conflict(why));
     }
-    let from_file = file.and_then(|path| {
-        secret_file::read(&path)
+    let from_file = own.password_file.as_ref().and_then(|path| {
+        secret_file::read(path)
             .map_err(|why| section.refuse_value("password_file", format!("{}: {why}", path.display())))
             .ok()
     });
-    let password = inline.or(from_file).or_else(|| defaults.password.clone());
+    let inline: Option<SecretString> = own.password.as_ref().map(|secret| secret.0.clone());
+    let password = inline.or(from_file).or_else(|| account.sw_password.as_ref().map(|secret| secret.0.clone()));
     if username.is_none() && (section.has("password") || section.has("password_file")) {
         section.missing("username", "there is a password for it");
     }

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
-use super::{Credentials, SwitchConfig, section::Section, switch::Defaults, value};
+use super::{
+    Credentials, SwitchConfig,
+    keys::{CommonKeys, ListenKeys, SwitchKeys},
+    section::Section,
+    switch::Defaults,
+};
 
 /// Where a switch's OVSDB server is. Switches with equal transports share a database, and so a worker; those that dial
 /// in are joined by their session.
@@ -159,63 +164,49 @@ impl Kind {
     }
 }
 
-/// The keys of TLS that both sections know.
-pub(super) fn tls(section: &mut Section<'_>, defaults: &TlsConfig) -> TlsConfig {
-    let words = &[("name", PeerVerify::Name), ("chain", PeerVerify::Chain)];
-    let verify = section.get("peer_verify", value::word(words));
-    let read = TlsConfig {
-        private_key: section.get("private_key", value::path),
-        certificate: section.get("certificate", value::path),
-        ca_cert: section.get("ca_cert", value::path).or_else(|| defaults.ca_cert.clone()),
-        peer: verify.unwrap_or(defaults.peer),
-    };
-    match (&read.private_key, &read.certificate) {
-        // A key without its certificate is a pair by half: both are taken from one place.
-        (None, None) => {
-            TlsConfig { private_key: defaults.private_key.clone(), certificate: defaults.certificate.clone(), ..read }
-        }
-        _ => read,
+/// The keys of TLS.
+pub(super) fn tls(keys: &CommonKeys, fingerprint: Option<[u8; 32]>) -> TlsConfig {
+    TlsConfig {
+        private_key: keys.private_key.clone(),
+        certificate: keys.certificate.clone(),
+        ca_cert: keys.ca_cert.clone(),
+        peer: fingerprint.map_or(keys.peer_verify, PeerVerify::Fingerprint),
     }
 }
 
-/// A switch's own keys, once its transport is known.
+/// How a switch is reached; `None` where an error keeps it from being reached.
 pub(super) fn transport(
     section: &mut Section<'_>,
+    own: &SwitchKeys,
+    keys: &CommonKeys,
     defaults: &Defaults,
-    settings: &mut Defaults,
     credentials: Option<&Credentials>,
 ) -> Option<(Transport, SshConfig)> {
-    let kind = settings.kind;
-    let address = section.get("management_ip", value::host);
-    let socket = section.get("ovsdb_socket", value::ssh_socket);
-    let peer = section.get("peer_fingerprint", value::certificate_fingerprint);
-    let pinned = section.get("host_key_fingerprint", value::host_key_fingerprint);
+    let kind = keys.transport;
     for (key, instead) in kind.unused() {
         if section.has(key) {
             let why = format!("is not used by transport = {}: remove it, or use {instead}", kind.word());
             section.refuse_value(key, why);
         }
     }
-    if let Some(fingerprint) = peer {
-        settings.tls.peer = PeerVerify::Fingerprint(fingerprint);
-    }
     if matches!(kind, Kind::Tcp | Kind::Ssl | Kind::Ssh) && !section.has("management_ip") {
         section.missing("management_ip", "the switch's management address, for example 192.0.2.11");
     }
-    let port = |usual| settings.port.or(defaults.port_of(kind)).unwrap_or(usual);
+    let address = own.management_ip.clone();
+    let port = |usual| keys.port.unwrap_or(usual);
     let mut ssh = SshConfig::default();
     let transport = match kind {
         Kind::Passive => Some(Transport::Passive),
         Kind::Tcp => Some(Transport::Tcp(address?, port(6640))),
         Kind::Ssl => {
-            tls_is_whole(section, &settings.tls);
+            tls_is_whole(section, &tls(keys, own.peer_fingerprint));
             Some(Transport::Ssl(address?, port(6640)))
         }
         Kind::Unix => {
             if !section.has("ovsdb_socket") {
                 section.missing("ovsdb_socket", "with transport = unix, the path of the OVSDB server's socket");
             }
-            let SshSocket::Path(path) = socket? else {
+            let SshSocket::Path(path) = own.ovsdb_socket.clone()? else {
                 let why = "is a path with transport = unix; tcp is a transport of its own".to_owned();
                 section.refuse_value("ovsdb_socket", why);
                 return None;
@@ -224,21 +215,19 @@ pub(super) fn transport(
         }
         Kind::Ssh => {
             // [l2gateway]'s key is one of TLS where a certificate stands beside it.
-            let own = section.has("private_key") || defaults.tls.certificate.is_none();
-            ssh.private_key = settings.tls.private_key.clone().filter(|_| own);
+            let is_of_ssh = section.has("private_key") || defaults.common.certificate.is_none();
+            ssh.private_key = keys.private_key.clone().filter(|_| is_of_ssh);
             if credentials.is_none() {
                 let why = "with transport = ssh, a user with password, password_file or private_key (or sw_username and sw_password of [l2gateway])";
                 section.missing("username", why);
             } else if ssh.private_key.is_none() && credentials.is_some_and(|c| c.password.is_none()) {
                 section.missing("password", "with transport = ssh; or password_file, or private_key");
             }
-            if let Some(path) = settings.known_hosts.clone() {
-                ssh.host_key = SshHostKey::KnownHosts(path);
-            }
-            if let Some(fingerprint) = pinned {
-                ssh.host_key = SshHostKey::Fingerprint(fingerprint);
-            }
-            Some(Transport::Ssh(address?, port(22), socket.unwrap_or(SshSocket::Usual)))
+            ssh.host_key = match own.host_key_fingerprint.clone() {
+                Some(fingerprint) => SshHostKey::Fingerprint(fingerprint),
+                None => SshHostKey::KnownHosts(keys.known_hosts.clone()),
+            };
+            Some(Transport::Ssh(address?, port(22), own.ovsdb_socket.clone().unwrap_or(SshSocket::Usual)))
         }
     };
     transport.map(|transport| (transport, ssh))
@@ -261,11 +250,11 @@ fn tls_is_whole(section: &mut Section<'_>, tls: &TlsConfig) {
 /// `[listen]`. `tls` is what `[l2gateway]` says.
 pub(super) fn listen(
     section: &mut Section<'_>,
+    keys: &ListenKeys,
     tls: &TlsConfig,
     switches: &BTreeMap<String, SwitchConfig>,
 ) -> ListenConfig {
-    let ptcp = section.get("ptcp", value::socket_address);
-    let pssl = section.get("pssl", value::socket_address);
+    let ListenKeys { ptcp, pssl } = *keys;
     let mut passive = switches.values().filter(|switch| switch.transport == Transport::Passive).peekable();
     if passive.peek().is_some() && ptcp.is_none() && pssl.is_none() {
         section.missing("pssl", "for the switches with transport = passive; or ptcp. For example pssl = 0.0.0.0:6640");

@@ -9,7 +9,7 @@ use std::{
 
 use secrecy::SecretString;
 
-use super::SshSocket;
+use super::{SshSocket, Vendor, declare::Secret};
 
 /// `sockaddr_un.sun_path` holds 108 bytes with the closing NUL.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -26,6 +26,16 @@ pub(super) fn text(value: &str) -> Result<String, String> {
 /// A password.
 pub(super) fn secret(value: &str) -> Result<SecretString, String> {
     text(value).map(SecretString::from)
+}
+
+/// A password that is compared.
+pub(super) fn hidden(value: &str) -> Result<Secret, String> {
+    secret(value).map(Secret)
+}
+
+/// `vendor`: any other word is the operator's note.
+pub(super) fn vendor(value: &str) -> Result<Vendor, String> {
+    text(value).map(|word| Vendor::named(&word).unwrap_or_default())
 }
 
 /// As oslo.config: true/false, yes/no, on/off, 1/0.

@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
-use vtepd::config::{Config, HostdConfig, Problem};
+use vtepd::config::{self, Config, HostdConfig, Problem};
 
 use crate::arrows::sources;
 
@@ -61,6 +61,24 @@ fn example() -> String {
     fs::read_to_string(top().join("plumgrid.ini.example")).expect("the example is there")
 }
 
+/// The reference page and the examples are what the declarations of the keys say. `make reference` writes them.
+#[test]
+fn the_reference_is_what_the_declarations_say() {
+    let files = [
+        ("docs/configuration.md", config::page()),
+        ("plumgrid.ini.example", config::example()),
+        ("vtep-hostd.ini.example", config::hostd_example()),
+    ];
+    for (name, expected) in files {
+        let path = top().join(name);
+        if std::env::var_os("VTEPD_WRITE_REFERENCE").is_some() {
+            fs::write(&path, &expected).expect("the file is written");
+        }
+        let found = fs::read_to_string(&path).expect("the file is there");
+        assert!(found == expected, "{name} is not what src/config/keys.rs declares: run make reference");
+    }
+}
+
 #[test]
 fn the_example_starts_as_it_is() {
     let config = Copy::of(&example(), "example").load().unwrap_or_else(|errors| panic!("{errors}"));
@@ -111,7 +129,8 @@ fn the_compute_nodes_example_starts_as_it_is_and_shows_the_defaults() {
 
 #[test]
 fn what_the_example_comments_out_is_right_too_and_shows_the_defaults() {
-    let text = uncommented(&example());
+    // Neutron's database is an example beside the default.
+    let text = uncommented(&example()).replace("driver = native", "driver = neutron-db");
     let Err(errors) = Copy::of(&text, "uncommented").load() else { panic!("the password file of the example exists") };
     let others: Vec<String> = errors
         .iter()

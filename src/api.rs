@@ -23,6 +23,7 @@ mod root;
 mod tls;
 mod trace;
 mod v2;
+mod watchers;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -31,10 +32,7 @@ use axum::{
     http::{Method, StatusCode, Uri},
     middleware::{from_fn, from_fn_with_state},
 };
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -47,6 +45,7 @@ use self::{
     body::BodyLimits,
     listener::ConnectionLimits,
     problem::Problem,
+    watchers::Watchers,
 };
 use crate::{
     config::{ApiConfig, Auth},
@@ -93,17 +92,13 @@ struct App {
     gate: Arc<Gate>,
     hosts: Arc<HostTokens>,
     bodies: BodyLimits,
-    /// Places for those who follow the FDB: fewer than connections, or they could keep everybody else out.
-    watchers: Arc<Semaphore>,
+    watchers: Watchers,
 }
-
-/// Clients that may follow the FDB at a time.
-const WATCHERS: usize = 768;
 
 impl App {
     fn new(service: Service, gate: Gate, hosts: HostTokens) -> Self {
-        let watchers = Arc::new(Semaphore::new(WATCHERS));
-        Self { service, gate: Arc::new(gate), hosts: Arc::new(hosts), bodies: BodyLimits::default(), watchers }
+        let (gate, hosts) = (Arc::new(gate), Arc::new(hosts));
+        Self { service, gate, hosts, bodies: BodyLimits::default(), watchers: Watchers::default() }
     }
 }
 

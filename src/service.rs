@@ -17,20 +17,25 @@ mod ports;
 mod rules;
 mod status;
 mod subnets;
+mod tags;
 pub mod view;
 
 use std::{ops::RangeInclusive, sync::Arc};
 
 use serde::Serialize;
 
-pub use crate::store::{Cell, Column, Condition, NetworkColumn, PortColumn, Selection, SubnetColumn, revision_of};
+pub use crate::store::{
+    Annotated, Attribute, Attributes, Cell, Column, Condition, Form, Given, NETWORK_ATTRIBUTES, NetworkColumn,
+    PORT_ATTRIBUTES, PortColumn, SUBNET_ATTRIBUTES, Selection, Stamp, SubnetColumn, revision_of,
+};
 pub use drafts::{
     AddressPairDraft, Caller, ConnectionDraft, DeviceDraft, Dialect, EndpointDraft, FixedIpDraft, GatewayDraft,
-    GatewayUpdate, InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment, SubnetDraft,
-    SubnetUpdate,
+    GatewayUpdate, GivenAttributes, InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment,
+    SubnetDraft, SubnetUpdate,
 };
 pub use error::ServiceError;
 pub use networks::NetworkWithSubnets;
+pub use tags::Tagged;
 
 use crate::{
     fleet::Fleet,

@@ -11,6 +11,7 @@
 //! All SQL is here; what may be written is the service's to say. Its rules run as closures inside the writer's
 //! transaction, so that no other write can come between a check and what it allows.
 
+mod attributes;
 mod bulk;
 mod changes;
 mod codec;
@@ -43,6 +44,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use attributes::{
+    Annotated, Attribute, Attributes, Form, Given, NETWORK_ATTRIBUTES, PORT_ATTRIBUTES, SUBNET_ATTRIBUTES, Stamp, TAG,
+    TAGS,
+};
 pub use committed::revision_of;
 pub use error::StoreError;
 pub use journal::{Entry, JournalFilter, JournalLimits, Kind};

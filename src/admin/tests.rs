@@ -120,6 +120,7 @@ async fn gateways_and_connections_are_managed_in_the_shapes_of_v2() {
         name: "network1".into(),
         tenant_id: None,
         segment: crate::service::Segment::Allocate,
+        attributes: crate::service::GivenAttributes::new(),
     };
     let network = admin.service.create_network(&crate::service::Caller::default(), draft).await.unwrap();
     let devices = json!([{"device_name": "tor-1", "interfaces": [{"name": "e1", "segmentation-id": []}]}]);

@@ -1,5 +1,7 @@
 //! `/v2.0`: Neutron's dialect, with networking-l2gw's gateways and connections. Paths take UUIDs alone.
 
+mod agents;
+mod attributes;
 mod bulk;
 mod connections;
 mod endpoints;
@@ -10,35 +12,30 @@ mod nullable;
 mod number;
 mod port_view;
 mod ports;
+mod quotas;
 mod security_groups;
 mod segmentation;
 mod subnets;
+mod tags;
+mod zones;
 
 use axum::{Router, http::request::Parts, routing::get};
-use serde::{Deserialize, de::IgnoredAny};
-use utoipa::ToSchema;
 
 use super::{App, answer::Answer, list::Resource, openapi::Description, root};
 use crate::service::Dialect;
 
 const DIALECT: Dialect = Dialect::Neutron;
 
-/// An attribute that Neutron has and this controller has no use for: taken, and not kept.
-type Ignored = Option<Anything>;
-
-/// Any JSON.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = Value)]
-struct Anything(IgnoredAny);
-
 /// What there is, with the name of one object.
-const COLLECTIONS: [(&str, &str); 8] = [
+const COLLECTIONS: [(&str, &str); 11] = [
+    (agents::Agents::ONE, "agents"),
+    (zones::AvailabilityZones::ONE, "availability_zones"),
     (extensions::Extensions::ONE, "extensions"),
     (gateways::Gateways::ONE, "l2-gateways"),
     (connections::Connections::ONE, "l2-gateway-connections"),
     (networks::Networks::ONE, "networks"),
     (ports::Ports::ONE, "ports"),
+    (quotas::Quotas::ONE, "quotas"),
     (security_groups::SecurityGroups::ONE, "security-groups"),
     (subnets::Subnets::ONE, "subnets"),
     (endpoints::Endpoints::ONE, "tunnel-endpoints"),
@@ -51,6 +48,13 @@ async fn index(parts: Parts) -> Answer {
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/v2.0", get(index))
+        .merge(tags::routes())
+        .route("/v2.0/agents", get(agents::list))
+        .route("/v2.0/agents/{id}", get(agents::show))
+        .route("/v2.0/availability_zones", get(zones::list))
+        .route("/v2.0/quotas", get(quotas::list))
+        .route("/v2.0/quotas/{project}", get(quotas::show))
+        .route("/v2.0/quotas/{project}/default", get(quotas::show))
         .route("/v2.0/extensions", get(extensions::list))
         .route("/v2.0/extensions/{alias}", get(extensions::show))
         .route("/v2.0/l2-gateways", get(gateways::list).post(gateways::create))
@@ -72,6 +76,13 @@ pub(super) fn routes() -> Router<App> {
 /// Tells of the routes above.
 pub(super) fn describe(api: &mut Description) {
     api.collections("/v2.0");
+    tags::describe(api);
+    api.list::<agents::Agents>("/v2.0/agents");
+    api.show::<agents::Agents>("/v2.0/agents/{id}");
+    api.list::<zones::AvailabilityZones>("/v2.0/availability_zones");
+    api.list::<quotas::Quotas>("/v2.0/quotas");
+    api.show::<quotas::Quotas>("/v2.0/quotas/{project}");
+    api.show::<quotas::Quotas>("/v2.0/quotas/{project}/default");
     api.list::<extensions::Extensions>("/v2.0/extensions");
     api.show::<extensions::Extensions>("/v2.0/extensions/{alias}");
 

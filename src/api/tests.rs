@@ -1,3 +1,4 @@
+mod attributes;
 mod auth;
 mod calls;
 pub(crate) mod harness;

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use serde_json::{Map, Value};
 
 use crate::model::{MacAddr, VlanId, Vni};
 
@@ -88,6 +89,9 @@ pub struct ConnectionDraft {
     pub tenant_id: Option<String>,
 }
 
+/// Values of attributes by name, each of the form that its [`super::Attribute`] declares.
+pub type GivenAttributes = Map<String, Value>;
+
 /// A network to create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkDraft {
@@ -97,6 +101,8 @@ pub struct NetworkDraft {
     pub tenant_id: Option<String>,
     /// Its VXLAN segment.
     pub segment: Segment,
+    /// What clients keep with it.
+    pub attributes: GivenAttributes,
 }
 
 /// The VXLAN segment of a network to create.
@@ -117,6 +123,8 @@ pub struct NetworkUpdate {
     pub name: Option<String>,
     /// A new project.
     pub tenant_id: Option<String>,
+    /// Attributes to change.
+    pub attributes: GivenAttributes,
 }
 
 /// A subnet to create.
@@ -134,6 +142,8 @@ pub struct SubnetDraft {
     pub gateway: Option<Option<IpAddr>>,
     /// What addresses are given away from, first and last; `None`: all but the router's.
     pub pools: Option<Vec<(IpAddr, IpAddr)>>,
+    /// What clients keep with it.
+    pub attributes: GivenAttributes,
 }
 
 /// A change of a subnet; `None` leaves a member as it is.
@@ -145,6 +155,8 @@ pub struct SubnetUpdate {
     pub gateway: Option<Option<IpAddr>>,
     /// What addresses are given away from, first and last.
     pub pools: Option<Vec<(IpAddr, IpAddr)>>,
+    /// Attributes to change.
+    pub attributes: GivenAttributes,
 }
 
 /// A port to create.
@@ -164,6 +176,8 @@ pub struct PortDraft {
     pub host: Option<String>,
     /// Further addresses.
     pub allowed_address_pairs: Vec<AddressPairDraft>,
+    /// What clients keep with it.
+    pub attributes: GivenAttributes,
 }
 
 /// An address of a port to create, or where it is to come from.
@@ -199,6 +213,8 @@ pub struct PortUpdate {
     pub host: Option<Option<String>>,
     /// The new list of further addresses.
     pub allowed_address_pairs: Option<Vec<AddressPairDraft>>,
+    /// Attributes to change.
+    pub attributes: GivenAttributes,
 }
 
 /// A tunnel endpoint to create.

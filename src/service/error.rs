@@ -138,6 +138,9 @@ pub enum ServiceError {
         /// The ids of what has this name.
         ids: Vec<String>,
     },
+    /// The object doesn't have the tag.
+    #[error("there is no tag '{0}' on it")]
+    TagNotFound(String),
     /// An update names a device that the gateway doesn't have.
     #[error("gateway '{gateway}' has no device '{device}': devices can't be added or removed by an update")]
     DeviceNotFound {

@@ -27,7 +27,7 @@ impl Service {
         let network = rules::network(&mut self.store.snapshot().await?, Dialect::Specification, key).await?;
         self.fdb_shows_all(scope).await?;
         let (revision, rows) = self.fleet.fdb().network(network.id);
-        Ok((network, revision, rows))
+        Ok((network.row, revision, rows))
     }
 
     /// What to follow.

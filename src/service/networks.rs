@@ -9,7 +9,7 @@ use std::{
 use super::{Caller, Dialect, NetworkDraft, NetworkUpdate, Result, Segment, Service, ServiceError, rules};
 use crate::{
     model::{Network, NetworkId, SubnetId, Vni},
-    store::{NetworkColumn, Read, Selection, Write},
+    store::{Annotated, Attributes, NETWORK_ATTRIBUTES, NetworkColumn, Read, Selection, Write},
 };
 
 /// Allocates VNIs: the lowest free one, but on from the last one as long as there is any. So the VNI of a network that
@@ -55,21 +55,21 @@ impl Vnis {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkWithSubnets {
     /// The network.
-    pub network: Network,
+    pub network: Annotated<Network>,
     /// Its subnets.
     pub subnets: Vec<SubnetId>,
 }
 
-impl From<Network> for NetworkWithSubnets {
+impl From<Annotated<Network>> for NetworkWithSubnets {
     /// A network that was just made.
-    fn from(network: Network) -> Self {
+    fn from(network: Annotated<Network>) -> Self {
         Self { network, subnets: Vec::new() }
     }
 }
 
 impl Service {
     /// Creates a network.
-    pub async fn create_network(&self, caller: &Caller, draft: NetworkDraft) -> Result<Network> {
+    pub async fn create_network(&self, caller: &Caller, draft: NetworkDraft) -> Result<Annotated<Network>> {
         self.may_write()?;
         let (network, segment) = build(caller, draft, "")?;
         let vnis = self.vnis.clone();
@@ -77,7 +77,7 @@ impl Service {
     }
 
     /// Creates all of these networks, or none.
-    pub async fn create_networks(&self, caller: &Caller, drafts: Vec<NetworkDraft>) -> Result<Vec<Network>> {
+    pub async fn create_networks(&self, caller: &Caller, drafts: Vec<NetworkDraft>) -> Result<Vec<Annotated<Network>>> {
         self.may_write()?;
         let build = |(i, draft)| build(caller, draft, &format!("networks[{i}]."));
         let networks = drafts.into_iter().enumerate().map(build).collect::<Result<Vec<_>>>()?;
@@ -127,11 +127,20 @@ impl Service {
         self.store
             .write(move |write| {
                 Box::pin(async move {
-                    let mut network = rules::network(write, dialect, &key).await?;
-                    network.name = update.name.unwrap_or(network.name);
-                    network.tenant_id = update.tenant_id.unwrap_or(network.tenant_id);
-                    write.update_network(&network).await?;
-                    one_with_subnets(write, network).await
+                    let old = rules::network(write, dialect, &key).await?;
+                    let mut new = old.clone();
+                    new.row.name = update.name.unwrap_or(new.row.name);
+                    new.row.tenant_id = update.tenant_id.unwrap_or(new.row.tenant_id);
+                    new.attributes.change(NETWORK_ATTRIBUTES, update.attributes);
+                    if new != old {
+                        new.stamp = new.stamp.again();
+                        write.annotate_network(&new).await?;
+                    }
+                    // What clients alone keep changes nothing on a switch.
+                    if new.row != old.row {
+                        write.update_network(&new.row).await?;
+                    }
+                    one_with_subnets(write, new).await
                 })
             })
             .await
@@ -161,31 +170,37 @@ impl Service {
     }
 }
 
-async fn with_subnets(read: &mut Read, networks: Vec<Network>) -> Result<Vec<NetworkWithSubnets>> {
+async fn with_subnets(read: &mut Read, networks: Vec<Annotated<Network>>) -> Result<Vec<NetworkWithSubnets>> {
     let mut subnets = BTreeMap::<NetworkId, Vec<SubnetId>>::new();
     for subnet in read.subnets_of(&networks.iter().map(|network| network.id).collect()).await? {
         subnets.entry(subnet.network_id).or_default().push(subnet.id);
     }
-    let joined = |network: Network| {
+    let joined = |network: Annotated<Network>| {
         let subnets = subnets.remove(&network.id).unwrap_or_default();
         NetworkWithSubnets { network, subnets }
     };
     Ok(networks.into_iter().map(joined).collect())
 }
 
-async fn one_with_subnets(read: &mut Read, network: Network) -> Result<NetworkWithSubnets> {
+async fn one_with_subnets(read: &mut Read, network: Annotated<Network>) -> Result<NetworkWithSubnets> {
     let subnets = read.subnets_of(&[network.id].into()).await?.into_iter().map(|subnet| subnet.id).collect();
     Ok(NetworkWithSubnets { network, subnets })
 }
 
-fn build(caller: &Caller, draft: NetworkDraft, at: &str) -> Result<(Network, Segment)> {
+fn build(caller: &Caller, draft: NetworkDraft, at: &str) -> Result<(Annotated<Network>, Segment)> {
     rules::text(&format!("{at}name"), &draft.name, rules::NAME)?;
     let tenant_id = rules::tenant(&format!("{at}tenant_id"), draft.tenant_id, caller)?;
-    Ok((Network { id: NetworkId::random(), name: draft.name, tenant_id, vni: None }, draft.segment))
+    let network = Network { id: NetworkId::random(), name: draft.name, tenant_id, vni: None };
+    Ok((Annotated::new(network, Attributes::of(NETWORK_ATTRIBUTES, draft.attributes)), draft.segment))
 }
 
-async fn insert(write: &mut Write, vnis: &Vnis, mut network: Network, segment: Segment) -> Result<Network> {
-    network.vni = match segment {
+async fn insert(
+    write: &mut Write,
+    vnis: &Vnis,
+    mut network: Annotated<Network>,
+    segment: Segment,
+) -> Result<Annotated<Network>> {
+    network.row.vni = match segment {
         Segment::None => None,
         Segment::Allocate => Some(vnis.allocate(write).await?),
         Segment::Vni(vni) => match write.network_of_vni(vni).await? {
@@ -193,6 +208,6 @@ async fn insert(write: &mut Write, vnis: &Vnis, mut network: Network, segment: S
             None => Some(vni),
         },
     };
-    write.insert_network(&network).await?;
+    write.create_network(&network).await?;
     Ok(network)
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{AddressPair, Elsewhere, FixedIp, MacAddr, NetworkId, Port, PortId, Tombstone},
-    store::{PortColumn, Read, Selection, StoreError, Write},
+    store::{Annotated, Attributes, PORT_ATTRIBUTES, PortColumn, Read, Selection, StoreError, Write},
 };
 
 /// Rounds of drawing random MACs until none is taken; with a million ports on one network each round leaves a sixteenth.
@@ -19,16 +19,16 @@ const DRAWS: usize = 32;
 
 impl Service {
     /// Creates a port.
-    pub async fn create_port(&self, caller: &Caller, draft: PortDraft) -> Result<Port> {
+    pub async fn create_port(&self, caller: &Caller, draft: PortDraft) -> Result<Annotated<Port>> {
         self.may_write()?;
         let draft = Draft::check(caller, draft, "")?;
-        let id = draft.port.id;
+        let id = draft.port.row.id;
         let mut ports = self.store.write(move |write| Box::pin(insert(write, vec![draft]))).await?;
         ports.pop().ok_or_else(|| ServiceError::PortNotFound(id.to_string()))
     }
 
     /// Creates all of these ports, or none.
-    pub async fn create_ports(&self, caller: &Caller, drafts: Vec<PortDraft>) -> Result<Vec<Port>> {
+    pub async fn create_ports(&self, caller: &Caller, drafts: Vec<PortDraft>) -> Result<Vec<Annotated<Port>>> {
         self.may_write()?;
         let check = |(i, draft)| Draft::check(caller, draft, &format!("ports[{i}]."));
         let drafts = drafts.into_iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
@@ -36,17 +36,17 @@ impl Service {
     }
 
     /// The ports of a selection.
-    pub async fn ports(&self, selection: &Selection<PortColumn>) -> Result<Vec<Port>> {
+    pub async fn ports(&self, selection: &Selection<PortColumn>) -> Result<Vec<Annotated<Port>>> {
         Ok(self.store.snapshot().await?.ports(selection).await?)
     }
 
     /// One port by UUID.
-    pub async fn port(&self, caller: &Caller, id: &str) -> Result<Port> {
+    pub async fn port(&self, caller: &Caller, id: &str) -> Result<Annotated<Port>> {
         find_of(&mut self.store.snapshot().await?, caller, id).await
     }
 
     /// Changes a port.
-    pub async fn update_port(&self, caller: &Caller, id: &str, mut update: PortUpdate) -> Result<Port> {
+    pub async fn update_port(&self, caller: &Caller, id: &str, mut update: PortUpdate) -> Result<Annotated<Port>> {
         self.may_write()?;
         check_update(&update)?;
         if let Some(host) = &update.host {
@@ -61,8 +61,14 @@ impl Service {
                         None => old.fixed_ips.clone(),
                         Some(ips) => readdress(write, &old, ips).await?,
                     };
-                    let new = apply(old.clone(), update, fixed_ips);
+                    let mut new = apply(old.clone(), update, fixed_ips);
                     if new == old {
+                        return Ok(new);
+                    }
+                    new.stamp = new.stamp.again();
+                    write.annotate_port(&new).await?;
+                    // What clients alone keep changes nothing on a switch.
+                    if new.row == old.row {
                         return Ok(new);
                     }
                     if new.mac != old.mac {
@@ -98,7 +104,7 @@ impl Service {
     }
 }
 
-async fn find(read: &mut Read, id: &str) -> Result<Port> {
+async fn find(read: &mut Read, id: &str) -> Result<Annotated<Port>> {
     let missing = || ServiceError::PortNotFound(id.to_owned());
     let Some(uuid) = rules::uuid(id) else {
         let named = Selection { limit: Some(rules::NAMED), ..Selection::among(PortColumn::Name, [id]) };
@@ -109,7 +115,7 @@ async fn find(read: &mut Read, id: &str) -> Result<Port> {
 }
 
 /// A port that is the caller's: to a compute node there are no others than its own.
-async fn find_of(read: &mut Read, caller: &Caller, id: &str) -> Result<Port> {
+pub(super) async fn find_of(read: &mut Read, caller: &Caller, id: &str) -> Result<Annotated<Port>> {
     let port = find(read, id).await?;
     let own = caller.host.is_none() || caller.host == port.host;
     if own { Ok(port) } else { Err(ServiceError::PortNotFound(id.to_owned())) }
@@ -125,7 +131,7 @@ fn check_own(caller: &Caller, host: &str) -> Result<()> {
 
 /// A port to insert; its MAC, and those of its address pairs that follow it, may be still to draw.
 struct Draft {
-    port: Port,
+    port: Annotated<Port>,
     draw: bool,
     ips: Option<Vec<FixedIpDraft>>,
     pairs: Vec<AddressPairDraft>,
@@ -157,12 +163,15 @@ impl Draft {
             elsewhere: Elsewhere::Nowhere,
             allowed_address_pairs: Vec::new(),
         };
+        let port = Annotated::new(port, Attributes::of(PORT_ATTRIBUTES, draft.attributes));
         Ok(Self { port, draw: draft.mac.is_none(), ips: draft.fixed_ips, pairs: draft.allowed_address_pairs })
     }
 
-    fn finish(self, fixed_ips: Vec<FixedIp>) -> Port {
-        let allowed_address_pairs = with_macs(self.pairs, self.port.mac);
-        Port { fixed_ips, allowed_address_pairs, ..self.port }
+    fn finish(self, fixed_ips: Vec<FixedIp>) -> Annotated<Port> {
+        let mut port = self.port;
+        port.row.allowed_address_pairs = with_macs(self.pairs, port.mac);
+        port.row.fixed_ips = fixed_ips;
+        port
     }
 }
 
@@ -207,10 +216,12 @@ async fn readdress(write: &mut Write, port: &Port, ips: Vec<FixedIpDraft>) -> Re
     Ok(ips.pop().unwrap_or_default())
 }
 
-fn apply(old: Port, update: PortUpdate, fixed_ips: Vec<FixedIp>) -> Port {
+fn apply(annotated: Annotated<Port>, update: PortUpdate, fixed_ips: Vec<FixedIp>) -> Annotated<Port> {
+    let Annotated { row: old, mut attributes, stamp } = annotated;
+    attributes.change(PORT_ATTRIBUTES, update.attributes);
     let mac = update.mac.unwrap_or(old.mac);
     let kept = old.allowed_address_pairs;
-    Port {
+    let row = Port {
         id: old.id,
         name: update.name.unwrap_or(old.name),
         tenant_id: update.tenant_id.unwrap_or(old.tenant_id),
@@ -220,10 +231,11 @@ fn apply(old: Port, update: PortUpdate, fixed_ips: Vec<FixedIp>) -> Port {
         host: update.host.map_or(old.host, |host| host.filter(|host| !host.is_empty())),
         elsewhere: old.elsewhere,
         allowed_address_pairs: update.allowed_address_pairs.map_or(kept, |pairs| with_macs(pairs, mac)),
-    }
+    };
+    Annotated { row, attributes, stamp }
 }
 
-async fn insert(write: &mut Write, mut drafts: Vec<Draft>) -> Result<Vec<Port>> {
+async fn insert(write: &mut Write, mut drafts: Vec<Draft>) -> Result<Vec<Annotated<Port>>> {
     let networks: BTreeSet<_> = drafts.iter().map(|draft| draft.port.network_id).collect();
     let known = write.networks_among(&networks).await?;
     if let Some(missing) = networks.difference(&known).next() {
@@ -242,7 +254,7 @@ async fn insert(write: &mut Write, mut drafts: Vec<Draft>) -> Result<Vec<Port>> 
     let ports: Vec<_> = drafts.into_iter().zip(ips).map(|(draft, ips)| draft.finish(ips)).collect();
     write.insert_ports(&ports).await?;
     write.allocate(&allocations).await?;
-    let live = live_macs(write, &ports.iter().collect::<Vec<_>>()).await?;
+    let live = live_macs(write, &ports.iter().map(|port| &port.row).collect::<Vec<_>>()).await?;
     unexplain(write, live).await?;
     Ok(ports)
 }
@@ -259,7 +271,7 @@ async fn refuse_taken(read: &mut Read, wanted: &BTreeSet<(NetworkId, MacAddr)>) 
 
 /// Gives each port that came without a MAC a random one of Neutron's prefix that is free on its network.
 async fn draw_macs(read: &mut Read, drafts: &mut [Draft], mut used: BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
-    let mut waiting: Vec<_> = drafts.iter_mut().filter(|draft| draft.draw).map(|draft| &mut draft.port).collect();
+    let mut waiting: Vec<_> = drafts.iter_mut().filter(|draft| draft.draw).map(|draft| &mut draft.port.row).collect();
     for _ in 0..DRAWS {
         if waiting.is_empty() {
             return Ok(());

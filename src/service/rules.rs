@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{Caller, Dialect, Result, ServiceError};
 use crate::{
     model::{Gateway, GatewayId, MacAddr, Network, NetworkId, VlanId},
-    store::Read,
+    store::{Annotated, Read},
 };
 
 /// Characters in a name; what the columns hold.
@@ -95,7 +95,7 @@ pub(super) async fn gateway(read: &mut Read, dialect: Dialect, key: &str) -> Res
 }
 
 /// The network that `key` names, likewise.
-pub(super) async fn network(read: &mut Read, dialect: Dialect, key: &str) -> Result<Network> {
+pub(super) async fn network(read: &mut Read, dialect: Dialect, key: &str) -> Result<Annotated<Network>> {
     let missing = || ServiceError::NetworkNotFound(key.to_owned());
     if let Some(id) = uuid(key)
         && let Some(network) = read.network(NetworkId(id)).await?

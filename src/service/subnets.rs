@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{NetworkId, PortId, Subnet, SubnetId},
-    store::{Allocation, PortColumn, Read, Selection, SubnetColumn, Write},
+    store::{Allocation, Annotated, Attributes, PortColumn, Read, SUBNET_ATTRIBUTES, Selection, SubnetColumn, Write},
 };
 
 /// Pools of one subnet.
@@ -21,14 +21,14 @@ const PAGE: u32 = 1000;
 
 impl Service {
     /// Creates a subnet. Addresses of its range that ports of the network have already are theirs.
-    pub async fn create_subnet(&self, caller: &Caller, draft: SubnetDraft) -> Result<Subnet> {
+    pub async fn create_subnet(&self, caller: &Caller, draft: SubnetDraft) -> Result<Annotated<Subnet>> {
         self.may_write()?;
         let subnet = build(caller, draft, "")?;
         self.store.write(move |write| Box::pin(insert(write, subnet))).await
     }
 
     /// Creates all of these subnets, or none.
-    pub async fn create_subnets(&self, caller: &Caller, drafts: Vec<SubnetDraft>) -> Result<Vec<Subnet>> {
+    pub async fn create_subnets(&self, caller: &Caller, drafts: Vec<SubnetDraft>) -> Result<Vec<Annotated<Subnet>>> {
         self.may_write()?;
         let build = |(i, draft)| build(caller, draft, &format!("subnets[{i}]."));
         let subnets = drafts.into_iter().enumerate().map(build).collect::<Result<Vec<_>>>()?;
@@ -46,17 +46,17 @@ impl Service {
     }
 
     /// The subnets of a selection.
-    pub async fn subnets(&self, selection: &Selection<SubnetColumn>) -> Result<Vec<Subnet>> {
+    pub async fn subnets(&self, selection: &Selection<SubnetColumn>) -> Result<Vec<Annotated<Subnet>>> {
         Ok(self.store.snapshot().await?.subnets(selection).await?)
     }
 
     /// One subnet by UUID.
-    pub async fn subnet(&self, id: &str) -> Result<Subnet> {
+    pub async fn subnet(&self, id: &str) -> Result<Annotated<Subnet>> {
         find(&mut self.store.snapshot().await?, id).await
     }
 
     /// Changes a subnet; addresses that ports have stay theirs.
-    pub async fn update_subnet(&self, id: &str, update: SubnetUpdate) -> Result<Subnet> {
+    pub async fn update_subnet(&self, id: &str, update: SubnetUpdate) -> Result<Annotated<Subnet>> {
         self.may_write()?;
         if let Some(name) = &update.name {
             rules::text("name", name, NAME)?;
@@ -65,13 +65,18 @@ impl Service {
         self.store
             .write(move |write| {
                 Box::pin(async move {
-                    let mut subnet = find(write, &id).await?;
-                    subnet.name = update.name.unwrap_or(subnet.name);
-                    subnet.gateway_ip = update.gateway.unwrap_or(subnet.gateway_ip);
-                    subnet.pools = update.pools.unwrap_or(subnet.pools);
-                    check(&subnet, "")?;
-                    write.update_subnet(&subnet).await?;
-                    Ok(subnet)
+                    let old = find(write, &id).await?;
+                    let mut new = old.clone();
+                    new.row.name = update.name.unwrap_or(new.row.name);
+                    new.row.gateway_ip = update.gateway.unwrap_or(new.row.gateway_ip);
+                    new.row.pools = update.pools.unwrap_or(new.row.pools);
+                    new.attributes.change(SUBNET_ATTRIBUTES, update.attributes);
+                    check(&new, "")?;
+                    if new != old {
+                        new.stamp = new.stamp.again();
+                        write.update_subnet(&new).await?;
+                    }
+                    Ok(new)
                 })
             })
             .await
@@ -96,7 +101,7 @@ impl Service {
     }
 }
 
-async fn find(read: &mut Read, id: &str) -> Result<Subnet> {
+pub(super) async fn find(read: &mut Read, id: &str) -> Result<Annotated<Subnet>> {
     let missing = || ServiceError::SubnetNotFound(id.to_owned());
     let Some(uuid) = rules::uuid(id) else {
         let named = Selection { limit: Some(rules::NAMED), ..Selection::among(SubnetColumn::Name, [id]) };
@@ -106,7 +111,7 @@ async fn find(read: &mut Read, id: &str) -> Result<Subnet> {
     read.subnet(SubnetId(uuid)).await?.ok_or_else(missing)
 }
 
-fn build(caller: &Caller, draft: SubnetDraft, at: &str) -> Result<Subnet> {
+fn build(caller: &Caller, draft: SubnetDraft, at: &str) -> Result<Annotated<Subnet>> {
     rules::text(&format!("{at}name"), &draft.name, NAME)?;
     let tenant_id = rules::tenant(&format!("{at}tenant_id"), draft.tenant_id, caller)?;
     let network = rules::uuid(&draft.network)
@@ -123,7 +128,7 @@ fn build(caller: &Caller, draft: SubnetDraft, at: &str) -> Result<Subnet> {
         pools: draft.pools.unwrap_or_else(|| range.pools(gateway_ip)),
     };
     check(&subnet, at)?;
-    Ok(subnet)
+    Ok(Annotated::new(subnet, Attributes::of(SUBNET_ATTRIBUTES, draft.attributes)))
 }
 
 /// What holds of a subnet, new or changed.
@@ -195,7 +200,7 @@ impl Range {
     }
 }
 
-async fn insert(write: &mut Write, subnet: Subnet) -> Result<Subnet> {
+async fn insert(write: &mut Write, subnet: Annotated<Subnet>) -> Result<Annotated<Subnet>> {
     let network = subnet.network_id;
     if write.network(network).await?.is_none() {
         return Err(ServiceError::NetworkNotFound(network.to_string()));

@@ -37,7 +37,7 @@ impl Drop for Scratch {
 }
 
 fn network(name: &str) -> NetworkDraft {
-    NetworkDraft { name: name.into(), tenant_id: None, segment: Segment::Allocate }
+    NetworkDraft { name: name.into(), tenant_id: None, segment: Segment::Allocate, attributes: GivenAttributes::new() }
 }
 
 fn port(network: &crate::model::Network, last: u8) -> PortDraft {
@@ -49,6 +49,7 @@ fn port(network: &crate::model::Network, last: u8) -> PortDraft {
         fixed_ips: None,
         host: Some("compute-1".into()),
         allowed_address_pairs: vec![],
+        attributes: GivenAttributes::new(),
     }
 }
 
@@ -183,7 +184,7 @@ async fn a_network_that_loses_its_segment_is_unbound_and_explained() {
     let mut feed = store.feed();
     let mut next = async || tokio::time::timeout(Duration::from_secs(10), feed.recv()).await.unwrap().unwrap();
     while !matches!(next().await, FeedEvent::Loaded(_)) {}
-    service.take(Step::PutNetworks(vec![Network { vni: None, ..made.clone() }])).await.unwrap();
+    service.take(Step::PutNetworks(vec![Network { vni: None, ..made.row.clone() }])).await.unwrap();
     let FeedEvent::Changes(set) = next().await else { panic!("the change comes next") };
     assert!(set.changes.contains(&Change::ConnectionRemoved(joined.id)), "{set:?}");
     let (changes, tombstones, _) = load(&store).await;
@@ -203,7 +204,7 @@ async fn a_network_that_loses_its_segment_is_unbound_and_explained() {
     let other = service.create_connection(&caller, Dialect::Specification, connection("other")).await.unwrap();
     service.delete_connection(&other.id.to_string()).await.unwrap();
 
-    service.take(Step::PutNetworks(vec![made.clone()])).await.unwrap();
+    service.take(Step::PutNetworks(vec![made.row.clone()])).await.unwrap();
     let (changes, tombstones, _) = load(&store).await;
     assert!(connected(&changes));
     assert!(!tombstones.iter().any(|t| matches!(t, Tombstone::Network { network, .. } if *network == made.id)));

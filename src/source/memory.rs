@@ -69,7 +69,7 @@ impl Memory {
         let mut memory = Self::default();
         let mut view = store.snapshot().await?;
         memory.networks =
-            view.networks(&Selection::default()).await?.into_iter().map(|network| (network.id, network)).collect();
+            view.networks(&Selection::default()).await?.into_iter().map(|network| (network.id, network.row)).collect();
         let sourced = view.sourced_hosts().await?;
         let endpoints = view.endpoints().await?.into_iter().filter(|endpoint| sourced.contains(&endpoint.host));
         memory.endpoints = endpoints.map(|endpoint| (endpoint.host, endpoint.ip)).collect();

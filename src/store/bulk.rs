@@ -11,11 +11,12 @@ pub(super) const INSERT_INTERFACES: &str = "
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4
     FROM json_each($1)";
 
-/// Inserts ports from rows of [`super::codec::PortRow`].
+/// Inserts ports from rows of [`super::codec::NewPortRow`].
 pub(super) const INSERT_PORTS: &str = "
-    INSERT INTO ports (id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere)
+    INSERT INTO ports (id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere, attributes,
+                       created_s, updated_s, changed)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-           value ->> 8
+           value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
     FROM json_each($1)";
 
 /// One page of ports, in the order in which they lie in the file: the last row number, and their rows.

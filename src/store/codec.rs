@@ -8,11 +8,11 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::{StoreError, bulk, sql::Result};
+use super::{Annotated, Attributes, Stamp, StoreError, bulk, sql::Result};
 use crate::model::{AddressPair, Elsewhere, FixedIp, MacAddr, NetworkId, Port, PortId};
 
-/// A port as the JSON array that bulk statements take and give.
-#[derive(Debug, Serialize, Deserialize)]
+/// A port as the JSON array that bulk statements give.
+#[derive(Debug, Deserialize)]
 pub(super) struct PortRow<'a>(
     PortId,
     NetworkId,
@@ -25,21 +25,71 @@ pub(super) struct PortRow<'a>(
     #[serde(borrow)] Option<Cow<'a, str>>,
 );
 
-impl<'a> TryFrom<&'a Port> for PortRow<'a> {
-    type Error = StoreError;
+/// A port that is written, with what clients keep with it, in the order of [`bulk::INSERT_PORTS`].
+#[derive(Debug, Serialize)]
+pub(super) struct NewPortRow<'a>(
+    PortId,
+    NetworkId,
+    i64,
+    Option<&'a str>,
+    &'a str,
+    &'a str,
+    String,
+    String,
+    Option<String>,
+    Option<Cow<'a, str>>,
+    Option<u64>,
+    Option<u64>,
+    u64,
+);
 
-    fn try_from(port: &'a Port) -> Result<Self> {
+impl<'a> NewPortRow<'a> {
+    /// Of a port that a source dictates.
+    pub(super) fn sourced(port: &'a Port) -> Result<Self> {
+        Self::of(port, None, Stamp::default())
+    }
+
+    /// Of a port that a client makes.
+    pub(super) fn annotated(port: &'a Annotated<Port>) -> Result<Self> {
+        Self::of(port, port.attributes.text(), port.stamp)
+    }
+
+    fn of(port: &'a Port, attributes: Option<Cow<'a, str>>, stamp: Stamp) -> Result<Self> {
         Ok(Self(
             port.id,
             port.network_id,
             mac_number(port.mac),
-            port.host.as_deref().map(Cow::Borrowed),
-            Cow::Borrowed(&port.name),
-            Cow::Borrowed(&port.tenant_id),
-            Cow::Owned(write_ips(&port.fixed_ips)),
-            Cow::Owned(write_pairs(&port.allowed_address_pairs)),
-            write_elsewhere(&port.elsewhere)?.map(Cow::Owned),
+            port.host.as_deref(),
+            &port.name,
+            &port.tenant_id,
+            write_ips(&port.fixed_ips),
+            write_pairs(&port.allowed_address_pairs),
+            write_elsewhere(&port.elsewhere)?,
+            attributes,
+            stamp.created,
+            stamp.updated,
+            stamp.changed,
         ))
+    }
+}
+
+/// A port with what clients keep with it: `[[port], attributes, created, updated, changed]`.
+#[derive(Debug, Deserialize)]
+pub(super) struct AnnotatedPortRow<'a>(
+    #[serde(borrow)] PortRow<'a>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+    Option<u64>,
+    Option<u64>,
+    u64,
+);
+
+impl TryFrom<AnnotatedPortRow<'_>> for Annotated<Port> {
+    type Error = StoreError;
+
+    fn try_from(AnnotatedPortRow(port, text, created, updated, changed): AnnotatedPortRow<'_>) -> Result<Self> {
+        let attributes = Attributes::parse(text.as_deref());
+        let attributes = attributes.map_err(|_| corrupt("ports.attributes", text.as_deref().unwrap_or_default()))?;
+        Ok(Self { row: port.try_into()?, attributes, stamp: Stamp { created, updated, changed } })
     }
 }
 

@@ -145,7 +145,8 @@ impl Feed {
         let mut view = Read::snapshot(attempt!(self.readers.begin()));
         let revision = attempt!(view.revision());
         since.get_or_insert(revision);
-        self.send_rows(revision, attempt!(view.networks(&Selection::default())), Change::NetworkSet).await?;
+        let networks = attempt!(view.networks(&Selection::default()));
+        self.send_rows(revision, networks, |network| Change::NetworkSet(network.row)).await?;
         self.send_rows(revision, attempt!(view.endpoints()), Change::EndpointSet).await?;
         self.send_rows(revision, attempt!(view.gateways()), Change::GatewaySet).await?;
         self.send_rows(revision, attempt!(view.live_connections()), Change::ConnectionSet).await?;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Cell, Column, Read, Selection, bulk,
-    sql::{Columns, Result, Row, query},
+    Annotated, Attribute, Cell, Column, Read, Selection,
+    attributes::ANNOTATIONS,
+    bulk,
+    sql::{Columns, Result, query},
 };
 use crate::model::{Network, NetworkId, Vni};
 
@@ -21,6 +23,12 @@ pub enum NetworkColumn {
     Vni,
     /// `vxlan` or `local`.
     Type,
+    /// When it was created, in seconds since 1970; 0: not known.
+    Created,
+    /// When it was changed, likewise.
+    Updated,
+    /// An attribute that has no column of its own.
+    Attribute(&'static Attribute),
 }
 
 impl NetworkColumn {
@@ -32,7 +40,7 @@ impl NetworkColumn {
 }
 
 impl Column for NetworkColumn {
-    type Row = Network;
+    type Row = Annotated<Network>;
 
     const ID: Self = Self::Id;
 
@@ -43,20 +51,30 @@ impl Column for NetworkColumn {
             Self::Tenant => "tenant_id",
             Self::Vni => "vni",
             Self::Type => "CASE WHEN vni IS NULL THEN 'local' ELSE 'vxlan' END",
+            Self::Created => "created_s",
+            Self::Updated => "updated_s",
+            Self::Attribute(attribute) => attribute.sql(),
         }
     }
 
     fn null(self) -> Option<Cell> {
-        (self == Self::Vni).then_some(Cell::Number(0))
+        match self {
+            Self::Vni | Self::Created | Self::Updated => Some(Cell::Number(0)),
+            Self::Attribute(attribute) => Some(attribute.null()),
+            Self::Id | Self::Name | Self::Tenant | Self::Type => None,
+        }
     }
 
-    fn cell(self, network: &Network) -> Cell {
+    fn cell(self, network: &Annotated<Network>) -> Cell {
         match self {
             Self::Id => Cell::Text(network.id.to_string()),
             Self::Name => Cell::Text(network.name.clone()),
             Self::Tenant => Cell::Text(network.tenant_id.clone()),
             Self::Vni => Cell::Number(network.vni.map_or(0, |vni| vni.get().into())),
             Self::Type => Cell::Text(Self::type_of(network).to_owned()),
+            Self::Created => Cell::seconds(network.stamp.created),
+            Self::Updated => Cell::seconds(network.stamp.updated),
+            Self::Attribute(attribute) => attribute.cell_of(&network.attributes),
         }
     }
 }
@@ -76,12 +94,18 @@ const FREE_VNI: &str = "
 
 impl Read {
     /// The networks of a selection.
-    pub async fn networks(&mut self, selection: &Selection<NetworkColumn>) -> Result<Vec<Network>> {
-        self.all(selection.query(COLUMNS, "networks", Some("gone = 0"))?).await?.iter().map(network).collect()
+    pub async fn networks(&mut self, selection: &Selection<NetworkColumn>) -> Result<Vec<Annotated<Network>>> {
+        let columns = format!("{COLUMNS}, {ANNOTATIONS}");
+        let rows = self.all(selection.query(&columns, "networks", Some("gone = 0"))?).await?;
+        let read = |row| {
+            let mut columns = Columns::of("networks", row);
+            Annotated::read(network(&mut columns)?, &mut columns)
+        };
+        rows.iter().map(read).collect()
     }
 
     /// One network.
-    pub async fn network(&mut self, id: NetworkId) -> Result<Option<Network>> {
+    pub async fn network(&mut self, id: NetworkId) -> Result<Option<Annotated<Network>>> {
         Ok(self.networks(&Selection::among(NetworkColumn::Id, [id])).await?.pop())
     }
 
@@ -89,7 +113,7 @@ impl Read {
     pub async fn network_of_vni(&mut self, vni: Vni) -> Result<Option<Network>> {
         // One that is gone has none.
         let owner = query("SELECT id, name, tenant_id, vni FROM networks WHERE vni = $1").bind(i64::from(vni.get()));
-        self.optional(owner).await?.as_ref().map(network).transpose()
+        self.optional(owner).await?.as_ref().map(|row| network(&mut Columns::of("networks", row))).transpose()
     }
 
     /// Who bears this name.
@@ -112,8 +136,7 @@ impl Read {
     }
 }
 
-fn network(row: &Row) -> Result<Network> {
-    let mut columns = Columns::of("networks", row);
+fn network(columns: &mut Columns<'_>) -> Result<Network> {
     Ok(Network {
         id: columns.parsed()?,
         name: columns.string()?,

@@ -47,6 +47,7 @@ pub(super) const MIGRATIONS: &[Version] = &[
     (4, "journal", include_str!("../../schemas/sql/sqlite/0004_journal.sql")),
     (5, "source", include_str!("../../schemas/sql/sqlite/0005_source.sql")),
     (6, "changes", include_str!("../../schemas/sql/sqlite/0006_changes.sql")),
+    (7, "attributes", include_str!("../../schemas/sql/sqlite/0007_attributes.sql")),
 ];
 
 /// A store's file: where it is, and how to connect to it. Holds its lock.

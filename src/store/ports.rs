@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Cell, Column, Read, Selection, Write, bulk,
-    codec::{PortRow, mac_number, read_mac, write_elsewhere, write_ips, write_pairs},
+    Annotated, Attribute, Cell, Column, Read, Selection, Write,
+    attributes::{ANNOTATIONS, Table},
+    bulk,
+    codec::{AnnotatedPortRow, NewPortRow, PortRow, mac_number, read_mac, write_elsewhere, write_ips, write_pairs},
     sql::{Columns, Result, Row, query},
 };
 use crate::model::{Change, MacAddr, NetworkId, Port, PortId};
@@ -26,6 +28,12 @@ pub enum PortColumn {
     Host,
     /// `BOUND` or `UNBOUND`.
     Binding,
+    /// When it was created, in seconds since 1970; 0: not known.
+    Created,
+    /// When it was changed, likewise.
+    Updated,
+    /// An attribute that has no column of its own.
+    Attribute(&'static Attribute),
 }
 
 impl PortColumn {
@@ -43,7 +51,7 @@ impl PortColumn {
 }
 
 impl Column for PortColumn {
-    type Row = Port;
+    type Row = Annotated<Port>;
 
     const ID: Self = Self::Id;
 
@@ -56,14 +64,22 @@ impl Column for PortColumn {
             Self::Mac => "mac",
             Self::Host => "host",
             Self::Binding => "CASE WHEN host IS NULL THEN 'UNBOUND' ELSE 'BOUND' END",
+            Self::Created => "created_s",
+            Self::Updated => "updated_s",
+            Self::Attribute(attribute) => attribute.sql(),
         }
     }
 
     fn null(self) -> Option<Cell> {
-        (self == Self::Host).then(|| Cell::Text(String::new()))
+        match self {
+            Self::Host => Some(Cell::Text(String::new())),
+            Self::Created | Self::Updated => Some(Cell::Number(0)),
+            Self::Attribute(attribute) => Some(attribute.null()),
+            Self::Id | Self::Name | Self::Tenant | Self::Network | Self::Mac | Self::Binding => None,
+        }
     }
 
-    fn cell(self, port: &Port) -> Cell {
+    fn cell(self, port: &Annotated<Port>) -> Cell {
         match self {
             Self::Id => Cell::Text(port.id.to_string()),
             Self::Name => Cell::Text(port.name.clone()),
@@ -73,6 +89,9 @@ impl Column for PortColumn {
             Self::Host => Cell::Text(port.host.clone().unwrap_or_default()),
             Self::Binding if port.host.is_some() => Cell::Text(Self::BOUND.to_owned()),
             Self::Binding => Cell::Text(Self::UNBOUND.to_owned()),
+            Self::Created => Cell::seconds(port.stamp.created),
+            Self::Updated => Cell::seconds(port.stamp.updated),
+            Self::Attribute(attribute) => attribute.cell_of(&port.attributes),
         }
     }
 }
@@ -82,20 +101,25 @@ const COLUMNS: &str = "id, network_id, mac, host, name, tenant_id, fixed_ips, ad
 
 impl Read {
     /// The ports of a selection.
-    pub async fn ports(&mut self, selection: &Selection<PortColumn>) -> Result<Vec<Port>> {
+    pub async fn ports(&mut self, selection: &Selection<PortColumn>) -> Result<Vec<Annotated<Port>>> {
         // All in one text: rows pass from SQLite's thread to ours one by one, which costs more than to read them.
-        let row = self.one(selection.gathered(COLUMNS, "ports")?).await?;
-        ports(&mut Columns::of("ports", &row))
+        let (columns, shape) = (format!("{COLUMNS}, {ANNOTATIONS}"), format!("json_array({COLUMNS}), {ANNOTATIONS}"));
+        let row = self.one(selection.gathered(&columns, &shape, "ports")?).await?;
+        let mut columns = Columns::of("ports", &row);
+        let rows: Vec<AnnotatedPortRow<'_>> =
+            serde_json::from_str(columns.text()?).map_err(|error| columns.corrupt(error))?;
+        rows.into_iter().map(Annotated::try_from).collect()
     }
 
     /// The ports with these ids that exist, in the order of their ids.
     pub async fn ports_among(&mut self, ids: &BTreeSet<PortId>) -> Result<Vec<Port>> {
-        self.ports(&Selection::among(PortColumn::Id, ids)).await
+        let ports = self.ports(&Selection::among(PortColumn::Id, ids)).await?;
+        Ok(ports.into_iter().map(|port| port.row).collect())
     }
 
     /// One port.
-    pub async fn port(&mut self, id: PortId) -> Result<Option<Port>> {
-        Ok(self.ports_among(&BTreeSet::from([id])).await?.pop())
+    pub async fn port(&mut self, id: PortId) -> Result<Option<Annotated<Port>>> {
+        Ok(self.ports(&Selection::among(PortColumn::Id, [id])).await?.pop())
     }
 
     /// How many ports a network has.
@@ -137,11 +161,16 @@ const UPDATE_PORT: &str = "UPDATE ports SET mac = $1, host = $2, name = $3, tena
 
 impl Write {
     /// Adds all of these ports in one statement.
-    pub async fn insert_ports(&mut self, ports: &[Port]) -> Result<()> {
-        let rows = ports.iter().map(PortRow::try_from).collect::<Result<Vec<_>>>()?;
+    pub async fn insert_ports(&mut self, ports: &[Annotated<Port>]) -> Result<()> {
+        let rows = ports.iter().map(NewPortRow::annotated).collect::<Result<Vec<_>>>()?;
         self.run(query(bulk::INSERT_PORTS).bind(bulk::json(&rows)?)).await?;
-        self.changes.extend(ports.iter().cloned().map(Change::PortSet));
+        self.changes.extend(ports.iter().map(|port| Change::PortSet(port.row.clone())));
         Ok(())
+    }
+
+    /// Writes what clients keep with a port.
+    pub async fn annotate_port(&mut self, port: &Annotated<Port>) -> Result<()> {
+        self.annotate(Table::Ports, port.id.to_string(), port).await
     }
 
     /// Writes a port that exists; its network stays.

@@ -19,6 +19,13 @@ pub enum Cell {
     Number(i64),
 }
 
+impl Cell {
+    /// A time, or 0 where it is not known.
+    pub(super) fn seconds(time: Option<u64>) -> Self {
+        Self::Number(time.and_then(|time| i64::try_from(time).ok()).unwrap_or_default())
+    }
+}
+
 /// A column that a list may be narrowed and sorted by.
 pub trait Column: Copy {
     /// A row of its table.
@@ -111,11 +118,12 @@ impl<C: Column> Selection<C> {
     }
 
     /// The same rows in one, whose only column is the JSON array of their arrays.
-    pub(super) fn gathered(&self, columns: &str, table: &str) -> Result<Query> {
+    /// `shape` is what the array of a row holds.
+    pub(super) fn gathered(&self, columns: &str, shape: &str, table: &str) -> Result<Query> {
         // With a limit, the order within holds for what is gathered from it.
         let limited = Self { limit: Some(self.limit.unwrap_or(u32::MAX)), ..self.clone() };
         let mut statement = limited.statement(columns, table, None)?;
-        statement.sql = bulk::gathered(columns, &statement.sql);
+        statement.sql = bulk::gathered(shape, &statement.sql);
         Ok(statement.query())
     }
 
@@ -230,9 +238,9 @@ impl Statement {
             Some(Cell::Number(null)) => {
                 let _ = write!(self.sql, "COALESCE({}, {null})", column.sql());
             }
-            // The only text that stands for NULL is the empty one.
-            Some(Cell::Text(_)) => {
-                let _ = write!(self.sql, "COALESCE({}, '')", column.sql());
+            // A literal of this room, without quotes.
+            Some(Cell::Text(null)) => {
+                let _ = write!(self.sql, "COALESCE({}, '{null}')", column.sql());
             }
         }
     }
@@ -241,7 +249,7 @@ impl Statement {
 #[cfg(test)]
 mod tests {
     use super::{super::sql::Columns, *};
-    use crate::store::{PortColumn, Store};
+    use crate::store::{Attribute, PORT_ATTRIBUTES, PortColumn, Store};
 
     /// How SQLite goes about lists of a table that may have a million rows.
     #[tokio::test]
@@ -252,12 +260,14 @@ mod tests {
         let text = |text: &str| vec![Cell::Text(text.to_owned())];
         let address =
             |rare| Condition::Contains { column: PortColumn::FIXED_IPS, parts: vec!["10.0.0.5".into()], rare };
+        let device = Attribute::named(PORT_ATTRIBUTES, "device_id").map(PortColumn::Attribute).unwrap();
         for (condition, way) in [
             // Few rows: as the table lies. Many: as the answer is ordered.
             (address(true), "SCAN ports"),
             (address(false), "SCAN ports USING INDEX sqlite_autoindex_ports_1"),
             (Condition::IsNull(PortColumn::Host, true), "SEARCH ports USING INDEX ports_host (host=?)"),
             (Condition::Among(PortColumn::Host, text("c")), "SEARCH ports USING INDEX ports_host (host=?)"),
+            (Condition::Among(device, text("d")), "SEARCH ports USING INDEX ports_device (<expr>=?)"),
             (Condition::Among(PortColumn::Name, text("n")), "SEARCH ports USING INDEX ports_name (name=?)"),
         ] {
             let selection =

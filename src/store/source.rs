@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use super::{
     Read, Write, bulk,
-    codec::PortRow,
+    codec::NewPortRow,
     sql::{Columns, Result, query},
 };
 use crate::model::{Change, EndpointId, Network, NetworkId, Port, PortId, TunnelEndpoint};
@@ -89,7 +89,7 @@ impl Write {
         let ids: Vec<_> = ports.iter().map(|port| port.id).collect();
         // All at once: MACs may have been exchanged among them.
         self.run(query(bulk::DELETE_PORTS).bind(bulk::json(&ids)?)).await?;
-        let rows = ports.iter().map(PortRow::try_from).collect::<Result<Vec<_>>>()?;
+        let rows = ports.iter().map(NewPortRow::sourced).collect::<Result<Vec<_>>>()?;
         self.run(query(bulk::INSERT_PORTS).bind(bulk::json(&rows)?)).await?;
         self.changes.extend(ports.iter().cloned().map(Change::PortSet));
         Ok(())

@@ -196,6 +196,12 @@ impl<'r> Columns<'r> {
         u64::try_from(number).map_err(|_| self.corrupt(number))
     }
 
+    /// A count that may be NULL.
+    pub(super) fn optional_count(&mut self) -> Result<Option<u64>> {
+        let number = self.optional_integer()?;
+        number.map(|number| u64::try_from(number).map_err(|_| self.corrupt(number))).transpose()
+    }
+
     /// A VLAN or VNI.
     pub(super) fn number<T: TryFrom<i64>>(&mut self) -> Result<T> {
         let number = self.integer()?;

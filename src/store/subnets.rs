@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    Cell, Column, Read, Selection, Write, bulk,
+    Annotated, Attribute, Cell, Column, Read, Selection, Write,
+    attributes::{ANNOTATIONS, Table},
+    bulk,
     sql::{Columns, Result, Row, query},
 };
 use crate::model::{NetworkId, PortId, Subnet, SubnetId};
@@ -29,10 +31,16 @@ pub enum SubnetColumn {
     Cidr,
     /// The router's address; empty where there is none.
     Gateway,
+    /// When it was created, in seconds since 1970; 0: not known.
+    Created,
+    /// When it was changed, likewise.
+    Updated,
+    /// An attribute that has no column of its own.
+    Attribute(&'static Attribute),
 }
 
 impl Column for SubnetColumn {
-    type Row = Subnet;
+    type Row = Annotated<Subnet>;
 
     const ID: Self = Self::Id;
 
@@ -44,14 +52,22 @@ impl Column for SubnetColumn {
             Self::Network => "network_id",
             Self::Cidr => "cidr",
             Self::Gateway => "gateway_ip",
+            Self::Created => "created_s",
+            Self::Updated => "updated_s",
+            Self::Attribute(attribute) => attribute.sql(),
         }
     }
 
     fn null(self) -> Option<Cell> {
-        (self == Self::Gateway).then(|| Cell::Text(String::new()))
+        match self {
+            Self::Gateway => Some(Cell::Text(String::new())),
+            Self::Created | Self::Updated => Some(Cell::Number(0)),
+            Self::Attribute(attribute) => Some(attribute.null()),
+            Self::Id | Self::Name | Self::Tenant | Self::Network | Self::Cidr => None,
+        }
     }
 
-    fn cell(self, subnet: &Subnet) -> Cell {
+    fn cell(self, subnet: &Annotated<Subnet>) -> Cell {
         Cell::Text(match self {
             Self::Id => subnet.id.to_string(),
             Self::Name => subnet.name.clone(),
@@ -59,6 +75,9 @@ impl Column for SubnetColumn {
             Self::Network => subnet.network_id.to_string(),
             Self::Cidr => subnet.cidr.to_string(),
             Self::Gateway => subnet.gateway_ip.as_ref().map(ToString::to_string).unwrap_or_default(),
+            Self::Created => return Cell::seconds(subnet.stamp.created),
+            Self::Updated => return Cell::seconds(subnet.stamp.updated),
+            Self::Attribute(attribute) => return attribute.cell_of(&subnet.attributes),
         })
     }
 }
@@ -67,18 +86,20 @@ const COLUMNS: &str = "id, network_id, name, tenant_id, cidr, gateway_ip, pools"
 
 impl Read {
     /// The subnets of a selection.
-    pub async fn subnets(&mut self, selection: &Selection<SubnetColumn>) -> Result<Vec<Subnet>> {
-        self.all(selection.query(COLUMNS, "subnets", None)?).await?.iter().map(subnet).collect()
+    pub async fn subnets(&mut self, selection: &Selection<SubnetColumn>) -> Result<Vec<Annotated<Subnet>>> {
+        let columns = format!("{COLUMNS}, {ANNOTATIONS}");
+        self.all(selection.query(&columns, "subnets", None)?).await?.iter().map(subnet).collect()
     }
 
     /// One subnet.
-    pub async fn subnet(&mut self, id: SubnetId) -> Result<Option<Subnet>> {
+    pub async fn subnet(&mut self, id: SubnetId) -> Result<Option<Annotated<Subnet>>> {
         Ok(self.subnets(&Selection::among(SubnetColumn::Id, [id])).await?.pop())
     }
 
     /// The subnets of some networks, in the order of their ids.
     pub async fn subnets_of(&mut self, networks: &BTreeSet<NetworkId>) -> Result<Vec<Subnet>> {
-        self.subnets(&Selection::among(SubnetColumn::Network, networks)).await
+        let subnets = self.subnets(&Selection::among(SubnetColumn::Network, networks)).await?;
+        Ok(subnets.into_iter().map(|subnet| subnet.row).collect())
     }
 
     /// How many addresses of a subnet ports have.
@@ -122,9 +143,9 @@ impl Read {
     }
 }
 
-fn subnet(row: &Row) -> Result<Subnet> {
+fn subnet(row: &Row) -> Result<Annotated<Subnet>> {
     let mut columns = Columns::of("subnets", row);
-    Ok(Subnet {
+    let subnet = Subnet {
         id: columns.parsed()?,
         network_id: columns.parsed()?,
         name: columns.string()?,
@@ -135,7 +156,8 @@ fn subnet(row: &Row) -> Result<Subnet> {
             let text = columns.text()?;
             read_pools(text).ok_or_else(|| columns.corrupt(text))?
         },
-    })
+    };
+    Annotated::read(subnet, &mut columns)
 }
 
 fn allocation(row: &Row) -> Result<Allocation> {
@@ -147,8 +169,8 @@ fn allocation(row: &Row) -> Result<Allocation> {
 }
 
 impl Write {
-    /// Adds a subnet.
-    pub async fn insert_subnet(&mut self, subnet: &Subnet) -> Result<()> {
+    /// Adds a subnet with what clients keep with it.
+    pub async fn insert_subnet(&mut self, subnet: &Annotated<Subnet>) -> Result<()> {
         let insert = query(
             "INSERT INTO subnets (id, network_id, name, tenant_id, cidr, gateway_ip, pools) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -162,18 +184,23 @@ impl Write {
             .bind(subnet.gateway_ip.map(|ip| ip.to_string()))
             .bind(write_pools(&subnet.pools));
         self.run(insert).await?;
-        Ok(())
+        self.annotate_subnet(subnet).await
     }
 
-    /// Writes name, gateway and pools of a subnet that exists.
-    pub async fn update_subnet(&mut self, subnet: &Subnet) -> Result<()> {
+    /// Writes what clients keep with a subnet.
+    pub async fn annotate_subnet(&mut self, subnet: &Annotated<Subnet>) -> Result<()> {
+        self.annotate(Table::Subnets, subnet.id.to_string(), subnet).await
+    }
+
+    /// Writes name, gateway and pools of a subnet that exists, and what clients keep with it.
+    pub async fn update_subnet(&mut self, subnet: &Annotated<Subnet>) -> Result<()> {
         let update = query("UPDATE subnets SET name = $1, gateway_ip = $2, pools = $3 WHERE id = $4")
             .bind(subnet.name.clone())
             .bind(subnet.gateway_ip.map(|ip| ip.to_string()))
             .bind(write_pools(&subnet.pools))
             .bind(subnet.id.to_string());
         self.run(update).await?;
-        Ok(())
+        self.annotate_subnet(subnet).await
     }
 
     /// Removes a subnet.

@@ -6,7 +6,9 @@ use std::ops::{Deref, DerefMut};
 use uuid::Uuid;
 
 use super::{
-    Read, bulk,
+    Annotated, Read,
+    attributes::Table,
+    bulk,
     sql::{Result, query},
 };
 use crate::model::{
@@ -151,6 +153,17 @@ impl Write {
         self.run(insert).await?;
         self.changes.push(Change::NetworkSet(network.clone()));
         Ok(())
+    }
+
+    /// Adds a network with what clients keep with it.
+    pub async fn create_network(&mut self, network: &Annotated<Network>) -> Result<()> {
+        self.insert_network(&network.row).await?;
+        self.annotate(Table::Networks, network.id.to_string(), network).await
+    }
+
+    /// Writes what clients keep with a network.
+    pub async fn annotate_network(&mut self, network: &Annotated<Network>) -> Result<()> {
+        self.annotate(Table::Networks, network.id.to_string(), network).await
     }
 
     /// Writes name and project of a network that exists.

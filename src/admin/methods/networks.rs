@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{Network, NetworkId, Vni},
-    service::{Caller, NetworkDraft, NetworkUpdate, Segment, Selection, view::BadBody},
+    service::{Caller, GivenAttributes, NetworkDraft, NetworkUpdate, Segment, Selection, view::BadBody},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -69,13 +69,18 @@ async fn create(call: Call, params: NewNetwork) -> Answer<NetworkView<'static>> 
             Segment::Vni(Vni::try_from(number).map_err(|error| BadBody::field("vni", error.to_string()))?)
         }
     };
-    let draft = NetworkDraft { name: params.name.unwrap_or_default(), tenant_id: params.tenant_id, segment };
-    raw(&NetworkView::from(&call.service().create_network(&Caller::default(), draft).await?))
+    let draft = NetworkDraft {
+        name: params.name.unwrap_or_default(),
+        tenant_id: params.tenant_id,
+        segment,
+        attributes: GivenAttributes::new(),
+    };
+    raw(&NetworkView::from(&call.service().create_network(&Caller::default(), draft).await?.row))
 }
 
 async fn list(call: Call, _: NoParams) -> Answer<Networks<'static>> {
     let networks = call.service().networks(&Selection::default()).await?;
-    raw(&Networks { networks: networks.iter().map(|one| NetworkView::from(&one.network)).collect() })
+    raw(&Networks { networks: networks.iter().map(|one| NetworkView::from(&one.network.row)).collect() })
 }
 
 async fn show(call: Call, params: OneNetwork) -> Answer<NetworkView<'static>> {
@@ -83,8 +88,8 @@ async fn show(call: Call, params: OneNetwork) -> Answer<NetworkView<'static>> {
 }
 
 async fn update(call: Call, params: ChangedNetwork) -> Answer<NetworkView<'static>> {
-    let update = NetworkUpdate { name: params.name, tenant_id: params.tenant_id };
-    raw(&NetworkView::from(&call.service().update_network(DIALECT, &params.network, update).await?.network))
+    let update = NetworkUpdate { name: params.name, tenant_id: params.tenant_id, ..NetworkUpdate::default() };
+    raw(&NetworkView::from(&call.service().update_network(DIALECT, &params.network, update).await?.network.row))
 }
 
 async fn delete(call: Call, params: OneNetwork) -> Answer<Nothing> {
@@ -93,7 +98,7 @@ async fn delete(call: Call, params: OneNetwork) -> Answer<Nothing> {
 
 /// The network that an operator names.
 pub(super) async fn named(call: &Call, network: &str) -> Result<Network, Fault> {
-    Ok(call.service().network(DIALECT, network).await?.network)
+    Ok(call.service().network(DIALECT, network).await?.network.row)
 }
 
 #[derive(Serialize, ToSchema)]

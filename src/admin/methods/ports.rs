@@ -16,7 +16,7 @@ use super::{
 use crate::{
     model::{MacAddr, NetworkId, Port, PortId},
     service::{
-        Caller, Cell, Condition, PortColumn, PortDraft, PortUpdate, Selection,
+        Caller, Cell, Condition, GivenAttributes, PortColumn, PortDraft, PortUpdate, Selection,
         view::{FixedIpView, GivenAddressPair, GivenFixedIp, Object},
     },
 };
@@ -97,17 +97,17 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
 
 async fn create(call: Call, mut params: NewPort) -> Answer<PortView<'static>> {
     params.network = networks::named(&call, &params.network).await?.id.to_string();
-    raw(&PortView::from(&call.service().create_port(&Caller::default(), params.into()).await?))
+    raw(&PortView::from(&call.service().create_port(&Caller::default(), params.into()).await?.row))
 }
 
 async fn list(call: Call, params: Which) -> Answer<Ports<'static>> {
     let selection = params.selection(&call).await?;
     let ports = call.service().ports(&selection).await?;
-    raw(&Ports { ports: ports.iter().map(PortView::from).collect() })
+    raw(&Ports { ports: ports.iter().map(|port| PortView::from(&port.row)).collect() })
 }
 
 async fn show(call: Call, params: OnePort) -> Answer<PortView<'static>> {
-    raw(&PortView::from(&call.service().port(&Caller::default(), &params.port).await?))
+    raw(&PortView::from(&call.service().port(&Caller::default(), &params.port).await?.row))
 }
 
 async fn update(call: Call, params: ChangedPort) -> Answer<PortView<'static>> {
@@ -118,8 +118,9 @@ async fn update(call: Call, params: ChangedPort) -> Answer<PortView<'static>> {
         fixed_ips: params.fixed_ips.map(Object::each),
         host: params.host.map(Some),
         allowed_address_pairs: params.allowed_address_pairs.map(Object::each),
+        ..PortUpdate::default()
     };
-    raw(&PortView::from(&call.service().update_port(&Caller::default(), &params.port, update).await?))
+    raw(&PortView::from(&call.service().update_port(&Caller::default(), &params.port, update).await?.row))
 }
 
 async fn delete(call: Call, params: OnePort) -> Answer<Nothing> {
@@ -157,6 +158,7 @@ impl From<NewPort> for PortDraft {
             fixed_ips: new.fixed_ips.map(Object::each),
             host: new.host,
             allowed_address_pairs: new.allowed_address_pairs.map(Object::each).unwrap_or_default(),
+            attributes: GivenAttributes::new(),
         }
     }
 }

@@ -34,8 +34,28 @@ impl Filter {
 
     /// Whether an object matches.
     pub(in crate::api) fn matches(&self, attributes: &Map<String, Value>) -> bool {
-        self.0.iter().all(|(name, wanted)| attributes.get(name).is_some_and(|value| holds(name, value, wanted)))
+        self.0.iter().all(|(name, wanted)| match tagged(name, attributes, wanted) {
+            Some(holds) => holds,
+            None => attributes.get(name).is_some_and(|value| holds(name, value, wanted)),
+        })
     }
+}
+
+/// Neutron's four filters by tags, each of which takes a list with commas: all of them (`tags`), one of them (`tags-any`),
+/// and the opposites. `None`: it is another filter, or the objects have no tags.
+fn tagged(name: &str, attributes: &Map<String, Value>, wanted: &[String]) -> Option<bool> {
+    let (not, any) = match name {
+        "tags" => (false, false),
+        "tags-any" => (false, true),
+        "not-tags" => (true, false),
+        "not-tags-any" => (true, true),
+        _ => return None,
+    };
+    let tags = attributes.get("tags")?.as_array()?;
+    let has = |wanted: &str| tags.iter().any(|tag| tag.as_str() == Some(wanted));
+    let mut wanted = wanted.iter().flat_map(|list| list.split(','));
+    let holds = if any { wanted.any(has) } else { wanted.all(has) };
+    Some(holds != not)
 }
 
 /// Whether the value is one of those that are wanted; a list, whether any of its elements is.

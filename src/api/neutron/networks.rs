@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    DIALECT, Ignored,
+    DIALECT,
+    attributes::{Shows, Takes, Whole, With, seconds},
     bulk::{Bulk, project},
     number::Number,
 };
@@ -22,14 +23,11 @@ use crate::{
     },
     model::{Network, NetworkId, SubnetId, Vni},
     service::{
-        Caller, Cell, Column, NetworkColumn, NetworkDraft, NetworkUpdate, NetworkWithSubnets, Segment, Selection,
-        Service, ServiceError,
+        Annotated, Attribute, Caller, Cell, Column, GivenAttributes, NETWORK_ATTRIBUTES, NetworkColumn, NetworkDraft,
+        NetworkUpdate, NetworkWithSubnets, Segment, Selection, Service, ServiceError,
         view::{BadBody, Object},
     },
 };
-
-/// MTU that is shown: what VXLAN over IPv4 leaves of 1500 bytes, as Neutron reckons it.
-const MTU: u16 = 1450;
 
 // ===== requests =====
 
@@ -37,8 +35,8 @@ const MTU: u16 = 1450;
 #[serde(deny_unknown_fields)]
 #[schema(as = NetworkCreation)]
 pub(super) struct Creation {
-    network: Option<Object<NewNetwork>>,
-    networks: Option<Vec<Object<NewNetwork>>>,
+    network: Option<Object<With<NewNetwork>>>,
+    networks: Option<Vec<Object<With<NewNetwork>>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -53,63 +51,37 @@ struct NewNetwork {
     segmentation_id: Option<Number>,
     #[serde(rename = "provider:physical_network")]
     physical_network: Option<String>,
-    #[serde(rename = "admin_state_up")]
-    _admin_state_up: Ignored,
-    #[serde(rename = "shared")]
-    _shared: Ignored,
-    #[serde(rename = "router:external")]
-    _router_external: Ignored,
-    #[serde(rename = "mtu")]
-    _mtu: Ignored,
-    #[serde(rename = "description")]
-    _description: Ignored,
-    #[serde(rename = "port_security_enabled")]
-    _port_security_enabled: Ignored,
-    #[serde(rename = "availability_zone_hints")]
-    _availability_zone_hints: Ignored,
-    #[serde(rename = "vlan_transparent")]
-    _vlan_transparent: Ignored,
-    #[serde(rename = "is_default")]
-    _is_default: Ignored,
-    #[serde(rename = "qos_policy_id")]
-    _qos_policy_id: Ignored,
-    #[serde(rename = "dns_domain")]
-    _dns_domain: Ignored,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NetworkChange)]
 pub(super) struct Change {
-    network: Object<ChangedNetwork>,
+    network: Object<With<ChangedNetwork>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedNetwork {
     name: Option<String>,
-    #[serde(rename = "admin_state_up")]
-    _admin_state_up: Ignored,
-    #[serde(rename = "shared")]
-    _shared: Ignored,
-    #[serde(rename = "router:external")]
-    _router_external: Ignored,
-    #[serde(rename = "mtu")]
-    _mtu: Ignored,
-    #[serde(rename = "description")]
-    _description: Ignored,
-    #[serde(rename = "port_security_enabled")]
-    _port_security_enabled: Ignored,
-    #[serde(rename = "is_default")]
-    _is_default: Ignored,
-    #[serde(rename = "qos_policy_id")]
-    _qos_policy_id: Ignored,
-    #[serde(rename = "dns_domain")]
-    _dns_domain: Ignored,
+}
+
+impl Takes for NewNetwork {
+    const ATTRIBUTES: &'static [Attribute] = NETWORK_ATTRIBUTES;
+    const CREATES: bool = true;
+}
+
+impl Takes for ChangedNetwork {
+    const ATTRIBUTES: &'static [Attribute] = NETWORK_ATTRIBUTES;
+    const CREATES: bool = false;
 }
 
 impl NewNetwork {
-    fn into_draft(self, at: &str) -> Result<NetworkDraft, BadBody> {
+    fn into_draft(With { own, attributes }: With<Self>, at: &str) -> Result<NetworkDraft, BadBody> {
+        own.draft(attributes, at)
+    }
+
+    fn draft(self, attributes: GivenAttributes, at: &str) -> Result<NetworkDraft, BadBody> {
         let segmentation_id = format!("{at}.provider:segmentation_id");
         let segment = match (self.network_type.as_deref(), self.segmentation_id) {
             (None | Some("vxlan"), None) => Segment::Allocate,
@@ -134,6 +106,7 @@ impl NewNetwork {
             name: self.name.unwrap_or_default(),
             tenant_id: project(at, self.tenant_id, self.project_id)?,
             segment,
+            attributes,
         })
     }
 }
@@ -147,10 +120,7 @@ pub(super) struct NetworkView<'a> {
     name: &'a str,
     tenant_id: &'a str,
     project_id: &'a str,
-    description: &'static str,
-    admin_state_up: bool,
     status: &'static str,
-    shared: bool,
     subnets: &'a [SubnetId],
     #[serde(rename = "provider:network_type")]
     network_type: &'static str,
@@ -159,13 +129,11 @@ pub(super) struct NetworkView<'a> {
     physical_network: Value,
     #[serde(rename = "provider:segmentation_id")]
     segmentation_id: Option<Vni>,
-    mtu: u16,
-    #[serde(rename = "router:external")]
-    external: bool,
-    port_security_enabled: bool,
-    availability_zone_hints: [&'static str; 0],
     availability_zones: [&'static str; 0],
-    tags: [&'static str; 0],
+}
+
+impl Shows for NetworkView<'_> {
+    const ATTRIBUTES: &'static [Attribute] = NETWORK_ATTRIBUTES;
 }
 
 /// Networks.
@@ -186,36 +154,32 @@ impl Resource for Networks {
         "shared",
         "mtu",
         "router:external",
+        "description",
+        "created_at",
+        "updated_at",
     ];
 
     type Row = NetworkWithSubnets;
-    type View<'a> = NetworkView<'a>;
+    type View<'a> = Whole<'a, NetworkView<'a>>;
 
     fn id(NetworkWithSubnets { network, .. }: &NetworkWithSubnets) -> String {
         network.id.to_string()
     }
 
-    fn view(NetworkWithSubnets { network, subnets }: &NetworkWithSubnets) -> NetworkView<'_> {
-        NetworkView {
+    fn view(NetworkWithSubnets { network, subnets }: &NetworkWithSubnets) -> Self::View<'_> {
+        let own = NetworkView {
             id: network.id,
             name: &network.name,
             tenant_id: &network.tenant_id,
             project_id: &network.tenant_id,
-            description: "",
-            admin_state_up: true,
             status: "ACTIVE",
-            shared: false,
             subnets,
             network_type: NetworkColumn::type_of(network),
             physical_network: Value::Null,
             segmentation_id: network.vni,
-            mtu: MTU,
-            external: false,
-            port_security_enabled: false,
-            availability_zone_hints: [],
             availability_zones: [],
-            tags: [],
-        }
+        };
+        Whole::new(own, &network.attributes, network.stamp)
     }
 
     fn missing(id: String) -> Problem {
@@ -226,19 +190,7 @@ impl Resource for Networks {
 impl Stored for Networks {
     type Column = NetworkColumn;
 
-    const SHARED: &'static [&'static str] = &[
-        "description",
-        "admin_state_up",
-        "status",
-        "shared",
-        "provider:physical_network",
-        "mtu",
-        "router:external",
-        "port_security_enabled",
-        "availability_zone_hints",
-        "availability_zones",
-        "tags",
-    ];
+    const SHARED: &'static [&'static str] = &["status", "provider:physical_network", "availability_zones"];
 
     fn column(attribute: &str) -> Option<NetworkColumn> {
         match attribute {
@@ -247,7 +199,12 @@ impl Stored for Networks {
             "tenant_id" | "project_id" => Some(NetworkColumn::Tenant),
             "provider:segmentation_id" => Some(NetworkColumn::Vni),
             "provider:network_type" => Some(NetworkColumn::Type),
-            _ => None,
+            "created_at" => Some(NetworkColumn::Created),
+            "updated_at" => Some(NetworkColumn::Updated),
+            name => {
+                let attribute = Attribute::named(NETWORK_ATTRIBUTES, name)?;
+                attribute.is_scalar().then_some(NetworkColumn::Attribute(attribute))
+            }
         }
     }
 
@@ -259,11 +216,13 @@ impl Stored for Networks {
                 let vni = text.parse::<i64>().ok().and_then(|number| Vni::try_from(number).ok());
                 vni.map(|vni| Cell::Number(vni.get().into()))
             }
+            "created_at" | "updated_at" => seconds(text).map(Cell::Number),
+            name if let Some(attribute) = Attribute::named(NETWORK_ATTRIBUTES, name) => attribute.cell(text),
             _ => Some(Cell::Text(text.to_owned())),
         }
     }
 
-    fn stored(row: &NetworkWithSubnets) -> &Network {
+    fn stored(row: &NetworkWithSubnets) -> &Annotated<Network> {
         &row.network
     }
 
@@ -293,7 +252,8 @@ pub(super) async fn create(
 }
 
 pub(super) async fn update(State(app): State<App>, Named(id): Named, Json(body): Json<Change>) -> Answer {
-    let update = NetworkUpdate { name: body.network.0.name, tenant_id: None };
+    let With { own, attributes } = body.network.0;
+    let update = NetworkUpdate { name: own.name, tenant_id: None, attributes };
     let network = app.service.update_network(DIALECT, &id, update).await?;
     list::whole::<Networks>(StatusCode::OK, &network)
 }

@@ -4,9 +4,10 @@ use ipnetwork::IpNetwork;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::attributes::Shows;
 use crate::{
     model::{AddressPair, MacAddr, NetworkId, Port, PortId},
-    service::view::FixedIpView,
+    service::{Attribute, PORT_ATTRIBUTES, view::FixedIpView},
 };
 
 /// A port in an answer.
@@ -26,16 +27,11 @@ pub(super) struct PortView<'a> {
     host: &'a str,
     #[serde(rename = "binding:vif_type")]
     vif_type: &'static str,
-    #[serde(rename = "binding:vnic_type")]
-    vnic_type: &'static str,
-    device_id: &'static str,
-    device_owner: &'static str,
-    description: &'static str,
-    admin_state_up: bool,
     status: &'static str,
-    port_security_enabled: bool,
-    security_groups: [&'static str; 0],
-    tags: [&'static str; 0],
+}
+
+impl Shows for PortView<'_> {
+    const ATTRIBUTES: &'static [Attribute] = PORT_ATTRIBUTES;
 }
 
 /// What an attribute shows of whether a port has a compute node.
@@ -62,15 +58,7 @@ impl<'a> From<&'a Port> for PortView<'a> {
             allowed_address_pairs: port.allowed_address_pairs.iter().map(PairView::from).collect(),
             host: port.host.as_deref().unwrap_or_default(),
             vif_type: shown("binding:vif_type", bound),
-            vnic_type: "normal",
-            device_id: "",
-            device_owner: "",
-            description: "",
-            admin_state_up: true,
             status: shown("status", bound),
-            port_security_enabled: false,
-            security_groups: [],
-            tags: [],
         }
     }
 }

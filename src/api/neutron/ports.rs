@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Ignored,
+    attributes::{Takes, Whole, With, seconds},
     bulk::{Bulk, project},
     nullable::Nullable,
     port_view::{PortView, shown},
@@ -24,7 +24,8 @@ use crate::{
     },
     model::{MacAddr, Port},
     service::{
-        Caller, Cell, Condition, PortColumn, PortDraft, PortUpdate, Selection, Service, ServiceError,
+        Annotated, Attribute, Caller, Cell, Condition, PORT_ATTRIBUTES, PortColumn, PortDraft, PortUpdate, Selection,
+        Service, ServiceError,
         view::{BadBody, GivenAddressPair, GivenFixedIp, Object},
     },
 };
@@ -35,8 +36,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = PortCreation)]
 pub(super) struct Creation {
-    port: Option<Object<NewPort>>,
-    ports: Option<Vec<Object<NewPort>>>,
+    port: Option<Object<With<NewPort>>>,
+    ports: Option<Vec<Object<With<NewPort>>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,41 +53,13 @@ struct NewPort {
     #[serde(rename = "binding:host_id")]
     host: Option<String>,
     allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
-    #[serde(rename = "admin_state_up")]
-    _admin_state_up: Ignored,
-    #[serde(rename = "description")]
-    _description: Ignored,
-    #[serde(rename = "device_id")]
-    _device_id: Ignored,
-    #[serde(rename = "device_owner")]
-    _device_owner: Ignored,
-    #[serde(rename = "security_groups")]
-    _security_groups: Ignored,
-    #[serde(rename = "port_security_enabled")]
-    _port_security_enabled: Ignored,
-    #[serde(rename = "binding:vnic_type")]
-    _binding_vnic_type: Ignored,
-    #[serde(rename = "binding:profile")]
-    _binding_profile: Ignored,
-    #[serde(rename = "extra_dhcp_opts")]
-    _extra_dhcp_opts: Ignored,
-    #[serde(rename = "dns_name")]
-    _dns_name: Ignored,
-    #[serde(rename = "dns_domain")]
-    _dns_domain: Ignored,
-    #[serde(rename = "qos_policy_id")]
-    _qos_policy_id: Ignored,
-    #[serde(rename = "propagate_uplink_status")]
-    _propagate_uplink_status: Ignored,
-    #[serde(rename = "tags")]
-    _tags: Ignored,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PortChange)]
 pub(super) struct Change {
-    port: Object<ChangedPort>,
+    port: Object<With<ChangedPort>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -100,50 +73,35 @@ struct ChangedPort {
     #[schema(value_type = Option<String>)]
     host: Nullable<String>,
     allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
-    #[serde(rename = "admin_state_up")]
-    _admin_state_up: Ignored,
-    #[serde(rename = "description")]
-    _description: Ignored,
-    #[serde(rename = "device_id")]
-    _device_id: Ignored,
-    #[serde(rename = "device_owner")]
-    _device_owner: Ignored,
-    #[serde(rename = "security_groups")]
-    _security_groups: Ignored,
-    #[serde(rename = "port_security_enabled")]
-    _port_security_enabled: Ignored,
-    #[serde(rename = "binding:vnic_type")]
-    _binding_vnic_type: Ignored,
-    #[serde(rename = "binding:profile")]
-    _binding_profile: Ignored,
-    #[serde(rename = "extra_dhcp_opts")]
-    _extra_dhcp_opts: Ignored,
-    #[serde(rename = "dns_name")]
-    _dns_name: Ignored,
-    #[serde(rename = "dns_domain")]
-    _dns_domain: Ignored,
-    #[serde(rename = "qos_policy_id")]
-    _qos_policy_id: Ignored,
-    #[serde(rename = "propagate_uplink_status")]
-    _propagate_uplink_status: Ignored,
+}
+
+impl Takes for NewPort {
+    const ATTRIBUTES: &'static [Attribute] = PORT_ATTRIBUTES;
+    const CREATES: bool = true;
+}
+
+impl Takes for ChangedPort {
+    const ATTRIBUTES: &'static [Attribute] = PORT_ATTRIBUTES;
+    const CREATES: bool = false;
 }
 
 impl NewPort {
-    fn into_draft(self, at: &str) -> Result<PortDraft, BadBody> {
+    fn into_draft(With { own, attributes }: With<Self>, at: &str) -> Result<PortDraft, BadBody> {
         Ok(PortDraft {
-            name: self.name.unwrap_or_default(),
-            tenant_id: project(at, self.tenant_id, self.project_id)?,
-            network: self.network_id,
-            mac: self.mac_address,
-            fixed_ips: self.fixed_ips.map(Object::each),
-            host: self.host,
-            allowed_address_pairs: self.allowed_address_pairs.map(Object::each).unwrap_or_default(),
+            name: own.name.unwrap_or_default(),
+            tenant_id: project(at, own.tenant_id, own.project_id)?,
+            network: own.network_id,
+            mac: own.mac_address,
+            fixed_ips: own.fixed_ips.map(Object::each),
+            host: own.host,
+            allowed_address_pairs: own.allowed_address_pairs.map(Object::each).unwrap_or_default(),
+            attributes,
         })
     }
 }
 
-impl From<ChangedPort> for PortUpdate {
-    fn from(change: ChangedPort) -> Self {
+impl From<With<ChangedPort>> for PortUpdate {
+    fn from(With { own: change, attributes }: With<ChangedPort>) -> Self {
         Self {
             name: change.name,
             tenant_id: None,
@@ -151,6 +109,7 @@ impl From<ChangedPort> for PortUpdate {
             fixed_ips: change.fixed_ips.map(Object::each),
             host: change.host.0,
             allowed_address_pairs: change.allowed_address_pairs.map(Object::each),
+            attributes,
         }
     }
 }
@@ -178,18 +137,20 @@ impl Resource for Ports {
         "device_owner",
         "description",
         "admin_state_up",
+        "created_at",
+        "updated_at",
         "port_security_enabled",
     ];
 
-    type Row = Port;
-    type View<'a> = PortView<'a>;
+    type Row = Annotated<Port>;
+    type View<'a> = Whole<'a, PortView<'a>>;
 
-    fn id(port: &Port) -> String {
+    fn id(port: &Annotated<Port>) -> String {
         port.id.to_string()
     }
 
-    fn view(port: &Port) -> PortView<'_> {
-        port.into()
+    fn view(port: &Annotated<Port>) -> Self::View<'_> {
+        Whole::new(PortView::from(&port.row), &port.attributes, port.stamp)
     }
 
     fn missing(id: String) -> Problem {
@@ -200,16 +161,7 @@ impl Resource for Ports {
 impl Stored for Ports {
     type Column = PortColumn;
 
-    const SHARED: &'static [&'static str] = &[
-        "binding:vnic_type",
-        "device_id",
-        "device_owner",
-        "description",
-        "admin_state_up",
-        "port_security_enabled",
-        "security_groups",
-        "tags",
-    ];
+    const SHARED: &'static [&'static str] = &[];
 
     fn column(attribute: &str) -> Option<PortColumn> {
         match attribute {
@@ -220,7 +172,12 @@ impl Stored for Ports {
             "mac_address" => Some(PortColumn::Mac),
             "binding:host_id" => Some(PortColumn::Host),
             "status" | "binding:vif_type" => Some(PortColumn::Binding),
-            _ => None,
+            "created_at" => Some(PortColumn::Created),
+            "updated_at" => Some(PortColumn::Updated),
+            name => {
+                let attribute = Attribute::named(PORT_ATTRIBUTES, name)?;
+                attribute.is_scalar().then_some(PortColumn::Attribute(attribute))
+            }
         }
     }
 
@@ -228,6 +185,8 @@ impl Stored for Ports {
         match attribute {
             "id" | "network_id" => written_as::<Uuid>(text),
             "mac_address" => text.parse().ok().map(PortColumn::mac),
+            "created_at" | "updated_at" => seconds(text).map(Cell::Number),
+            name if let Some(attribute) = Attribute::named(PORT_ATTRIBUTES, name) => attribute.cell(text),
             _ => Some(Cell::Text(text.to_owned())),
         }
     }
@@ -261,11 +220,11 @@ impl Stored for Ports {
         Some(Condition::Contains { column: PortColumn::FIXED_IPS, parts, rare })
     }
 
-    fn stored(port: &Port) -> &Port {
+    fn stored(port: &Annotated<Port>) -> &Annotated<Port> {
         port
     }
 
-    async fn read(service: &Service, selection: &Selection<PortColumn>) -> Result<Vec<Port>, Problem> {
+    async fn read(service: &Service, selection: &Selection<PortColumn>) -> Result<Vec<Annotated<Port>>, Problem> {
         Ok(service.ports(selection).await?)
     }
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    Ignored,
+    attributes::{Shows, Takes, Whole, With, seconds},
     bulk::{Bulk, project},
     nullable::Nullable,
     number::Number,
@@ -26,7 +26,8 @@ use crate::{
     },
     model::{NetworkId, Subnet, SubnetId},
     service::{
-        Caller, Cell, Selection, Service, ServiceError, SubnetColumn, SubnetDraft, SubnetUpdate,
+        Annotated, Attribute, Caller, Cell, GivenAttributes, SUBNET_ATTRIBUTES, Selection, Service, ServiceError,
+        SubnetColumn, SubnetDraft, SubnetUpdate,
         view::{BadBody, Object},
     },
 };
@@ -37,8 +38,8 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = SubnetCreation)]
 pub(super) struct Creation {
-    subnet: Option<Object<NewSubnet>>,
-    subnets: Option<Vec<Object<NewSubnet>>>,
+    subnet: Option<Object<With<NewSubnet>>>,
+    subnets: Option<Vec<Object<With<NewSubnet>>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,33 +57,15 @@ struct NewSubnet {
     gateway_ip: Nullable<IpAddr>,
     allocation_pools: Option<Vec<Object<Pool>>>,
     subnetpool_id: Option<String>,
-    #[serde(rename = "enable_dhcp")]
-    _enable_dhcp: Ignored,
-    #[serde(rename = "dns_nameservers")]
-    _dns_nameservers: Ignored,
-    #[serde(rename = "host_routes")]
-    _host_routes: Ignored,
-    #[serde(rename = "description")]
-    _description: Ignored,
-    #[serde(rename = "ipv6_ra_mode")]
-    _ipv6_ra_mode: Ignored,
-    #[serde(rename = "ipv6_address_mode")]
-    _ipv6_address_mode: Ignored,
-    #[serde(rename = "prefixlen")]
-    _prefixlen: Ignored,
-    #[serde(rename = "segment_id")]
-    _segment_id: Ignored,
-    #[serde(rename = "service_types")]
-    _service_types: Ignored,
-    #[serde(rename = "dns_publish_fixed_ip")]
-    _dns_publish_fixed_ip: Ignored,
+    use_default_subnetpool: Option<bool>,
+    prefixlen: Option<Number>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SubnetChange)]
 pub(super) struct Change {
-    subnet: Object<ChangedSubnet>,
+    subnet: Object<With<ChangedSubnet>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -93,20 +76,6 @@ struct ChangedSubnet {
     #[schema(value_type = Option<String>)]
     gateway_ip: Nullable<IpAddr>,
     allocation_pools: Option<Vec<Object<Pool>>>,
-    #[serde(rename = "enable_dhcp")]
-    _enable_dhcp: Ignored,
-    #[serde(rename = "dns_nameservers")]
-    _dns_nameservers: Ignored,
-    #[serde(rename = "host_routes")]
-    _host_routes: Ignored,
-    #[serde(rename = "description")]
-    _description: Ignored,
-    #[serde(rename = "segment_id")]
-    _segment_id: Ignored,
-    #[serde(rename = "service_types")]
-    _service_types: Ignored,
-    #[serde(rename = "dns_publish_fixed_ip")]
-    _dns_publish_fixed_ip: Ignored,
 }
 
 /// A part of a subnet that addresses are given away from.
@@ -126,11 +95,31 @@ impl From<Pool> for (IpAddr, IpAddr) {
     }
 }
 
+impl Takes for NewSubnet {
+    const ATTRIBUTES: &'static [Attribute] = SUBNET_ATTRIBUTES;
+    const CREATES: bool = true;
+}
+
+impl Takes for ChangedSubnet {
+    const ATTRIBUTES: &'static [Attribute] = SUBNET_ATTRIBUTES;
+    const CREATES: bool = false;
+}
+
 impl NewSubnet {
-    fn into_draft(self, at: &str) -> Result<SubnetDraft, BadBody> {
-        if self.subnetpool_id.is_some() {
-            let reason = "must be null: there are no subnet pools; give a cidr alone";
-            return Err(BadBody::field(format!("{at}.subnetpool_id"), reason));
+    fn into_draft(With { own, attributes }: With<Self>, at: &str) -> Result<SubnetDraft, BadBody> {
+        own.draft(attributes, at)
+    }
+
+    fn draft(self, attributes: GivenAttributes, at: &str) -> Result<SubnetDraft, BadBody> {
+        for (member, given) in [
+            ("subnetpool_id", self.subnetpool_id.is_some()),
+            ("use_default_subnetpool", self.use_default_subnetpool == Some(true)),
+            ("prefixlen", self.prefixlen.is_some()),
+        ] {
+            if given {
+                let reason = "there are no subnet pools: leave it out, and give a cidr alone";
+                return Err(BadBody::field(format!("{at}.{member}"), reason));
+            }
         }
         if let Some(version) = self.ip_version.filter(|version| version.0 != i64::from(ip_version(self.cidr))) {
             let reason = format!("is {}, and {} is IPv{}", version.0, self.cidr, ip_version(self.cidr));
@@ -143,14 +132,15 @@ impl NewSubnet {
             cidr: self.cidr,
             gateway: self.gateway_ip.0,
             pools: self.allocation_pools.map(Object::each),
+            attributes,
         })
     }
 }
 
-impl From<ChangedSubnet> for SubnetUpdate {
-    fn from(change: ChangedSubnet) -> Self {
-        let pools = change.allocation_pools.map(Object::each);
-        Self { name: change.name, gateway: change.gateway_ip.0, pools }
+impl From<With<ChangedSubnet>> for SubnetUpdate {
+    fn from(With { own, attributes }: With<ChangedSubnet>) -> Self {
+        let pools = own.allocation_pools.map(Object::each);
+        Self { name: own.name, gateway: own.gateway_ip.0, pools, attributes }
     }
 }
 
@@ -168,26 +158,17 @@ pub(super) struct SubnetView<'a> {
     network_id: NetworkId,
     tenant_id: &'a str,
     project_id: &'a str,
-    description: &'static str,
     ip_version: u8,
     cidr: String,
     #[schema(value_type = Option<String>)]
     gateway_ip: Option<IpAddr>,
     allocation_pools: Vec<Pool>,
-    /// Nothing here answers DHCP.
-    enable_dhcp: bool,
-    dns_nameservers: [&'static str; 0],
-    host_routes: [&'static str; 0],
-    #[schema(value_type = Option<String>)]
-    ipv6_ra_mode: Value,
-    #[schema(value_type = Option<String>)]
-    ipv6_address_mode: Value,
     #[schema(value_type = Option<String>)]
     subnetpool_id: Value,
-    #[schema(value_type = Option<String>)]
-    segment_id: Value,
-    service_types: [&'static str; 0],
-    tags: [&'static str; 0],
+}
+
+impl Shows for SubnetView<'_> {
+    const ATTRIBUTES: &'static [Attribute] = SUBNET_ATTRIBUTES;
 }
 
 /// Subnets.
@@ -196,38 +177,42 @@ pub(super) enum Subnets {}
 impl Resource for Subnets {
     const ONE: &'static str = "subnet";
     const MANY: &'static str = "subnets";
-    const SORTABLE: &'static [&'static str] =
-        &["id", "name", "network_id", "tenant_id", "project_id", "cidr", "gateway_ip", "enable_dhcp", "segment_id"];
+    const SORTABLE: &'static [&'static str] = &[
+        "id",
+        "name",
+        "network_id",
+        "tenant_id",
+        "project_id",
+        "cidr",
+        "gateway_ip",
+        "enable_dhcp",
+        "segment_id",
+        "description",
+        "created_at",
+        "updated_at",
+    ];
 
-    type Row = Subnet;
-    type View<'a> = SubnetView<'a>;
+    type Row = Annotated<Subnet>;
+    type View<'a> = Whole<'a, SubnetView<'a>>;
 
-    fn id(subnet: &Subnet) -> String {
+    fn id(subnet: &Annotated<Subnet>) -> String {
         subnet.id.to_string()
     }
 
-    fn view(subnet: &Subnet) -> SubnetView<'_> {
-        SubnetView {
+    fn view(subnet: &Annotated<Subnet>) -> Self::View<'_> {
+        let own = SubnetView {
             id: subnet.id,
             name: &subnet.name,
             network_id: subnet.network_id,
             tenant_id: &subnet.tenant_id,
             project_id: &subnet.tenant_id,
-            description: "",
             ip_version: ip_version(subnet.cidr),
             cidr: subnet.cidr.to_string(),
             gateway_ip: subnet.gateway_ip,
             allocation_pools: subnet.pools.iter().map(|&(start, end)| Pool { start, end }).collect(),
-            enable_dhcp: false,
-            dns_nameservers: [],
-            host_routes: [],
-            ipv6_ra_mode: Value::Null,
-            ipv6_address_mode: Value::Null,
             subnetpool_id: Value::Null,
-            segment_id: Value::Null,
-            service_types: [],
-            tags: [],
-        }
+        };
+        Whole::new(own, &subnet.attributes, subnet.stamp)
     }
 
     fn missing(id: String) -> Problem {
@@ -238,7 +223,7 @@ impl Resource for Subnets {
 impl Stored for Subnets {
     type Column = SubnetColumn;
 
-    const SHARED: &'static [&'static str] = &["description", "enable_dhcp", "segment_id", "subnetpool_id"];
+    const SHARED: &'static [&'static str] = &["subnetpool_id"];
 
     fn column(attribute: &str) -> Option<SubnetColumn> {
         match attribute {
@@ -248,7 +233,12 @@ impl Stored for Subnets {
             "tenant_id" | "project_id" => Some(SubnetColumn::Tenant),
             "cidr" => Some(SubnetColumn::Cidr),
             "gateway_ip" => Some(SubnetColumn::Gateway),
-            _ => None,
+            "created_at" => Some(SubnetColumn::Created),
+            "updated_at" => Some(SubnetColumn::Updated),
+            name => {
+                let attribute = Attribute::named(SUBNET_ATTRIBUTES, name)?;
+                attribute.is_scalar().then_some(SubnetColumn::Attribute(attribute))
+            }
         }
     }
 
@@ -257,15 +247,17 @@ impl Stored for Subnets {
             "id" | "network_id" => written_as::<Uuid>(text),
             "gateway_ip" if !text.is_empty() => written_as::<IpAddr>(text),
             "cidr" => written_as::<IpNetwork>(text),
+            "created_at" | "updated_at" => seconds(text).map(Cell::Number),
+            name if let Some(attribute) = Attribute::named(SUBNET_ATTRIBUTES, name) => attribute.cell(text),
             _ => Some(Cell::Text(text.to_owned())),
         }
     }
 
-    fn stored(subnet: &Subnet) -> &Subnet {
+    fn stored(subnet: &Annotated<Subnet>) -> &Annotated<Subnet> {
         subnet
     }
 
-    async fn read(service: &Service, selection: &Selection<SubnetColumn>) -> Result<Vec<Subnet>, Problem> {
+    async fn read(service: &Service, selection: &Selection<SubnetColumn>) -> Result<Vec<Annotated<Subnet>>, Problem> {
         Ok(service.subnets(selection).await?)
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     },
     model::Revision,
     relay::{FdbNetwork, Hub, Next, Scope, Snapshot, View},
+    service::Caller,
 };
 
 /// A stream that has nothing to say says so.
@@ -91,6 +92,7 @@ fn refuse_since(parameters: &Parameters) -> Result<(), Problem> {
 /// `GET /v2/fdb/watch`.
 pub(super) async fn watch(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     closing: Option<Extension<Closing>>,
     headers: HeaderMap,
     uri: Uri,
@@ -107,9 +109,8 @@ pub(super) async fn watch(
         text.parse::<Revision>().map_err(|_| Problem::bad_request(format!("{what}: a revision is a whole number")))
     });
     let since = since.transpose()?;
-    let Ok(place) = app.watchers.clone().try_acquire_owned() else {
-        return Err(Problem::unavailable("too many clients follow the FDB: try again later, or raise the limit"));
-    };
+    let place = app.watchers.enter(caller.host.as_deref());
+    let place = place.map_err(|full| Problem::unavailable(full.to_string()))?;
     let first = app.service.fdb(scope).await?;
     let hub = app.service.fdb_changes();
     let closing = closing.map(|Extension(Closing(token))| token).unwrap_or_default();

@@ -45,6 +45,7 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         E::SubnetNotFound(_) => (NotFound, "SubnetNotFound"),
         E::PortNotFound(_) => (NotFound, "PortNotFound"),
         E::EndpointNotFound(_) => (NotFound, "TunnelEndpointNotFound"),
+        E::TagNotFound(_) => (NotFound, "TagNotFound"),
         E::DeviceNotFound { .. } => (NotFound, "L2GatewayDeviceNotFound"),
         E::InterfaceNotFound { .. } => (NotFound, "L2GatewayInterfaceNotFound"),
         E::SwitchNotFound(_) => (NotFound, "SwitchNotFound"),

@@ -1,0 +1,121 @@
+//! `/v2.0/{networks, subnets, ports}/{id}/tags`, as Neutron has them.
+
+use axum::{
+    Extension, Router,
+    extract::{Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{
+        App,
+        answer::{self, Answer},
+        body::Json,
+        named::Named,
+        openapi::Description,
+    },
+    service::{Caller, ServiceError, Tagged},
+};
+
+/// Where there are tags.
+const COLLECTIONS: [(&str, Tagged); 3] =
+    [("networks", Tagged::Network), ("subnets", Tagged::Subnet), ("ports", Tagged::Port)];
+
+/// The tags of an object, in a request and in an answer.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tags {
+    tags: Vec<String>,
+}
+
+pub(super) fn routes() -> Router<App> {
+    let mut router = Router::new();
+    for (collection, kind) in COLLECTIONS {
+        router = router
+            .route(
+                &format!("/v2.0/{collection}/{{id}}/tags"),
+                get(move |app, caller, id| list(kind, app, caller, id))
+                    .put(move |app, caller, id, body| replace(kind, app, caller, id, body))
+                    .delete(move |app, caller, id| clear(kind, app, caller, id)),
+            )
+            .route(
+                &format!("/v2.0/{collection}/{{id}}/tags/{{tag}}"),
+                get(move |app, caller, place| show(kind, app, caller, place))
+                    .put(move |app, caller, place| add(kind, app, caller, place))
+                    .delete(move |app, caller, place| remove(kind, app, caller, place)),
+            );
+    }
+    router
+}
+
+pub(super) fn describe(api: &mut Description) {
+    let none = || json!([]);
+    for (collection, _) in COLLECTIONS {
+        let (all, one) = (format!("/v2.0/{collection}/{{id}}/tags"), format!("/v2.0/{collection}/{{id}}/tags/{{tag}}"));
+        let tags = api.schema::<Tags>();
+        api.call("get", &all, none(), None, json!({"200": tags}));
+        api.call("put", &all, none(), Some(tags.clone()), json!({"200": tags}));
+        api.delete(&all);
+        api.call("get", &one, none(), None, json!({"204": null}));
+        api.call("put", &one, none(), None, json!({"201": null}));
+        api.delete(&one);
+    }
+}
+
+type Place = Path<(String, String)>;
+
+async fn list(kind: Tagged, State(app): State<App>, Extension(caller): Extension<Caller>, Named(id): Named) -> Answer {
+    answer::bare(StatusCode::OK, &Tags { tags: app.service.tags(&caller, kind, &id).await? })
+}
+
+async fn replace(
+    kind: Tagged,
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Named(id): Named,
+    Json(body): Json<Tags>,
+) -> Answer {
+    answer::bare(StatusCode::OK, &Tags { tags: app.service.set_tags(&caller, kind, &id, body.tags).await? })
+}
+
+async fn clear(kind: Tagged, State(app): State<App>, Extension(caller): Extension<Caller>, Named(id): Named) -> Answer {
+    app.service.set_tags(&caller, kind, &id, Vec::new()).await?;
+    Ok(answer::gone())
+}
+
+async fn show(
+    kind: Tagged,
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path((id, tag)): Place,
+) -> Answer {
+    if app.service.tags(&caller, kind, &id).await?.contains(&tag) {
+        return Ok(answer::gone());
+    }
+    Err(ServiceError::TagNotFound(tag).into())
+}
+
+async fn add(
+    kind: Tagged,
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path((id, tag)): Place,
+) -> Answer {
+    app.service.add_tag(&caller, kind, &id, &tag).await?;
+    Ok(StatusCode::CREATED.into_response())
+}
+
+async fn remove(
+    kind: Tagged,
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path((id, tag)): Place,
+) -> Answer {
+    app.service.remove_tag(&caller, kind, &id, &tag).await?;
+    Ok(answer::gone())
+}

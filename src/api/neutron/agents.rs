@@ -62,7 +62,7 @@ impl Agent {
             binary: "ovsdb-server",
             topic: "hardware_vtep",
             alive: switch.session.state == SessionState::Up,
-            description: switch.reason,
+            description: switch.reason.to_string(),
             host: switch.name,
             ..Self::common(configurations)
         }

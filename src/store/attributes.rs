@@ -209,9 +209,10 @@ impl Attribute {
                 Ok(list.into())
             }
             (Form::Objects { most }, Value::Array(list)) if list.len() <= most => {
-                match list.iter().all(Value::is_object) {
-                    true => Ok(list.into()),
-                    false => Err("expected a list of objects".to_owned()),
+                if list.iter().all(Value::is_object) {
+                    Ok(list.into())
+                } else {
+                    Err("expected a list of objects".to_owned())
                 }
             }
             (Form::Texts { most, .. } | Form::Objects { most }, Value::Array(_)) => {
@@ -245,20 +246,21 @@ impl Attribute {
 
     /// What the default is where rows are compared in SQL.
     pub(super) fn null(&self) -> Cell {
-        self.compared(&self.default())
+        compared(&self.default())
     }
 
     /// What a row is sorted by.
     pub(super) fn cell_of(&self, attributes: &Attributes) -> Cell {
-        attributes.0.get(self.name).map_or_else(|| self.null(), |value| self.compared(value))
+        attributes.0.get(self.name).map_or_else(|| self.null(), compared)
     }
+}
 
-    fn compared(&self, value: &Value) -> Cell {
-        match value {
-            Value::Bool(flag) => Cell::Number((*flag).into()),
-            Value::Number(number) => Cell::Number(number.as_i64().unwrap_or_default()),
-            value => Cell::Text(value.as_str().unwrap_or_default().to_owned()),
-        }
+/// A value as rows are compared by it in SQL, where flags are 0 and 1.
+fn compared(value: &Value) -> Cell {
+    match value {
+        Value::Bool(flag) => Cell::Number((*flag).into()),
+        Value::Number(number) => Cell::Number(number.as_i64().unwrap_or_default()),
+        value => Cell::Text(value.as_str().unwrap_or_default().to_owned()),
     }
 }
 

@@ -21,6 +21,8 @@ use crate::{
 };
 
 /// A compute node or a switch.
+// The names are Neutron's.
+#[allow(clippy::struct_field_names)]
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Agent {
     id: Uuid,

@@ -3,12 +3,14 @@
 //! The log goes to the journal where standard error is the journal's stream, with each field as a journal field of its
 //! own (`journalctl VTEPD_SWITCH=tor-switch-1`); else to standard error as lines of text.
 
+mod fields;
 #[cfg(feature = "systemd")]
 mod journal;
 pub mod metrics;
 pub mod notify;
 #[cfg_attr(feature = "systemd", allow(dead_code, reason = "with systemd the journal is written to natively"))]
 mod prefixed;
+pub mod printable;
 
 #[cfg(test)]
 mod tests;
@@ -86,17 +88,38 @@ fn filter(levels: &str, rust_log: Option<String>) -> Result<EnvFilter, LogError>
         None => (levels.to_owned(), "[DEFAULT]"),
     };
     let refused = |why: String| LogError::Levels { levels: levels.clone(), origin, why };
-    // The filter would take a misspelt level for the name of a module, and log nothing else.
-    let word = levels
-        .split(',')
-        .map(str::trim)
-        .find(|word| !word.is_empty() && !word.contains(['=', '[', ':']) && word.parse::<LevelFilter>().is_err());
-    if let Some(word) = word {
+    if let Some(word) = levels_of(&levels).into_iter().find(|word| word.parse::<LevelFilter>().is_err()) {
         return Err(refused(format!(
-            "'{word}' is no level: use error, warn, info, debug or trace, and MODULE=LEVEL for single modules"
+            "'{word}' is no level: use error, warn, info, debug, trace or off, and MODULE=LEVEL for single modules"
         )));
     }
     EnvFilter::try_new(&levels).map_err(|error| refused(error.to_string()))
+}
+
+/// The levels that stand in a filter. EnvFilter takes a misspelt one for the name of a module, and logs nothing else, or says
+/// "invalid filter directive" without a word of the level.
+fn levels_of(filter: &str) -> Vec<&str> {
+    let mut depth = 0_usize;
+    // Commas and equals signs in `[span{field=value}]` separate nothing.
+    let outside = |c: char| {
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && c == ','
+    };
+    let directives = filter.split(outside).map(str::trim).filter(|directive| !directive.is_empty());
+    let level = |directive: &'_ str| -> Option<usize> {
+        let target = directive.rfind([']', '}']).map_or(0, |end| end + 1);
+        match directive[target..].rfind('=') {
+            Some(at) => Some(target + at + 1),
+            // A module alone, or a span: all of it is logged.
+            None if directive.contains(['[', ':']) => None,
+            None => Some(0),
+        }
+    };
+    directives.filter_map(|directive| Some(directive[level(directive)?..].trim())).collect()
 }
 
 type Below = tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>;
@@ -104,13 +127,20 @@ type Below = tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registr
 fn output() -> Box<dyn Layer<Below> + Send + Sync> {
     if !stderr_is_the_journal() {
         let colours = std::io::stderr().is_terminal();
-        return Box::new(fmt::layer().with_writer(std::io::stderr).with_ansi(colours));
+        return Box::new(fmt::layer().with_writer(std::io::stderr).with_ansi(colours).fmt_fields(fields::escaped()));
     }
     #[cfg(feature = "systemd")]
     return Box::new(journal::Journal::new());
     // The journal knows the time, and reads the level from a prefix (sd-daemon(3)).
     #[cfg(not(feature = "systemd"))]
-    return Box::new(fmt::layer().with_writer(prefixed::Prefixed).with_ansi(false).without_time().with_level(false));
+    return Box::new(
+        fmt::layer()
+            .with_writer(prefixed::Prefixed)
+            .with_ansi(false)
+            .without_time()
+            .with_level(false)
+            .fmt_fields(fields::escaped()),
+    );
 }
 
 /// systemd names the journal's stream as `device:inode` (`JOURNAL_STREAM`, systemd.exec(5)); the variable is inherited

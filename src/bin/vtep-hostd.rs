@@ -60,7 +60,8 @@ fn main() -> ExitCode {
     let code = if arguments.check {
         let report = runtime.block_on(hostd::check(&config));
         // Whoever closed our output (`| head`) has read enough; the code still counts.
-        let _ = writeln!(io::stdout(), "{}: ok\n{report}", arguments.config.display());
+        let text = format!("{}: ok\n{report}", arguments.config.display());
+        let _ = writeln!(io::stdout(), "{}", telemetry::printable::lines(&text));
         if report.good { ExitCode::SUCCESS } else { EXIT_FAILURE.into() }
     } else {
         runtime.block_on(serve(config))
@@ -95,6 +96,6 @@ fn manual() -> ExitCode {
 
 /// On standard error, each line as it is: there is no log yet.
 fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "{error}");
+    let _ = writeln!(io::stderr(), "{}", telemetry::printable::lines(&error.to_string()));
     code.into()
 }

@@ -103,7 +103,7 @@ async fn check_all(path: &std::path::Path, config: Config) -> ExitCode {
     lines.extend(openstack.iter().map(|tried| tried.line.clone()));
     lines.extend(reports.iter().map(ToString::to_string));
     // Whoever closed our output (`| head`) has read enough; the code still counts.
-    let _ = writeln!(out, "{}", lines.join("\n"));
+    let _ = writeln!(out, "{}", telemetry::printable::lines(&lines.join("\n")));
     if reports.iter().all(|report| report.found.is_ok()) && openstack.iter().all(|tried| tried.good) {
         ExitCode::SUCCESS
     } else {
@@ -122,6 +122,6 @@ fn manual() -> ExitCode {
 
 /// On standard error, each line as it is: there is no log yet.
 fn fail(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "{error}");
+    let _ = writeln!(io::stderr(), "{}", telemetry::printable::lines(&error.to_string()));
     code
 }

@@ -9,7 +9,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::prefixed::priority;
+use super::{prefixed::priority, printable::one_line};
 
 /// Longest name of a journal field (systemd.journal-fields(7)).
 const LONGEST_NAME: usize = 64;
@@ -46,11 +46,11 @@ struct Fields {
 impl Fields {
     fn add(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
-            value.clone_into(&mut self.message);
+            self.message = one_line(value).into_owned();
             return;
         }
         // Writing to a String can't fail.
-        let _ = write!(self.text, " {}={value}", field.name());
+        let _ = write!(self.text, " {}={}", field.name(), one_line(value));
         self.entries.push(format!("{}={value}", journal_name(field.name())));
     }
 }

@@ -48,6 +48,7 @@ pub use openstack::{KeystoneConfig, SourceConfig};
 pub use reference::{example, hostd_example, page};
 pub use switch::{BfdConfig, Credentials, LockPolicy, Mode, SwitchConfig};
 pub use transport::{ListenConfig, PeerVerify, SshConfig, SshHostKey, SshSocket, TlsConfig, Transport};
+pub use value::duration;
 pub use vendor::{Profile, Vendor};
 
 /// Where the daemon looks without `--config`.

@@ -69,26 +69,15 @@ where
     }
 }
 
-/// `500ms`, `3s`, `5m`, `4h`, `2d`; a bare number counts seconds.
-pub(super) fn duration(value: &str) -> Result<Duration, String> {
-    let digits = value.trim_start_matches(|c: char| c.is_ascii_digit());
-    let (count, unit) = value.split_at(value.len() - digits.len());
-    let milliseconds = match unit.trim_start() {
-        "ms" => Some(1),
-        "" | "s" => Some(1_000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        "d" => Some(86_400_000),
-        _ => None,
-    };
-    let duration = count
-        .parse::<u64>()
-        .ok()
-        .zip(milliseconds)
-        .and_then(|(count, milliseconds)| count.checked_mul(milliseconds))
-        .map(Duration::from_millis)
-        .filter(|duration| *duration <= LONGEST_DURATION);
-    duration
+/// `500ms`, `3s`, `5m`, `4h`, `2d`, `1h 30m` (the grammar of the crate `humantime`); a bare number counts seconds. The command
+/// line's durations are read with it, too.
+///
+/// # Errors
+/// What is wrong, and how a duration is written.
+pub fn duration(value: &str) -> Result<Duration, String> {
+    let seconds = value.trim().parse::<u64>().ok().map(Duration::from_secs);
+    let read = seconds.or_else(|| humantime::parse_duration(value.trim()).ok());
+    read.filter(|duration| *duration <= LONGEST_DURATION)
         .ok_or_else(|| format!("'{value}' is not a duration: write 500ms, 3s, 5m or 4h (a bare number counts seconds)"))
 }
 

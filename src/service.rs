@@ -101,8 +101,9 @@ impl Service {
         &self.journal
     }
 
-    /// What happened.
+    /// What happened, up to this call.
     pub async fn audit(&self, filter: &JournalFilter) -> Result<Vec<Entry>> {
+        self.journal.flush().await;
         Ok(self.store.snapshot().await?.journal(filter).await?)
     }
 

@@ -18,8 +18,8 @@ use std::{
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use tokio::{
-    sync::{broadcast, mpsc},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    sync::{broadcast, mpsc, oneshot},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
 pub use crate::store::{Entry, JournalFilter, JournalLimits, Kind};
@@ -34,6 +34,9 @@ use crate::{
 
 /// Calls that wait to be written.
 const QUEUE: usize = 1024;
+/// Readers that wait for the writer, and how long each waits.
+const FLUSHES: usize = 64;
+const FLUSH_TIME: Duration = Duration::from_secs(2);
 /// Entries that a watcher may be behind.
 const WATCH: usize = 256;
 /// Entries of one write, and how long the first of them waits.
@@ -52,6 +55,7 @@ const DETAILS: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct Journal {
     queue: mpsc::Sender<Entry>,
+    flushes: mpsc::Sender<oneshot::Sender<()>>,
     live: broadcast::Sender<Arc<Entry>>,
     lost: Arc<AtomicU64>,
 }
@@ -60,6 +64,7 @@ pub struct Journal {
 #[derive(Debug)]
 pub struct Pending {
     queue: mpsc::Receiver<Entry>,
+    flushes: mpsc::Receiver<oneshot::Sender<()>>,
     live: broadcast::Sender<Arc<Entry>>,
     lost: Arc<AtomicU64>,
 }
@@ -94,8 +99,22 @@ impl Journal {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let (live, _) = broadcast::channel(WATCH);
         let lost = Arc::new(AtomicU64::new(0));
-        let pending = Pending { queue: waiting, live: live.clone(), lost: lost.clone() };
-        (Self { queue, live, lost }, pending)
+        let (flushes, flush) = mpsc::channel(FLUSHES);
+        let pending = Pending { queue: waiting, flushes: flush, live: live.clone(), lost: lost.clone() };
+        (Self { queue, flushes, live, lost }, pending)
+    }
+
+    /// Waits until what was noted before is written, so that a reader finds it; at most [`FLUSH_TIME`], because a reader must
+    /// not hang on a store that takes nothing.
+    pub async fn flush(&self) {
+        let written = async {
+            let (done, written) = oneshot::channel();
+            // Nobody writes: there is nothing to wait for.
+            if self.flushes.send(done).await.is_ok() {
+                let _ = written.await;
+            }
+        };
+        let _ = timeout(FLUSH_TIME, written).await;
     }
 
     /// Notes a call. Never waits: what doesn't fit is counted, and the journal says so.
@@ -131,7 +150,7 @@ impl Journal {
 /// Writes what is noted and what the fleet reports, until the fleet has ended and all is written.
 pub async fn record(store: Store, pending: Pending, reports: Reports, limits: JournalLimits) {
     let mut recorder = Recorder { store, live: pending.live, batch: Vec::new(), due: None, lost: 0, ill: false };
-    let (mut calls, mut reports) = (pending.queue, reports);
+    let (mut calls, mut flushes, mut reports) = (pending.queue, pending.flushes, reports);
     let mut prune = interval(PRUNE);
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -146,6 +165,14 @@ pub async fn record(store: Store, pending: Pending, reports: Reports, limits: Jo
             () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
                 recorder.lost += pending.lost.swap(0, Ordering::Relaxed) + reports.take_lost();
                 recorder.write().await;
+            }
+            Some(done) = flushes.recv() => {
+                while let Ok(call) = calls.try_recv() {
+                    recorder.take(call);
+                }
+                recorder.write().await;
+                // Its reader may have gone.
+                let _ = done.send(());
             }
             _ = prune.tick() => recorder.prune(limits).await,
         }

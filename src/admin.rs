@@ -131,7 +131,9 @@ async fn connection(stream: UnixStream, service: RpcService, stop: StopHandle) {
     };
     let (uid, pid) = (peer.uid, peer.pid);
     let service = tower::service_fn(move |mut request: HttpRequest<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer.clone());
+        let claimed = request.headers().get(peer::SUDO_USER).and_then(|name| name.to_str().ok());
+        let peer = peer.clone().claiming(claimed);
+        request.extensions_mut().insert(peer);
         // A concrete error: the boxed one keeps the compiler from seeing that the future may move between threads.
         let answer = tower::Service::call(&mut service.clone(), request);
         async move { answer.await.map_err(io::Error::other) }

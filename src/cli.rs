@@ -5,18 +5,22 @@
 //!                           └── output: table | json | yaml | csv | name
 //! ```
 
+mod argument;
 mod audit;
 mod connection;
 mod csv;
 mod daemon;
 mod device;
 mod diff;
+mod edits;
 mod endpoint;
 mod failure;
 mod fdb;
 mod gateway;
 mod generate;
+mod hint;
 mod import;
+mod near;
 mod network;
 mod output;
 mod plan;
@@ -25,9 +29,9 @@ mod source;
 mod status;
 mod switch;
 mod terminal;
+mod usage;
 mod wait;
 mod watch;
-mod yaml;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -38,6 +42,7 @@ use serde_json::Value;
 use crate::admin::client::{Client, ClientError};
 pub use failure::Failure;
 use output::{Format, Output};
+pub use usage::arguments;
 
 const HELP: &str = "\
 Gateways and networks are named by name or UUID. Commands that change something answer when it is on disk; switches
@@ -173,18 +178,14 @@ enum Verdict {
     Amiss,
 }
 
-/// Runs the command line, and tells errors on standard error.
+/// Runs the command line, and reports errors on standard error.
 pub async fn run(arguments: Arguments) -> ExitCode {
-    let done = dispatch(arguments).await;
-    match done {
-        // Whoever closed our output (`| head`) has read enough.
+    match dispatch(arguments).await {
+        // A closed output (`| head`) means that its reader has read enough.
         Ok(Verdict::Fine) | Err(Failure::Closed) => ExitCode::SUCCESS,
         Ok(Verdict::Amiss) => ExitCode::from(failure::AMISS),
         Err(failure) => {
-            terminal::complain(&failure);
-            if let Some(command) = failure.hint() {
-                terminal::remark(&format!("l2gw: '{command}' shows what there is"));
-            }
+            terminal::complain(&failure.to_text());
             ExitCode::from(failure.code())
         }
     }
@@ -201,30 +202,39 @@ async fn dispatch(arguments: Arguments) -> Done {
         _ => {}
     }
     let session = Session { client: Client::connect(&globals.socket).await?, output };
+    let done = execute(command, &session).await;
+    let Err(failure) = done else { return done };
+    match hint::of(&session, &failure).await {
+        Some(hint) => Err(Failure::Hinted { failure: Box::new(failure), hint }),
+        None => Err(failure),
+    }
+}
+
+async fn execute(command: Command, session: &Session) -> Done {
     match command {
-        Command::Gateway(command) => command.run(&session).await,
-        Command::GatewayCreate(create) => create.run(&session).await,
-        Command::GatewayUpdate(update) => update.run(&session).await,
-        Command::GatewayDelete(delete) => delete.run(&session).await,
-        Command::GatewayList => gateway::list(&session).await,
-        Command::GatewayShow(show) => show.run(&session).await,
-        Command::Connection(command) => command.run(&session).await,
-        Command::ConnectionCreate(create) => create.run(&session).await,
-        Command::ConnectionList => connection::list(&session).await,
-        Command::ConnectionShow(show) => show.run(&session).await,
-        Command::ConnectionDelete(delete) => delete.run(&session).await,
-        Command::Switch(command) => command.run(&session).await,
-        Command::Network(command) => command.run(&session).await,
-        Command::Port(command) => command.run(&session).await,
-        Command::Endpoint(command) => command.run(&session).await,
-        Command::Source(command) => command.run(&session).await,
-        Command::Fdb(fdb) => fdb.run(&session).await,
-        Command::Status(status) => status.run(&session).await,
-        Command::Watch(watch) => watch.run(&session).await,
-        Command::Audit(audit) => audit.run(&session).await,
-        Command::Reload => daemon::reload(&session).await,
-        Command::LogLevel(levels) => levels.run(&session).await,
-        Command::Schema => daemon::schema(&session).await,
+        Command::Gateway(command) => command.run(session).await,
+        Command::GatewayCreate(create) => create.run(session).await,
+        Command::GatewayUpdate(update) => update.run(session).await,
+        Command::GatewayDelete(delete) => delete.run(session).await,
+        Command::GatewayList => gateway::list(session).await,
+        Command::GatewayShow(show) => show.run(session).await,
+        Command::Connection(command) => command.run(session).await,
+        Command::ConnectionCreate(create) => create.run(session).await,
+        Command::ConnectionList => connection::list(session).await,
+        Command::ConnectionShow(show) => show.run(session).await,
+        Command::ConnectionDelete(delete) => delete.run(session).await,
+        Command::Switch(command) => command.run(session).await,
+        Command::Network(command) => command.run(session).await,
+        Command::Port(command) => command.run(session).await,
+        Command::Endpoint(command) => command.run(session).await,
+        Command::Source(command) => command.run(session).await,
+        Command::Fdb(fdb) => fdb.run(session).await,
+        Command::Status(status) => status.run(session).await,
+        Command::Watch(watch) => watch.run(session).await,
+        Command::Audit(audit) => audit.run(session).await,
+        Command::Reload => daemon::reload(session).await,
+        Command::LogLevel(levels) => levels.run(session).await,
+        Command::Schema => daemon::schema(session).await,
         Command::Completions(_) | Command::Manual(_) | Command::Plan(_) => Ok(Verdict::Fine),
     }
 }
@@ -241,3 +251,6 @@ impl Session {
         self.client.call(method, params).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jsonrpsee::{
-    client_transport::ws::{Url, WsTransportClientBuilder},
+    client_transport::ws::{HeaderMap, HeaderValue, Url, WsTransportClientBuilder},
     core::{
         client::{Client as JsonRpc, ClientBuilder, ClientT, Error, Subscription, SubscriptionClientT},
         params::ObjectParams,
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 use tokio::{net::UnixStream, time::timeout};
 
-use super::MAX_MESSAGE;
+use super::{MAX_MESSAGE, peer::SUDO_USER};
 
 /// How long the daemon may take to take the connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -39,6 +39,17 @@ pub enum ClientError {
     /// Nobody listens.
     #[error("nobody listens on {}: vtepd has ended without removing it; systemctl restart vtepd", _0.display())]
     Deserted(PathBuf),
+    /// It is a file, a directory.
+    #[error("{} is no socket: give vtepd's admin socket with --socket ([admin] socket of plumgrid.ini)", _0.display())]
+    NotASocket(PathBuf),
+    /// Another server's socket.
+    #[error("{} is not vtepd's admin socket: what listens there does not speak its protocol ({why})", path.display())]
+    NotOurs {
+        /// The socket.
+        path: PathBuf,
+        /// What it did.
+        why: String,
+    },
     /// The socket is not ours to open.
     #[error("{} may not be opened by this user: become a member of its group ({group}), or use sudo", path.display())]
     Forbidden {
@@ -62,6 +73,8 @@ pub enum ClientError {
         code: i32,
         /// The type of the error.
         kind: String,
+        /// What was named and isn't there.
+        name: Option<String>,
         /// Why, and what to do.
         message: String,
     },
@@ -104,11 +117,12 @@ impl Client {
         let transport = WsTransportClientBuilder::default()
             .max_request_size(MAX_MESSAGE)
             .max_response_size(MAX_MESSAGE)
+            .set_headers(headers())
             .build_with_stream(url, stream);
         let (sender, receiver) = timeout(CONNECT, transport)
             .await
             .map_err(|_| broken(format!("no answer within {} s: vtepd serves too many", CONNECT.as_secs())))?
-            .map_err(|error| broken(error.to_string()))?;
+            .map_err(|error| ClientError::NotOurs { path: path.to_owned(), why: error.to_string() })?;
         let rpc = ClientBuilder::default()
             .request_timeout(CALL)
             .max_buffer_capacity_per_subscription(EVENTS)
@@ -141,6 +155,16 @@ impl Client {
     }
 }
 
+/// Who called sudo: the daemon can't always see it.
+fn headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let name = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
+    if let Some(value) = name.and_then(|name| HeaderValue::from_str(&name).ok()) {
+        headers.insert(SUDO_USER, value);
+    }
+    headers
+}
+
 fn given(params: &Value) -> Result<Given, ClientError> {
     let raw = serde_json::value::to_raw_value(params).map_err(|error| ClientError::Lost(error.to_string()))?;
     Ok(Given(Some(raw)))
@@ -150,8 +174,9 @@ fn failed(error: Error) -> ClientError {
     match error {
         Error::Call(refusal) => {
             let data = refusal.data().and_then(|data| serde_json::from_str::<Value>(data.get()).ok());
-            let kind = data.as_ref().and_then(|data| data["type"].as_str()).unwrap_or_default().to_owned();
-            ClientError::Refused { code: refusal.code(), kind, message: refusal.message().to_owned() }
+            let member = |name: &str| data.as_ref().and_then(|data| data[name].as_str()).map(str::to_owned);
+            let (kind, name) = (member("type").unwrap_or_default(), member("name"));
+            ClientError::Refused { code: refusal.code(), kind, name, message: refusal.message().to_owned() }
         }
         Error::RequestTimeout => ClientError::Silent,
         other => ClientError::Lost(other.to_string()),
@@ -162,6 +187,7 @@ fn unreachable(path: &Path, error: &io::Error) -> ClientError {
     let path = path.to_owned();
     match error.kind() {
         io::ErrorKind::NotFound => ClientError::Absent(path),
+        io::ErrorKind::ConnectionRefused if !is_socket(&path) => ClientError::NotASocket(path),
         io::ErrorKind::ConnectionRefused => ClientError::Deserted(path),
         io::ErrorKind::PermissionDenied => {
             let group = group_of(&path);
@@ -169,6 +195,12 @@ fn unreachable(path: &Path, error: &io::Error) -> ClientError {
         }
         _ => ClientError::Broken { why: error.to_string(), path },
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    // What can't be looked at is taken for one: the error of connecting to it says more.
+    std::fs::metadata(path).map_or(true, |metadata| metadata.file_type().is_socket())
 }
 
 fn group_of(path: &Path) -> String {

@@ -3,9 +3,12 @@
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::json;
 
-use crate::service::{
-    ServiceError,
-    view::{BadBody, Class, refusal},
+use crate::{
+    fleet::UnknownSwitch,
+    service::{
+        ServiceError,
+        view::{BadBody, Class, refusal},
+    },
 };
 
 /// Longest message, in bytes: what a client sent may be quoted in it.
@@ -16,28 +19,30 @@ const MAX_MESSAGE: usize = 4096;
 pub(super) struct Fault {
     class: Class,
     kind: &'static str,
+    /// What was named and isn't there.
+    name: Option<String>,
     message: String,
 }
 
 impl Fault {
     pub(super) fn bug(message: impl Into<String>) -> Self {
-        Self { class: Class::Internal, kind: "InternalError", message: message.into() }
+        Self { class: Class::Internal, kind: "InternalError", name: None, message: message.into() }
     }
 
     pub(super) fn bad_input(message: impl Into<String>) -> Self {
-        Self { class: Class::BadInput, kind: "InvalidInput", message: message.into() }
+        Self { class: Class::BadInput, kind: "InvalidInput", name: None, message: message.into() }
     }
 
     pub(super) fn bad_config(message: impl Into<String>) -> Self {
-        Self { class: Class::BadInput, kind: "InvalidConfiguration", message: message.into() }
+        Self { class: Class::BadInput, kind: "InvalidConfiguration", name: None, message: message.into() }
     }
 
     pub(super) fn not_found(kind: &'static str, message: impl Into<String>) -> Self {
-        Self { class: Class::NotFound, kind, message: message.into() }
+        Self { class: Class::NotFound, kind, name: None, message: message.into() }
     }
 
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
-        Self { class: Class::Unavailable, kind: "ServiceUnavailable", message: message.into() }
+        Self { class: Class::Unavailable, kind: "ServiceUnavailable", name: None, message: message.into() }
     }
 
     pub(super) fn message(&self) -> &str {
@@ -52,13 +57,23 @@ impl Fault {
 impl From<ServiceError> for Fault {
     fn from(error: ServiceError) -> Self {
         let (class, kind) = refusal(&error);
-        Self { class, kind, message: error.to_string() }
+        let message = error.to_string();
+        let name = match error {
+            ServiceError::GatewayNotFound(name)
+            | ServiceError::ConnectionNotFound(name)
+            | ServiceError::NetworkNotFound(name)
+            | ServiceError::PortNotFound(name)
+            | ServiceError::EndpointNotFound(name)
+            | ServiceError::SwitchNotFound(UnknownSwitch(name)) => Some(name),
+            _ => None,
+        };
+        Self { class, kind, name, message }
     }
 }
 
 impl From<BadBody> for Fault {
     fn from(error: BadBody) -> Self {
-        Self { class: Class::BadInput, kind: "InvalidInput", message: error.to_string() }
+        Self::bad_input(error.to_string())
     }
 }
 
@@ -78,6 +93,10 @@ impl From<Fault> for ErrorObjectOwned {
             fault.message.truncate(fault.message.floor_char_boundary(MAX_MESSAGE));
             fault.message.push('…');
         }
-        ErrorObjectOwned::owned(code, fault.message, Some(json!({"type": fault.kind})))
+        let data = match fault.name.filter(|name| name.len() <= MAX_MESSAGE) {
+            Some(name) => json!({"type": fault.kind, "name": name}),
+            None => json!({"type": fault.kind}),
+        };
+        ErrorObjectOwned::owned(code, fault.message, Some(data))
     }
 }

@@ -144,7 +144,7 @@ impl Registry {
                 let who = call.who.clone();
                 call.service().journal().note(journal::Call { who, method: name, revision, result, params });
             }
-            log(name, &extensions, started, answer.as_ref().err());
+            log(name, kind, &extensions, started, answer.as_ref().err());
             answer.map(|told| told.json).map_err(ErrorObjectOwned::from)
         })?;
         Ok(())
@@ -220,11 +220,16 @@ fn who(extensions: &Extensions) -> String {
     extensions.get::<Peer>().map(ToString::to_string).unwrap_or_default()
 }
 
-fn log(method: &str, extensions: &Extensions, started: Instant, fault: Option<&Fault>) {
+/// A read changes nothing, and `l2gw --wait` makes seven a second: they are logged for those who look closely.
+fn log(method: &str, kind: Kind, extensions: &Extensions, started: Instant, fault: Option<&Fault>) {
     let peer = extensions.get::<Peer>();
     let (uid, pid) = (peer.map(|peer| peer.uid), peer.and_then(|peer| peer.pid));
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(method, uid, pid, ms, error = fault.map(Fault::kind), "admin call");
+    let error = fault.map(Fault::kind);
+    match kind {
+        Kind::Change => tracing::info!(method, uid, pid, ms, error, "admin call"),
+        Kind::Read | Kind::Subscription => tracing::debug!(method, uid, pid, ms, error, "admin call"),
+    }
 }
 
 // ===== the description =====

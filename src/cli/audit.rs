@@ -1,13 +1,13 @@
 //! `l2gw audit`: what happened, and why.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Output, Session, Verdict,
-    output::{Column, text},
+    Done, Failure, Output, Session, Verdict, argument, near,
+    output::{Column, escaped, text},
     terminal,
 };
 
@@ -25,10 +25,10 @@ pub(super) struct Audit {
     /// Whose details hold this text: a MAC, a UUID, a VLAN ('VLAN 50').
     #[arg(long, value_name = "TEXT")]
     contains: Option<String>,
-    /// Not before: a time (2026-11-24T10:00:00Z), or so long ago (2h).
+    /// Not before: a time (2026-11-24T10:00:00Z), or a duration before now (2h).
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<String>,
-    /// The last so many.
+    /// The number of entries, the latest.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     /// Shows each row of the plans.
@@ -53,6 +53,7 @@ pub(super) enum Kind {
 
 impl Audit {
     pub(super) async fn run(self, session: &Session) -> Done {
+        let (switch, call) = (self.switch.clone(), self.call.clone());
         let params = json!({
             "kinds": words(&self.kind),
             "subject": self.switch.or(self.call),
@@ -62,6 +63,11 @@ impl Audit {
         });
         let answer: Value = session.call("audit", &params).await?;
         let rows = answer["entries"].as_array().cloned().unwrap_or_default();
+        if rows.is_empty() {
+            // The journal remembers switches that are gone: only a name that it doesn't know either can be a slip.
+            known_switch(session, switch.as_deref()).await?;
+            known_method(session, call.as_deref()).await?;
+        }
         if session.output.is_table() && !rows.is_empty() {
             rows.iter().try_for_each(|entry| Output::text(&line(entry, self.rows)))?;
         } else {
@@ -71,6 +77,33 @@ impl Audit {
     }
 }
 
+async fn known_switch(session: &Session, name: Option<&str>) -> Result<(), Failure> {
+    let Some(name) = name else { return Ok(()) };
+    let answer: Value = session.call("switch_list", &json!({})).await?;
+    let known: Vec<String> =
+        answer["switches"].as_array().into_iter().flatten().map(|one| text(&one["name"])).collect();
+    if known.iter().any(|one| one == name) {
+        return Ok(());
+    }
+    let near = near::did_you_mean(name, &known);
+    let choices = near::choices(&known, "switch", "l2gw switch list");
+    Err(Failure::Missing(format!("no switch of that name: '{name}' has no section, and no entry{near} ({choices})")))
+}
+
+async fn known_method(session: &Session, name: Option<&str>) -> Result<(), Failure> {
+    // A REST call is its method and path.
+    let Some(name) = name.filter(|name| !name.contains(' ')) else { return Ok(()) };
+    let schema: Value = session.call("schema", &json!({})).await?;
+    let known: Vec<String> = schema["methods"].as_array().into_iter().flatten().map(|one| text(&one["name"])).collect();
+    if known.iter().any(|one| one == name) {
+        return Ok(());
+    }
+    let near = near::did_you_mean(name, &known);
+    Err(Failure::Missing(format!(
+        "there is no method '{name}'{near} ('l2gw schema' lists them; a REST call is written 'POST /v2.0/networks')"
+    )))
+}
+
 pub(super) fn words(kinds: &[Kind]) -> Vec<String> {
     let word = |kind: &Kind| kind.to_possible_value().map(|value| value.get_name().to_owned());
     kinds.iter().filter_map(word).collect()
@@ -78,6 +111,8 @@ pub(super) fn words(kinds: &[Kind]) -> Vec<String> {
 
 /// An entry for people: a line, which the terminal may break where it likes, as it does with those of a log.
 pub(super) fn line(entry: &Value, with_rows: bool) -> String {
+    let entry = escaped(entry);
+    let entry = &*entry;
     let member = |name: &str| text(&entry[name]);
     let (kind, result) = (member("kind"), member("result"));
     let word = match kind.as_str() {
@@ -176,8 +211,8 @@ fn since(text: &str) -> Result<String, String> {
     let at = if let Ok(at) = humantime::parse_rfc3339_weak(text) {
         at
     } else {
-        let ago: Duration = humantime::parse_duration(text)
-            .map_err(|_| format!("'{text}' is neither a time (2026-11-24T10:00:00Z) nor so long ago (2h)"))?;
+        let ago = argument::duration(text)
+            .map_err(|_| format!("'{text}' is neither a time (2026-11-24T10:00:00Z) nor a duration before now (2h)"))?;
         SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
     };
     Ok(humantime::format_rfc3339_millis(at).to_string())

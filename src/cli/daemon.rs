@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Done, Output, Session, Verdict,
-    output::{Column, Format, text},
+    output::{Column, Format, escaped, text},
     terminal,
 };
 
@@ -25,6 +25,7 @@ impl LogLevel {
 pub(super) async fn reload(session: &Session) -> Done {
     let reload: Value = session.call("reload", &json!({})).await?;
     if session.output.is_table() {
+        let reload = escaped(&reload);
         let mut any = false;
         for what in ["added", "changed", "dropped"] {
             let names = text(&reload[what]);

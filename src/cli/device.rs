@@ -61,21 +61,47 @@ impl Device {
 impl Interface {
     /// `PORT[:VLAN[,VLAN]]`
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(ours) = from_networking_l2gw(text) {
+            return Err(format!("'{text}' is networking-l2gw's form: write {ours}"));
+        }
         let (name, vlans) = match split_at(text, ':') {
             Some((name, vlans)) => (name, Some(vlans)),
             None => (text, None),
         };
+        if let Some((first, second)) = split_at(name, ',') {
+            return Err(format!(
+                "'{text}': ports are separated by ';', all of it in quotes: '{};{}'; a comma that belongs to a port's name is \
+                 written \\,",
+                first.trim(),
+                second.trim()
+            ));
+        }
         let name = unescaped(name.trim());
         if name.is_empty() {
             return Err(format!("'{text}' names no interface: write PORT or PORT:VLAN"));
         }
-        let vlans = vlans.map(|vlans| vlans.split(',').map(|number| vlan(number, &name)).collect()).transpose()?;
-        Ok(Self { name, vlans: vlans.unwrap_or_default() })
+        let all = vlans.map(|vlans| vlans.split(',')).into_iter().flatten().collect::<Vec<_>>();
+        if let Some(next) = all.iter().skip(1).find(|number| number.contains(':')) {
+            let port = next.split(':').next().unwrap_or_default().trim();
+            return Err(format!(
+                "'{text}': ports are separated by ';', all of it in quotes: put one before '{port}', where a comma is now"
+            ));
+        }
+        let vlans = all.iter().map(|number| vlan(number, &name)).collect::<Result<Vec<u16>, _>>()?;
+        Ok(Self { name, vlans })
     }
 
     pub(super) fn json(&self) -> Value {
         json!({"name": self.name, "segmentation-id": self.vlans})
     }
+}
+
+/// `E41|100#200`, which networking-l2gw's client takes, as ours takes it.
+fn from_networking_l2gw(text: &str) -> Option<String> {
+    let (name, ids) = split_at(text, '|')?;
+    let ids: Vec<&str> = ids.split('#').map(str::trim).collect();
+    let are_numbers = ids.iter().all(|id| !id.is_empty() && id.chars().all(|c| c.is_ascii_digit()));
+    are_numbers.then(|| format!("{}:{}", name.trim(), ids.join(",")))
 }
 
 fn vlan(text: &str, interface: &str) -> Result<u16, String> {
@@ -97,7 +123,7 @@ fn plain_device(text: &str) -> Result<Device, String> {
         None => (rest, ""),
     };
     if let Some((_, other)) = split_at(name, ',')
-        && !name.trim_start().starts_with(['[', '{'])
+        && !is_wrapped(name)
     {
         return Err(format!("'{other}' is not understood: {FORM}"));
     }
@@ -108,10 +134,11 @@ fn plain_device(text: &str) -> Result<Device, String> {
     Ok(Device { name: device_name(name)?, interfaces: interfaces.collect::<Result<_, _>>()? })
 }
 
-/// A name; the specification's own example wraps it: `[{"name": "tor-switch-1"}]`, with printer's quotes.
+/// A name; the specification's own example wraps it: `[{"name": "tor-switch-1"}]`, with printer's quotes. Other brackets belong
+/// to the name.
 fn device_name(text: &str) -> Result<String, String> {
     let text = text.trim();
-    if !text.starts_with(['[', '{']) {
+    if !is_wrapped(text) {
         let name = unescaped(text);
         return if name.is_empty() { Err(format!("the device has no name: {FORM}")) } else { Ok(name) };
     }
@@ -120,6 +147,12 @@ fn device_name(text: &str) -> Result<String, String> {
     let object = value.get(0).unwrap_or(&value);
     let name = object["name"].as_str().or_else(|| object["device_name"].as_str());
     name.map(str::to_owned).ok_or_else(|| format!("'{text}' holds no \"name\""))
+}
+
+/// Whether the text begins as a JSON object with members, or as a list of such.
+fn is_wrapped(text: &str) -> bool {
+    let object = text.trim_start().strip_prefix('[').unwrap_or(text).trim_start();
+    object.strip_prefix('{').is_some_and(|inner| inner.trim_start().starts_with(['"', '\u{201c}', '\u{201d}']))
 }
 
 fn json_device(text: &str) -> Result<Device, String> {
@@ -206,6 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn brackets_belong_to_names() {
+        for name in ["[x]", "{x}", "[1]", "[]", "[x", "x|y"] {
+            let device = Device::parse(&format!("name={name},interface_names={name}:5;e")).unwrap();
+            assert_eq!((device.name.as_str(), &device.interfaces[0]), (name, &interface(name, &[5])));
+        }
+        assert_eq!(Interface::parse(r"a\,b:5").unwrap(), interface("a,b", &[5]));
+    }
+
+    #[test]
     fn json_does_as_well() {
         let text = r#"{"device_name": "qfx", "interfaces": [{"name": "et-0/0/0:1", "segmentation-id": [50, "51"]}, {"name": "e"}]}"#;
         let device = Device::parse(text).unwrap();
@@ -221,6 +263,13 @@ mod tests {
             ("name=tor,interfaces=e", "'interfaces=e' is not understood"),
             ("name=tor,interface_names=e:5000", "'5000' is no VLAN of interface 'e'"),
             ("name=tor,interface_names=et-0/0/0:1:50", "written \\:"),
+            ("name=tor,interface_names=E41|100#200", "is networking-l2gw's form: write E41:100,200"),
+            ("name=tor,interface_names=E41|100;E42", "is networking-l2gw's form: write E41:100"),
+            ("name=tor,interface_names=E41,E42", "separated by ';', all of it in quotes: 'E41;E42'"),
+            ("name=tor,interface_names=E41:100,E42:200", "put one before 'E42', where a comma is now"),
+            ("name=tor,interface_names=E41:vlan60", "'vlan60' is no VLAN of interface 'E41': use 0 to 4094"),
+            ("name=[{\"name\": 5}],interface_names=e", "holds no \"name\""),
+            ("name=[{\"name\": \"x],interface_names=e", "is not JSON"),
             ("name=tor,interface_names=:50", "names no interface"),
             ("{\"interfaces\": []}", "has no \"device_name\""),
             ("{", "not JSON"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Done, Output, Session, Verdict,
-    output::{Column, Format, text},
+    output::{Column, Format, json, text},
     terminal,
 };
 
@@ -56,7 +56,7 @@ pub(super) fn print(output: Output, plan: &Plan) -> Done {
     let total = plan.inserts + plan.updates + plan.deletes;
     let same = total == 0 && plan.held == 0 && plan.later.is_empty();
     match output.format() {
-        Format::Json => Output::text(&format!("{}\n", plan.transaction))?,
+        Format::Json => terminal::programs(&json(&format!("{}\n", plan.transaction)))?,
         Format::Table if same => Output::text(&format!("{}: nothing differs\n", plan.switch))?,
         Format::Table => table(output, plan, total)?,
         _ => output.list(&columns(), &plan.rows)?,

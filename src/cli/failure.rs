@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{admin::client::ClientError, config::ConfigErrors};
+use crate::{admin::client::ClientError, config::ConfigErrors, telemetry::printable::one_line};
 
 /// Something differs, or is wrong.
 pub(super) const AMISS: u8 = 1;
@@ -22,6 +22,14 @@ pub enum Failure {
     /// The daemon refused, or could not be reached.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A failure, and what may have been meant.
+    #[error("{failure}")]
+    Hinted {
+        /// What failed.
+        failure: Box<Self>,
+        /// What may have been meant.
+        hint: String,
+    },
     /// An argument that clap can't judge.
     #[error("{0}")]
     Usage(String),
@@ -65,24 +73,22 @@ impl From<io::Error> for Failure {
 // ===== impl Failure =====
 
 impl Failure {
-    /// The command that lists what there is, where what was named isn't there.
-    pub(super) fn hint(&self) -> Option<&'static str> {
-        let Self::Client(ClientError::Refused { kind, .. }) = self else { return None };
-        Some(match kind.as_str() {
-            "L2GatewayNotFound" => "l2gw gateway list",
-            "L2GatewayConnectionNotFound" => "l2gw connection list",
-            "NetworkNotFound" => "l2gw network list",
-            "PortNotFound" => "l2gw port list",
-            "TunnelEndpointNotFound" => "l2gw endpoint list",
-            "SwitchNotFound" => "l2gw switch list",
-            _ => return None,
-        })
+    /// The message, as standard error gets it. A name that it quotes stays in its line; only the errors of a configuration
+    /// have lines of their own.
+    pub(super) fn to_text(&self) -> String {
+        match self {
+            Self::Hinted { failure, hint } => format!("{}\nl2gw: {hint}", failure.to_text()),
+            Self::Config(_) => self.to_string(),
+            Self::Client(ClientError::Refused { kind, .. }) if kind == "InvalidConfiguration" => self.to_string(),
+            _ => one_line(&self.to_string()).into_owned(),
+        }
     }
 
     /// The process's exit code.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
+            Self::Hinted { failure, .. } => failure.code(),
             Self::Client(ClientError::Refused { code, .. }) => match code {
                 -32602 => DATA,
                 -32044 => NO_INPUT,

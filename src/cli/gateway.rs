@@ -4,12 +4,15 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict,
+    Done, Failure, Session, Verdict, argument,
     device::{Device, Interface},
+    edits::Edits,
+    near,
     output::{Column, text},
     terminal,
     wait::{self, Wait},
 };
+use crate::telemetry::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -28,6 +31,7 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct Create {
     /// Name of the gateway.
+    #[arg(value_parser = argument::name)]
     name: String,
     /// A switch and its ports: name=SWITCH,interface_names=PORT:VLAN,VLAN;PORT, or a JSON object. \: is a colon in a
     /// port's name.
@@ -45,17 +49,10 @@ pub(super) struct Create {
 pub(super) struct Update {
     /// Name or UUID of the gateway.
     gateway: String,
-    /// The switch whose interfaces change: name=SWITCH. All of the gateway's, where none is named.
-    #[arg(long, value_name = "name=SWITCH", value_parser = Device::parse_name)]
-    device: Vec<String>,
-    /// Adds an interface, or VLANs to one that is there: PORT[:VLAN,…].
-    #[arg(long, value_name = "INTERFACE", value_parser = Interface::parse)]
-    add_interface: Vec<Interface>,
-    /// Removes an interface.
-    #[arg(long, value_name = "PORT")]
-    remove_interface: Vec<String>,
+    #[command(flatten)]
+    edits: Edits,
     /// A new name.
-    #[arg(long)]
+    #[arg(long, value_parser = argument::name)]
     name: Option<String>,
     /// A new project.
     #[arg(long, value_name = "ID")]
@@ -115,43 +112,33 @@ impl Create {
         }
         let answer: Value = session.call("gateway_create", &json!({"l2_gateway": gateway})).await?;
         session.output.show(&columns(), &answer["l2_gateway"])?;
+        remark_same_name(session, &answer["l2_gateway"]).await?;
         Ok(Verdict::Fine)
     }
 }
 
 impl Update {
     pub(super) async fn run(self, session: &Session) -> Done {
+        if self.edits.is_empty() && self.name.is_none() && self.tenant_id.is_none() {
+            return Err(Failure::Usage(
+                "nothing to change: give --add-interface, --remove-interface, --name or --tenant-id".to_owned(),
+            ));
+        }
         let old: Value = session.call("gateway_show", &json!({"gateway": self.gateway})).await?;
         let there = devices(&old["l2_gateway"]);
-        let missing = self.device.iter().find(|name| !there.contains(name));
+        let missing = self.edits.devices().find(|name| !there.iter().any(|device| device == name));
         if let Some(missing) = missing {
-            let message =
-                format!("gateway '{}' has no device '{missing}'; its devices are: {}", self.gateway, there.join(", "));
+            let near = near::did_you_mean(missing, &there);
+            let choices = near::choices(&there, "device", "l2gw gateway show");
+            let message = format!("gateway '{}' has no device '{missing}'{near}; {choices}", self.gateway);
             return Err(Failure::Missing(message));
         }
-        let named = if self.device.is_empty() { &there } else { &self.device };
         if !self.force {
-            for name in named {
-                check_ports(session, name, &self.add_interface).await?;
+            for (device, added) in self.edits.added(&there) {
+                check_ports(session, device, added).await?;
             }
         }
-        let added: Vec<Value> = self.add_interface.iter().map(Interface::json).collect();
-        let gone: Vec<Value> = self.remove_interface.iter().map(|name| json!({"name": name})).collect();
-        let device = |name: &String| {
-            let mut device = json!({"device_name": name});
-            if !added.is_empty() {
-                device["new_interfaces"] = json!(added);
-            }
-            if !gone.is_empty() && !self.device.is_empty() {
-                device["deleted_interfaces"] = json!(gone);
-            }
-            device
-        };
-        let mut body = json!({"devices": named.iter().map(device).collect::<Vec<_>>()});
-        // Without a device: wherever it is.
-        if !gone.is_empty() && self.device.is_empty() {
-            body["deleted_interfaces"] = json!(gone);
-        }
+        let mut body = self.edits.json(&there);
         for (name, value) in [("name", self.name), ("tenant_id", self.tenant_id)] {
             if let Some(value) = value {
                 body[name] = json!(value);
@@ -160,6 +147,7 @@ impl Update {
         let id = text(&old["l2_gateway"]["id"]);
         let answer: Value = session.call("gateway_update", &json!({"gateway": id, "l2_gateway": body})).await?;
         session.output.show(&columns(), &answer["l2_gateway"])?;
+        remark_same_name(session, &answer["l2_gateway"]).await?;
         self.wait.follow(session, &wait::Target::Switches(there)).await
     }
 }
@@ -168,6 +156,7 @@ impl Delete {
     pub(super) async fn run(self, session: &Session) -> Done {
         for gateway in &self.gateway {
             let _: Value = session.call("gateway_delete", &json!({"gateway": gateway})).await?;
+            terminal::remark(&format_args!("gateway {} deleted", one_line(gateway)));
         }
         Ok(Verdict::Fine)
     }
@@ -211,19 +200,26 @@ pub(super) fn devices(gateway: &Value) -> Vec<String> {
     devices.map(|device| text(&device["device_name"])).collect()
 }
 
+/// Notes that a name is another gateway's, too: from now on only UUIDs tell them apart.
+async fn remark_same_name(session: &Session, gateway: &Value) -> Result<(), Failure> {
+    let answer: Value = session.call("gateway_list", &json!({})).await?;
+    near::remark_same(&answer["l2_gateways"], gateway, "gateway");
+    Ok(())
+}
+
 /// A slip in the name of a switch or of a port is found now, not when nothing arrives.
 async fn check_ports(session: &Session, device: &str, interfaces: &[Interface]) -> Result<(), Failure> {
     let answer: Value = session.call("progress", &json!({})).await?;
     let all = answer["switches"].as_array().cloned().unwrap_or_default();
     let Some(switch) = all.iter().find(|switch| switch["physical_switch"] == device) else {
-        let known: Vec<String> = all.iter().map(|switch| text(&switch["physical_switch"])).collect();
-        let near = known.iter().find(|name| strsim::damerau_levenshtein(name, device) <= 2);
-        if let Some(near) = near {
+        let known = all.iter().map(|switch| text(&switch["physical_switch"]));
+        if let Some(near) = near::nearest(device, known) {
             let message = format!("no switch is called '{device}'; did you mean '{near}'? (--force takes it as it is)");
             return Err(Failure::Missing(message));
         }
         terminal::remark(&format!(
-            "l2gw: note: no switch is configured for device '{device}' yet: add [switch:{device}] to plumgrid.ini and reload it"
+            "l2gw: note: no switch is configured for device '{0}' yet: add [switch:{0}] to plumgrid.ini and reload it",
+            one_line(device)
         ));
         return Ok(());
     };
@@ -231,11 +227,10 @@ async fn check_ports(session: &Session, device: &str, interfaces: &[Interface]) 
     let ports: Vec<String> = shown["ports"].as_array().into_iter().flatten().map(text).collect();
     // Without a session nothing is known of its ports.
     let unknown = interfaces.iter().find(|interface| !ports.is_empty() && !ports.contains(&interface.name));
-    match unknown {
-        None => Ok(()),
-        Some(Interface { name, .. }) => Err(Failure::Input(format!(
-            "interface {name} is not on {device}; its ports are: {} (--force takes it as it is)",
-            ports.join(", ")
-        ))),
-    }
+    let Some(Interface { name, .. }) = unknown else { return Ok(()) };
+    let near = near::did_you_mean(name, &ports);
+    let choices = near::choices(&ports, "port", &format!("l2gw switch show {}", text(&switch["switch"])));
+    Err(Failure::Input(format!(
+        "interface {name} is not on {device}{near} ({choices}; --force takes the name as it is)"
+    )))
 }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 use clap_complete::Shell;
 
-use super::{Done, Failure, Output, Verdict, definition};
+use super::{Done, Failure, Verdict, definition, terminal};
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -24,7 +24,7 @@ impl Completions {
     pub(super) fn run(&self) -> Done {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut definition(), "l2gw", &mut script);
-        Output::text(&String::from_utf8_lossy(&script))?;
+        terminal::programs(&String::from_utf8_lossy(&script))?;
         Ok(Verdict::Fine)
     }
 }

@@ -15,7 +15,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Done, Failure, Session,
     csv::{Reader, Record},
-    endpoint, terminal,
+    endpoint,
+    near::counted,
+    terminal,
     wait::{self, Wait},
 };
 use crate::{admin::client::ClientError, model::MacAddr};
@@ -135,19 +137,19 @@ struct Staging<'s> {
     networks: HashMap<String, Value>,
     hosts: BTreeSet<String>,
     /// The line of each port.
-    lines: Vec<usize>,
+    lines: Vec<u64>,
     piece: Vec<Value>,
     bar: ProgressBar,
 }
 
 impl Staging<'_> {
     async fn all(&mut self, mut reader: Reader<Box<dyn BufRead>>) -> Result<(), Failure> {
-        let unreadable = |file: &str, error: &io::Error| Failure::Input(format!("{file}: {error}"));
-        let Some(head) = reader.next().map_err(|error| unreadable(&self.file, &error))? else {
+        let unreadable = |file: &str, why: String| Failure::Input(format!("{file}:{why}; nothing was created"));
+        let Some(head) = reader.next().map_err(|why| unreadable(&self.file, why))? else {
             return Err(Failure::Input(format!("{}: is empty: its first line names the columns", self.file)));
         };
         let columns = columns(&head, self.network.is_some()).map_err(|why| self.wrong(head.line, &why))?;
-        while let Some(record) = reader.next().map_err(|error| unreadable(&self.file, &error))? {
+        while let Some(record) = reader.next().map_err(|why| unreadable(&self.file, why))? {
             let port = self.port(&columns, &record).await?;
             self.lines.push(record.line);
             self.piece.push(port);
@@ -176,8 +178,9 @@ impl Staging<'_> {
 
     async fn port(&mut self, columns: &[Field], record: &Record) -> Result<Value, Failure> {
         let mut port = Map::new();
-        if record.fields.len() > columns.len() {
-            let why = format!("{} fields, but there are {} columns", record.fields.len(), columns.len());
+        if record.fields.len() != columns.len() {
+            let (fields, columns) = (counted(record.fields.len(), "field"), counted(columns.len(), "column"));
+            let why = format!("{fields}, but the first line names {columns}: an empty field keeps its comma");
             return Err(self.wrong(record.line, &why));
         }
         let mut network = self.network.clone();
@@ -211,7 +214,7 @@ impl Staging<'_> {
     }
 
     /// Each network is asked for once.
-    async fn network_id(&mut self, name: &str, line: usize) -> Result<Value, Failure> {
+    async fn network_id(&mut self, name: &str, line: u64) -> Result<Value, Failure> {
         if let Some(id) = self.networks.get(name) {
             return Ok(id.clone());
         }
@@ -221,7 +224,7 @@ impl Staging<'_> {
         Ok(network["id"].clone())
     }
 
-    fn wrong(&self, line: usize, why: &str) -> Failure {
+    fn wrong(&self, line: u64, why: &str) -> Failure {
         Failure::Input(format!("{}:{line}: {why}; nothing was created", self.file))
     }
 
@@ -240,12 +243,12 @@ impl Staging<'_> {
         }
     }
 
-    fn located(&self, line: usize, error: ClientError) -> Failure {
+    fn located(&self, line: u64, error: ClientError) -> Failure {
         match error {
-            ClientError::Refused { code, kind, message } => {
+            ClientError::Refused { code, kind, name, message } => {
                 let place = if line > 0 { format!("{}:{line}", self.file) } else { self.file.clone() };
                 let message = format!("{place}: {message}; nothing was created");
-                ClientError::Refused { code, kind, message }.into()
+                ClientError::Refused { code, kind, name, message }.into()
             }
             other => other.into(),
         }
@@ -259,6 +262,11 @@ fn columns(head: &Record, has_network: bool) -> Result<Vec<Field>, String> {
         let found = COLUMNS.iter().find(|(column, _)| column.eq_ignore_ascii_case(name.trim()));
         found.map(|(_, field)| *field).ok_or_else(|| format!("there is no column '{name}'; columns are: {}", known()))
     };
+    if let [one] = head.fields.as_slice()
+        && let Some(separator) = one.chars().find(|c| matches!(c, ';' | '\t' | '|'))
+    {
+        return Err(format!("columns are separated by ',', not by '{}'", separator.escape_default()));
+    }
     let fields = head.fields.iter().map(field).collect::<Result<Vec<_>, _>>()?;
     for (i, field) in fields.iter().enumerate() {
         if *field != Field::Ignored && fields[..i].contains(field) {
@@ -294,5 +302,9 @@ mod tests {
         );
         assert!(columns(&head(&["mac"]), false).unwrap_err().contains("--network"));
         assert!(columns(&head(&["mac"]), true).is_ok());
+        for (text, separator) in [("network;mac", ";"), ("network\tmac", "\\t")] {
+            let why = columns(&head(&[text]), false).unwrap_err();
+            assert_eq!(why, format!("columns are separated by ',', not by '{separator}'"));
+        }
     }
 }

@@ -6,9 +6,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict,
+    Done, Failure, Session, Verdict, argument, near,
     output::{Column, text},
+    terminal,
 };
+use crate::telemetry::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -27,6 +29,7 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct Create {
     /// Name of the network.
+    #[arg(value_parser = argument::name)]
     name: String,
     /// Its VNI; allocated from vni_ranges where it is not given.
     #[arg(long, conflicts_with = "no_vxlan", value_parser = clap::value_parser!(u32).range(1..=0xff_ffff))]
@@ -57,7 +60,7 @@ pub(super) struct Update {
     /// Name or UUID of the network.
     network: String,
     /// A new name.
-    #[arg(long, required_unless_present = "tenant_id")]
+    #[arg(long, required_unless_present = "tenant_id", value_parser = argument::name)]
     name: Option<String>,
     /// A new project.
     #[arg(long, value_name = "ID")]
@@ -66,6 +69,7 @@ pub(super) struct Update {
 
 impl Command {
     pub(super) async fn run(self, session: &Session) -> Done {
+        let is_named = matches!(self, Self::Create(_) | Self::Update(Update { name: Some(_), .. }));
         let network: Value = match self {
             Self::Create(Create { name, vni, no_vxlan, tenant_id }) => {
                 let vxlan = no_vxlan.then_some(false);
@@ -86,11 +90,16 @@ impl Command {
             Self::Delete(Several { network }) => {
                 for network in network {
                     let _: Value = session.call("network_delete", &json!({"network": network})).await?;
+                    terminal::remark(&format_args!("network {} deleted", one_line(&network)));
                 }
                 return Ok(Verdict::Fine);
             }
         };
         session.output.show(&columns(), &network)?;
+        if is_named {
+            let answer: Value = session.call("network_list", &json!({})).await?;
+            near::remark_same(&answer["networks"], &network, "network");
+        }
         Ok(Verdict::Fine)
     }
 }
@@ -111,7 +120,7 @@ pub(super) fn named(title: &'static str, member: &'static str, list: &Value) -> 
     for one in list.as_array().into_iter().flatten() {
         let name = text(&one["name"]);
         *ids.entry(name.clone()).or_default() += 1;
-        names.insert(text(&one["id"]), name);
+        names.insert(text(&one["id"]), one_line(&name).into_owned());
     }
     names.retain(|_, name| !name.is_empty() && ids.get(name) == Some(&1));
     Column::made(title, move |value| {

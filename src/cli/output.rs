@@ -1,13 +1,19 @@
 //! Answers as people or programs want them.
 
-use std::io::{self, Write};
+use std::{borrow::Cow, collections::HashMap, fmt::Write as _};
 
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Failure, csv, terminal, yaml};
+use super::{Failure, csv, terminal};
+use crate::telemetry::printable::{is_printable, lines, one_line};
+
+/// Longest word that keeps its column so wide that it isn't broken: a UUID behind a deployment's name has fewer characters.
+const LONGEST_WORD: usize = 64;
+/// Blanks behind each column.
+const PADDING: usize = 2;
 
 /// `-o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,6 +56,11 @@ impl Column {
         Self { name, show: Box::new(show), alone: false }
     }
 
+    /// What it shows of an object.
+    pub(super) fn shown(&self, object: &Value) -> String {
+        (self.show)(object)
+    }
+
     /// Left out of lists that people read.
     pub(super) fn only_alone(self) -> Self {
         Self { alone: true, ..self }
@@ -79,55 +90,98 @@ impl Output {
     /// A list.
     pub(super) fn list(self, columns: &[Column], rows: &[Value]) -> Result<(), Failure> {
         match self.format {
-            Format::Json => print_json(&rows),
-            Format::Yaml => print(&yaml::write(&Value::Array(rows.to_vec()))),
-            Format::Csv => {
-                let mut text = csv::line(columns.iter().map(|column| column.name));
-                for row in rows {
-                    text.push_str(&csv::line(columns.iter().map(|column| (column.show)(row))));
-                }
-                print(&text)
-            }
-            Format::Name => print(&names(rows)),
             Format::Table if rows.is_empty() => {
                 terminal::remark(&"(none)");
                 Ok(())
             }
-            Format::Table => {
-                let columns: Vec<&Column> = columns.iter().filter(|column| !column.alone).collect();
-                print(&table(&columns, rows))
-            }
+            Format::Table => terminal::table(&table(columns, rows)),
+            Format::Json => terminal::programs(&json_document(&rows)?),
+            Format::Yaml => terminal::programs(&yaml(&rows)?),
+            Format::Csv => terminal::programs(&csv_lines(columns, rows)?),
+            Format::Name => terminal::programs(&names(rows)),
         }
     }
 
     /// One object.
     pub(super) fn show(self, columns: &[Column], object: &Value) -> Result<(), Failure> {
         match self.format {
-            Format::Json => print_json(object),
-            Format::Yaml => print(&yaml::write(object)),
+            Format::Json => terminal::programs(&json_document(object)?),
+            Format::Yaml => terminal::programs(&yaml(object)?),
             Format::Csv | Format::Name => self.list(columns, std::slice::from_ref(object)),
-            Format::Table => {
-                let mut table = frame();
-                for column in columns {
-                    let shown = (column.show)(object);
-                    table.add_row(vec![head(&column.title()), cell(&shown)]);
-                }
-                print(&trimmed(table))
-            }
+            Format::Table => terminal::table(&card(columns, object)),
         }
     }
 
-    /// Text as it is.
+    /// Text for people: what isn't printable is escaped, lines stay.
     pub(super) fn text(text: &str) -> Result<(), Failure> {
-        print(text)
+        terminal::people(text)
     }
 }
 
 /// JSON, indented for people who look at it on a terminal, too.
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn json_document(value: &impl Serialize) -> Result<String, Failure> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
-    print(&text)
+    Ok(json(&text).into_owned())
+}
+
+/// The same JSON with all that isn't printable in escapes: nothing else but strings holds such characters (RFC 8259 section 7).
+pub(super) fn json(text: &str) -> Cow<'_, str> {
+    let is_kept = |c| c == '\n' || is_printable(c);
+    if text.chars().all(is_kept) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_kept(c) {
+            escaped.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String can't fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// A YAML document.
+pub(super) fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+    serde_saphyr::to_string(value).map_err(|error| Failure::Output(std::io::Error::other(error.to_string())))
+}
+
+/// A line of the columns' names, then a line a row.
+pub(super) fn csv_lines(columns: &[Column], rows: &[Value]) -> Result<String, Failure> {
+    let mut text = csv::line(columns.iter().map(|column| column.name))?;
+    for row in rows {
+        text.push_str(&csv::line(columns.iter().map(|column| column.shown(row)))?);
+    }
+    Ok(text)
+}
+
+/// The same value for people: each string in one line, and printable. A column may put line breaks between them.
+pub(super) fn escaped(value: &Value) -> Cow<'_, Value> {
+    let is_clean = |text: &str| matches!(one_line(text), Cow::Borrowed(_));
+    match value {
+        Value::String(text) if !is_clean(text) => Cow::Owned(Value::String(one_line(text).into_owned())),
+        Value::Array(items) => {
+            let shown: Vec<Cow<'_, Value>> = items.iter().map(escaped).collect();
+            if shown.iter().all(|item| matches!(item, Cow::Borrowed(_))) {
+                return Cow::Borrowed(value);
+            }
+            Cow::Owned(shown.into_iter().map(Cow::into_owned).collect())
+        }
+        Value::Object(members) => {
+            let shown: Vec<(&String, Cow<'_, Value>)> =
+                members.iter().map(|(name, member)| (name, escaped(member))).collect();
+            if shown.iter().all(|(name, member)| is_clean(name) && matches!(member, Cow::Borrowed(_))) {
+                return Cow::Borrowed(value);
+            }
+            let member = |(name, member): (&String, Cow<'_, Value>)| (one_line(name).into_owned(), member.into_owned());
+            Cow::Owned(Value::Object(shown.into_iter().map(member).collect()))
+        }
+        _ => Cow::Borrowed(value),
+    }
 }
 
 /// A member for people: nothing for null, a list joined.
@@ -140,10 +194,11 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// What other commands take: the name where only one object bears it, else the id.
-fn names(rows: &[Value]) -> String {
-    let name = |row: &Value| row["name"].as_str().filter(|name| !name.is_empty()).map(str::to_owned);
-    let mut count = std::collections::HashMap::new();
+/// What other commands take: the name where only one object bears it and a line can hold it, else the id.
+pub(super) fn names(rows: &[Value]) -> String {
+    let is_line = |name: &&str| !name.is_empty() && name.chars().all(is_printable);
+    let name = |row: &Value| row["name"].as_str().filter(is_line).map(str::to_owned);
+    let mut count = HashMap::new();
     for name in rows.iter().filter_map(name) {
         *count.entry(name).or_insert(0) += 1;
     }
@@ -170,21 +225,48 @@ fn frame() -> Table {
     table
 }
 
-fn table(columns: &[&Column], rows: &[Value]) -> String {
+/// A line of titles, then a line a row.
+pub(super) fn table(columns: &[Column], rows: &[Value]) -> String {
+    let columns: Vec<&Column> = columns.iter().filter(|column| !column.alone).collect();
     let mut table = frame();
     table.set_header(columns.iter().map(|column| head(&column.title())).collect::<Vec<_>>());
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| columns.iter().map(|column| (column.show)(row)).collect()).collect();
+    let cells = |row: &Value| -> Vec<String> {
+        let row = escaped(row);
+        columns.iter().map(|column| column.shown(&row)).collect()
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
     for row in &rows {
         table.add_row(row.iter().map(|text| cell(text)).collect::<Vec<_>>());
     }
-    // A UUID in two halves can't be copied: only sentences are broken into lines.
-    for (i, column) in table.column_iter_mut().enumerate() {
-        if rows.iter().all(|row| !row[i].contains(' ')) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
+    keep_words(&mut table, &rows);
     trimmed(table)
+}
+
+/// One object, a line a column.
+pub(super) fn card(columns: &[Column], object: &Value) -> String {
+    let object = escaped(object);
+    let rows: Vec<[String; 2]> = columns.iter().map(|column| [column.title(), column.shown(&object)]).collect();
+    let mut table = frame();
+    for [title, shown] in &rows {
+        table.add_row(vec![head(title), cell(shown)]);
+    }
+    keep_words(&mut table, &rows);
+    trimmed(table)
+}
+
+/// Half a UUID or half a MAC can't be copied: only sentences are broken into lines, and between words.
+fn keep_words<R: AsRef<[String]>>(table: &mut Table, rows: &[R]) {
+    for (i, column) in table.column_iter_mut().enumerate() {
+        let cells = || rows.iter().filter_map(|row| row.as_ref().get(i));
+        if cells().all(|text| !text.contains(' ')) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+            continue;
+        }
+        let words = cells().flat_map(|text| text.split_whitespace()).map(|word| word.chars().count());
+        let longest = words.filter(|length| *length <= LONGEST_WORD).max().unwrap_or(0);
+        let width = u16::try_from(longest + PADDING).unwrap_or(u16::MAX);
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+    }
 }
 
 fn head(title: &str) -> Cell {
@@ -193,7 +275,8 @@ fn head(title: &str) -> Cell {
 }
 
 fn cell(text: &str) -> Cell {
-    let cell = Cell::new(text);
+    // A column may join names that it took from elsewhere.
+    let cell = Cell::new(lines(text));
     match terminal::colour(text) {
         Some(colour) if terminal::colours() => cell.fg(colour),
         _ => cell,
@@ -207,12 +290,4 @@ fn trimmed(mut table: Table) -> String {
     }
     let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
     lines.collect()
-}
-
-/// To standard output.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()?;
-    Ok(())
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::{
     Done, Failure, Session, Verdict, endpoint,
     import::Import,
-    network,
-    output::{Column, Format, text},
+    near, network,
+    output::{Column, Format, json, text},
+    terminal,
     wait::{self, Wait},
 };
 
@@ -75,7 +76,7 @@ pub(super) struct List {
     /// With this MAC.
     #[arg(long = "mac-address", alias = "mac", value_name = "MAC")]
     mac_address: Option<String>,
-    /// At most so many.
+    /// The number of ports at most.
     #[arg(long)]
     limit: Option<usize>,
 }
@@ -138,14 +139,16 @@ impl Command {
                 wait.follow(session, &wait::of_network(&port["network_id"])).await
             }
             Self::Delete(Several { port, wait }) => {
-                let mut networks = Vec::new();
+                let (mut networks, mut deleted) = (Vec::new(), 0);
                 for port in port {
                     let one = json!({"port": port});
                     // Afterwards nobody knows where it was.
                     let shown: Value = session.call("port_show", &one).await?;
                     networks.push(shown["network_id"].clone());
                     let _: Value = session.call("port_delete", &one).await?;
+                    deleted += 1;
                 }
+                terminal::remark(&format_args!("{} deleted", near::counted(deleted, "port")));
                 wait.follow(session, &wait::of_networks(&networks)).await
             }
             Self::Import(import) => import.run(session).await,
@@ -171,8 +174,32 @@ impl List {
                 None => break,
             }
         }
+        if !pages.any && pages.rows.is_empty() {
+            known_host(session, self.host.as_deref()).await?;
+        }
         pages.end()
     }
+}
+
+/// A compute node without ports and without a tunnel endpoint is a slip, rather.
+async fn known_host(session: &Session, host: Option<&str>) -> Result<(), Failure> {
+    let Some(host) = host.filter(|host| !host.is_empty()) else { return Ok(()) };
+    let answer: Value = session.call("endpoint_list", &json!({})).await?;
+    let known: Vec<String> =
+        answer["tunnel_endpoints"].as_array().into_iter().flatten().map(|one| text(&one["host"])).collect();
+    if known.iter().any(|one| one == host) {
+        return Ok(());
+    }
+    // It may have ports that the other conditions leave out.
+    let answer: Value = session.call("port_list", &json!({"host": host, "limit": 1})).await?;
+    if answer["ports"].as_array().is_some_and(|ports| !ports.is_empty()) {
+        return Ok(());
+    }
+    let near = near::did_you_mean(host, &known);
+    let choices = near::choices(&known, "host", "l2gw endpoint list");
+    Err(Failure::Missing(format!(
+        "no compute node of that name: '{host}' has no port and no tunnel endpoint{near} ({choices})"
+    )))
 }
 
 /// The networks that have ports at these compute nodes.
@@ -208,11 +235,14 @@ impl<'s> Pages<'s> {
     fn put(&mut self, rows: Vec<Value>) -> Result<(), Failure> {
         match self.session.output.format() {
             // A line a row: nothing to wait for.
-            Format::Name => self.session.output.list(&self.columns, &rows),
+            Format::Name => {
+                self.any |= !rows.is_empty();
+                self.session.output.list(&self.columns, &rows)
+            }
             Format::Json => {
                 for row in rows {
                     let begin = if self.any { ",\n" } else { "[\n" };
-                    super::Output::text(&format!("{begin}{row}"))?;
+                    terminal::programs(&json(&format!("{begin}{row}")))?;
                     self.any = true;
                 }
                 Ok(())
@@ -227,7 +257,7 @@ impl<'s> Pages<'s> {
     fn end(self) -> Done {
         match self.session.output.format() {
             Format::Name => {}
-            Format::Json => super::Output::text(if self.any { "\n]\n" } else { "[]\n" })?,
+            Format::Json => terminal::programs(if self.any { "\n]\n" } else { "[]\n" })?,
             _ => self.session.output.list(&self.columns, &self.rows)?,
         }
         Ok(Verdict::Fine)

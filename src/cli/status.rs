@@ -10,6 +10,7 @@ use super::{
     output::{Column, Format, text},
     terminal,
 };
+use crate::telemetry::printable::one_line;
 
 #[derive(Debug, Args)]
 pub(super) struct Status {}
@@ -174,8 +175,10 @@ impl Problem {
         json!({"status": self.status, "name": self.place, "what": self.what, "mend": self.mend})
     }
 
+    /// Two lines, whatever names they hold.
     fn print(&self) -> String {
         let Self { status, place, what, mend } = self;
+        let [place, what, mend] = [place, what, mend].map(|text| one_line(text));
         format!("{} {place}: {what}\n         -> {mend}\n", terminal::painted(status, &format!("{status:8}")))
     }
 }

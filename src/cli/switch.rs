@@ -5,11 +5,14 @@ use serde_json::{Value, json};
 
 use super::{
     Done, Output, Session, Verdict,
-    connection::binding_columns,
+    connection::{binding_columns, in_order},
     diff::Diff,
+    near,
     output::{Column, text},
+    terminal,
     wait::{Target, Wait},
 };
+use crate::telemetry::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,16 +55,30 @@ impl Command {
             Self::Repair(change) => change.run(session, "switch_repair").await,
             Self::Hold(one) => {
                 let _: Value = session.call("switch_hold", &json!({"switch": one.switch})).await?;
+                let name = one_line(&one.switch);
+                terminal::remark(&format_args!("deletions on {name} are held until 'l2gw switch release {name}'"));
                 Ok(Verdict::Fine)
             }
-            Self::Release(change) => change.run(session, "switch_release").await,
+            Self::Release(change) => {
+                // Afterwards nobody knows how many were held.
+                let held = held(session, &change.switch).await;
+                let _: Value = session.call("switch_release", &json!({"switch": change.switch})).await?;
+                match held {
+                    Ok(held) => terminal::remark(&format_args!("released {}", near::counted(held, "deletion"))),
+                    Err(why) => {
+                        terminal::remark(&format_args!("released; the number of deletions is not known: {why}"));
+                    }
+                }
+                change.follow(session).await
+            }
         }
     }
 }
 
 async fn list(session: &Session) -> Done {
     let answer: Value = session.call("switch_list", &json!({})).await?;
-    let rows = answer["switches"].as_array().cloned().unwrap_or_default();
+    let mut rows = answer["switches"].as_array().cloned().unwrap_or_default();
+    rows.sort_by(|a, b| near::natural(&text(&a["name"]), &text(&b["name"])));
     let columns = [
         Column::member("name"),
         Column::made("session", |switch| text(&switch["session"]["state"])),
@@ -90,7 +107,11 @@ async fn show(session: &Session, name: &str) -> Done {
         of_session("lock", "lock"),
         Column::made("faults", |switch| lines(&switch["faults"])),
         Column::made("degraded", |switch| lines(&switch["degraded"])),
-        Column::member("ports"),
+        Column::made("ports", |switch| {
+            let mut ports: Vec<String> = switch["ports"].as_array().into_iter().flatten().map(text).collect();
+            ports.sort_by(|a, b| near::natural(a, b));
+            ports.join(", ")
+        }),
         Column::made("rows", |switch| format!("{}/{}", switch["rows_actual"], switch["rows_desired"])),
         Column::made("last_plan", |switch| match &switch["last_plan"] {
             Value::Null => String::new(),
@@ -107,7 +128,7 @@ async fn show(session: &Session, name: &str) -> Done {
     session.output.show(&columns, &switch)?;
     if session.output.is_table() {
         Output::text("\n")?;
-        session.output.list(&binding_columns(), switch["bindings"].as_array().map_or(&[], Vec::as_slice))?;
+        session.output.list(&binding_columns(), &in_order(&switch["bindings"]))?;
     }
     Ok(Verdict::Fine)
 }
@@ -116,9 +137,20 @@ fn lines(value: &Value) -> String {
     value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join("\n")
 }
 
+/// How many deletions are held at a switch.
+async fn held(session: &Session, switch: &str) -> Result<usize, String> {
+    let plan: Result<Value, _> = session.call("switch_diff", &json!({"switch": switch, "rows": 0})).await;
+    let plan = plan.map_err(|error| one_line(&error.to_string()).into_owned())?;
+    Ok(plan["held"].as_u64().and_then(|held| usize::try_from(held).ok()).unwrap_or_default())
+}
+
 impl Change {
     async fn run(self, session: &Session, method: &str) -> Done {
         let _: Value = session.call(method, &json!({"switch": self.switch})).await?;
+        self.follow(session).await
+    }
+
+    async fn follow(self, session: &Session) -> Done {
         if !self.wait.is_asked() {
             return Ok(Verdict::Fine);
         }

@@ -1,4 +1,5 @@
-//! What depends on the terminal: colours, and words on standard error.
+//! The only file of the command line that writes: what people read, what programs read, and remarks on standard error. Names
+//! come from clients, from Neutron's tenants and from switches; nothing of them steers the terminal.
 
 use std::{
     fmt::Display,
@@ -6,6 +7,16 @@ use std::{
 };
 
 use comfy_table::Color;
+
+use super::Failure;
+use crate::telemetry::printable;
+
+/// Where a colour begins in text for people, and where it ends. No text from outside holds them: they are noncharacters, and
+/// escaped like all that isn't printable.
+const GREEN: char = '\u{fdd0}';
+const YELLOW: char = '\u{fdd1}';
+const RED: char = '\u{fdd2}';
+const PLAIN: char = '\u{fdd3}';
 
 /// Whether standard output takes colours: a terminal, and nobody who doesn't want them (no-color.org).
 pub(super) fn colours() -> bool {
@@ -31,24 +42,77 @@ pub(super) fn colour(word: &str) -> Option<Color> {
     }
 }
 
-/// The word in its colour, where standard output takes it.
+/// The text in the colour of a word, for [`people`].
 pub(super) fn painted(word: &str, text: &str) -> String {
-    let code = match colour(word) {
-        Some(Color::Green) => 32,
-        Some(Color::Yellow) => 33,
-        Some(Color::Red) => 31,
+    let mark = match colour(word) {
+        Some(Color::Green) => GREEN,
+        Some(Color::Yellow) => YELLOW,
+        Some(Color::Red) => RED,
         _ => return text.to_owned(),
     };
-    if colours() { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    format!("{mark}{text}{PLAIN}")
+}
+
+/// Text for people, to standard output. Its lines stay; all else that isn't printable is escaped.
+pub(super) fn people(text: &str) -> Result<(), Failure> {
+    write(for_people(text, colours()).as_bytes())
+}
+
+fn for_people(text: &str, colours: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for piece in text.split_inclusive([GREEN, YELLOW, RED, PLAIN]) {
+        let (piece, code) = match piece.chars().next_back() {
+            Some(GREEN) => (piece.trim_end_matches(GREEN), "\u{1b}[32m"),
+            Some(YELLOW) => (piece.trim_end_matches(YELLOW), "\u{1b}[33m"),
+            Some(RED) => (piece.trim_end_matches(RED), "\u{1b}[31m"),
+            Some(PLAIN) => (piece.trim_end_matches(PLAIN), "\u{1b}[0m"),
+            _ => (piece, ""),
+        };
+        shown.push_str(&printable::lines(piece));
+        if colours {
+            shown.push_str(code);
+        }
+    }
+    shown
+}
+
+/// A table, whose cells were escaped before they were coloured and arranged.
+pub(super) fn table(text: &str) -> Result<(), Failure> {
+    write(text.as_bytes())
+}
+
+/// Text for programs, to standard output: exactly as it is into a file or a pipe, escaped on a terminal.
+pub(super) fn programs(text: &str) -> Result<(), Failure> {
+    if io::stdout().is_terminal() { write(printable::lines(text).as_bytes()) } else { write(text.as_bytes()) }
 }
 
 /// An error, on standard error.
 pub(super) fn complain(error: &dyn Display) {
-    // There is nobody left to tell.
-    let _ = writeln!(io::stderr(), "l2gw: {error}");
+    remark(&format_args!("l2gw: {error}"));
 }
 
 /// A remark, on standard error: programs read standard output.
 pub(super) fn remark(text: &dyn Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    // There is nobody left to tell where it fails.
+    let _ = writeln!(io::stderr(), "{}", printable::lines(&text.to_string()));
+}
+
+fn write(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_ours_alone() {
+        let text = format!("{} \u{1b}[31mname\u{1b}[0m\n", painted("error", "error"));
+        assert_eq!(for_people(&text, true), "\u{1b}[31merror\u{1b}[0m \\u{1b}[31mname\\u{1b}[0m\n");
+        assert_eq!(for_people(&text, false), "error \\u{1b}[31mname\\u{1b}[0m\n");
+        assert_eq!(painted("unknown", "text"), "text");
+    }
 }

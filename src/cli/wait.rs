@@ -10,7 +10,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Done, Failure, Session, Verdict, terminal};
+use super::{Done, Failure, Session, Verdict, argument, terminal};
+use crate::telemetry::printable::one_line;
 
 /// How often the daemon is asked.
 const PERIOD: Duration = Duration::from_millis(150);
@@ -23,7 +24,7 @@ pub(super) struct Wait {
     #[arg(long)]
     wait: bool,
     /// How long at most.
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration, requires = "wait")]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = argument::duration, requires = "wait")]
     timeout: Duration,
 }
 
@@ -115,7 +116,11 @@ impl Wait {
                 cannot(state) && since.get(name).is_some_and(|(_, since)| since.elapsed() >= PATIENCE)
             };
             let names = || {
-                waiting.iter().map(|(name, state)| format!("{name} ({})", state.words())).collect::<Vec<_>>().join(", ")
+                waiting
+                    .iter()
+                    .map(|(name, state)| format!("{} ({})", one_line(name), state.words()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             };
             if waiting.iter().all(stuck) {
                 lines.end(&states);
@@ -144,7 +149,8 @@ impl State {
     /// `down: can't connect to …`
     fn words(&self) -> String {
         let Self { status, reason, .. } = self;
-        if reason.is_empty() { status.clone() } else { format!("{status}: {reason}") }
+        let words = if reason.is_empty() { status.clone() } else { format!("{status}: {reason}") };
+        one_line(&words).into_owned()
     }
 }
 
@@ -228,8 +234,9 @@ impl Lines {
     }
 
     fn draw(&mut self, states: &[(String, State)]) {
-        let width = states.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let width = states.iter().map(|(name, _)| one_line(name).chars().count()).max().unwrap_or(0);
         for (name, state) in states {
+            let name = &one_line(name).into_owned();
             let (actual, desired) = state.rows;
             if let Some(bars) = &self.bars {
                 let bar = self.of.entry(name.clone()).or_insert_with(|| {

@@ -7,10 +7,10 @@ use super::{
     Done, Failure, Output, Session, Verdict,
     audit::{self, Kind},
     csv,
-    output::{Format, text},
-    terminal, yaml,
+    output::{Format, json, text, yaml},
+    terminal,
 };
-use crate::admin::client::ClientError;
+use crate::{admin::client::ClientError, telemetry::printable::one_line};
 
 #[derive(Debug, Args)]
 pub(super) struct Watch {
@@ -44,13 +44,21 @@ impl Watch {
 
 /// An event a line (YAML: a document).
 fn print(format: Format, event: &Value) -> Result<(), Failure> {
-    let (kind, subject, result) = (text(&event["kind"]), text(&event["subject"]), text(&event["result"]));
-    let line = match format {
-        Format::Json => format!("{event}\n"),
-        Format::Yaml => format!("---\n{}", yaml::write(event)),
-        Format::Csv => csv::line([&text(&event["at"]), &kind, &subject, &result, &audit::details(event, false)]),
-        Format::Name => format!("{subject}\n"),
-        Format::Table => audit::line(event, false),
-    };
-    Output::text(&line)
+    let member = |name: &str| text(&event[name]);
+    match format {
+        Format::Json => terminal::programs(&json(&format!("{event}\n"))),
+        Format::Yaml => terminal::programs(&format!("---\n{}", yaml(event)?)),
+        Format::Csv => {
+            let details = audit::details(event, false);
+            terminal::programs(&csv::line([
+                member("at"),
+                member("kind"),
+                member("subject"),
+                member("result"),
+                details,
+            ])?)
+        }
+        Format::Name => terminal::programs(&format!("{}\n", one_line(&member("subject")))),
+        Format::Table => Output::text(&audit::line(event, false)),
+    }
 }

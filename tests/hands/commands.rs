@@ -235,7 +235,10 @@ fn status_says_what_is_wrong_and_what_to_do() {
 fn the_daemon_is_told() {
     let mut scene = Scene::new();
     scene.ok(&["log-level", "info,vtepd::fleet=debug"]);
-    assert!(scene.run(&["log-level", "nonsense=what"]).expect(65).err.contains("levels"));
+    assert!(scene.run(&["log-level", "nonsense=what"]).expect(65).err.contains("'what' is no level: use error, warn"));
+    assert!(
+        scene.run(&["log-level", "vtepd=verbose"]).expect(65).err.contains("'verbose' is no level: use error, warn")
+    );
     assert!(scene.run(&["log-level", "loud"]).expect(65).err.contains("'loud' is no level: use error, warn"));
     assert!(scene.ok(&["reload"]).out.contains("no switch changed"));
     scene.daemon.home.drop_last();

@@ -36,7 +36,30 @@ fn all_ports_of_a_file_or_none() {
         ("empty.csv", String::new(), 65, "its first line names the columns"),
         ("head.csv", "network,mac\n".to_owned(), 65, "has no ports"),
         ("column.csv", "network,vlan\nnetwork1,5\n".to_owned(), 65, "column.csv:1: there is no column 'vlan'"),
-        ("fields.csv", "network,mac\nnetwork1,,,\n".to_owned(), 65, "fields.csv:2: 4 fields, but there are 2 columns"),
+        (
+            "fields.csv",
+            "network,mac\nnetwork1,,,\n".to_owned(),
+            65,
+            "fields.csv:2: 4 fields, but the first line names 2 columns",
+        ),
+        (
+            "short.csv",
+            "network,mac,host\nnetwork1,fa:16:42:00:00:01,compute-1\nnetwork1,fa:16:42:00:00:02\n".to_owned(),
+            65,
+            "short.csv:3: 2 fields, but the first line names 3 columns",
+        ),
+        (
+            "quote.csv",
+            "network,name\nnetwork1,\"open\nnetwork1,x\n".to_owned(),
+            65,
+            "quote.csv:2: the field that begins with 'open' goes on over lines: is a quote not closed?; nothing was created",
+        ),
+        (
+            "semicolon.csv",
+            "network;mac\nnetwork1;fa:16:42:00:00:01\n".to_owned(),
+            65,
+            "semicolon.csv:1: columns are separated by ',', not by ';'",
+        ),
         ("ip.csv", "network,ip\nnetwork1,10.0.0.300\n".to_owned(), 65, "ip.csv:2: ports[0].fixed_ips[0].ip_address"),
         ("nobody.csv", "network,mac\nnobody's,\n".to_owned(), 66, "nobody.csv:2: no network is called"),
         (

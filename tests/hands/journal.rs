@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    l2gw::Scene,
+    l2gw::{Scene, shell},
     support::{PATIENCE, eventually},
 };
 
@@ -78,4 +78,27 @@ fn each_row_is_explained() {
     assert!(scene.daemon.stop().success());
     scene.daemon.start();
     assert!(!entries(&scene, &["--kind", "drift"]).is_empty());
+}
+
+/// What was just done stands there at once, and who called sudo with it.
+#[test]
+fn the_last_call_is_shown() {
+    let scene = Scene::new();
+    for i in 0..10 {
+        let name = format!("network-{i}");
+        scene.ok(&["network", "create", &name]);
+        assert_eq!(entries(&scene, &["--contains", &name]).len(), 1, "{name}");
+    }
+    let socket = scene.socket();
+    let said = shell(&socket, "SUDO_USER=alice $L2GW --socket $SOCKET network create by-sudo -o name").expect(0);
+    assert_eq!(said.out, "by-sudo\n");
+    let found = entries(&scene, &["--contains", "by-sudo"]);
+    let who = found[0]["who"].as_str().expect("who");
+    // The kernel's word, where somebody has logged in here, is preferred to the client's; only of root it is asked for.
+    let is_root = who.contains("(uid 0, ");
+    assert_eq!(is_root, who.contains("(sudo: "), "{who}");
+    // A read is no news.
+    let log = scene.daemon.home.log();
+    assert!(log.contains("method=\"network_create\""), "{log}");
+    assert!(!log.contains("method=\"audit\""), "{log}");
 }

@@ -81,7 +81,9 @@ fn an_observed_switch_is_only_planned_until_it_is_repaired() {
 fn a_held_switch_deletes_nothing_until_it_is_released() {
     let mut scene = Scene::new().connected();
     let filled = scene.tors[0].dump();
-    scene.ok(&["switch", "hold", "tor-switch-1"]);
+    assert_eq!(scene.ok(&["switch", "release", "tor-switch-1"]).err, "released 0 deletions\n");
+    let said = scene.ok(&["switch", "hold", "tor-switch-1"]);
+    assert_eq!(said.err, "deletions on tor-switch-1 are held until 'l2gw switch release tor-switch-1'\n");
     assert!(scene.run(&["status"]).expect(1).out.contains("-> l2gw switch release tor-switch-1"));
     let connection = scene.ok(&["connection", "list", "-o", "name"]).name();
     scene.ok(&["connection", "delete", &connection]);
@@ -99,7 +101,8 @@ fn a_held_switch_deletes_nothing_until_it_is_released() {
     scene.daemon.start();
     waits_until_differs(&scene, "deletions are held");
     assert_eq!(scene.tors[0].dump().logical_switches().len(), 2);
-    scene.ok(&["switch", "release", "tor-switch-1", "--wait"]);
+    let said = scene.ok(&["switch", "release", "tor-switch-1", "--wait"]);
+    assert!(said.err.starts_with("released ") && !said.err.starts_with("released 0"), "{}", said.err);
     scene.tors[0].wait("what was held goes", |dump| dump.logical_switches().len() == 1);
     assert!(scene.ok(&["switch", "diff", "tor-switch-1"]).out.contains("nothing differs"));
 }

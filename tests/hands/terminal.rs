@@ -5,9 +5,11 @@ use std::{
     process::{Command, Stdio},
 };
 
+use serde_json::json;
+
 use crate::{
-    l2gw::{L2GW, Scene},
-    support::PATIENCE,
+    l2gw::{L2GW, Scene, shell},
+    support::{PATIENCE, eventually},
 };
 
 /// Output of a command on a terminal of 100 columns, standard error included.
@@ -91,4 +93,77 @@ fn progress_is_drawn_and_leaves_a_last_line() {
     assert!(!after.contains("ports are being created"), "the bar is gone: {drawn:?}");
     assert!(after.contains("9004/9004") || after.contains("done"), "{after:?}");
     scene.tors[0].wait_rows("Ucast_Macs_Remote", 9002, PATIENCE);
+}
+
+/// Names that clear the screen, colour it, forge lines or turn text around, in every format and place where names are shown.
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let scene = Scene::new();
+    let evil = "e\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\nforged: line\r\u{7}\u{feff}";
+    let network = scene.ok(&["network", "create", evil, "-o", "json"]).json();
+    assert_eq!(network["name"], evil);
+    let id = network["id"].as_str().expect("its id");
+    scene.ok(&["endpoint", "create", evil, "198.51.100.11"]);
+    scene.ok(&["port", "create", id, "--name", evil, "--host", evil]);
+    let rest = scene.daemon.rest();
+    let device = json!({"device_name": "tor-switch-1", "interfaces": [{"name": evil, "segmentation_id": [5]}]});
+    rest.post("/v2.0/l2-gateways", &json!({"l2_gateway": {"name": evil, "devices": [device]}})).expect(201);
+    let gateway = scene.ok(&["gateway", "list", "-o", "name"]).name();
+    scene.ok(&["connection", "create", &gateway, id]);
+    eventually("the port is missed", PATIENCE, || {
+        let said = scene.run(&["status"]);
+        if said.out.contains("forged") { Ok(()) } else { Err(said.out) }
+    });
+    let lists =
+        ["network list", "endpoint list", "port list", "gateway list", "connection list", "switch list", "fdb --all"];
+    let single = [
+        format!("network show {id}"),
+        format!("gateway show {gateway}"),
+        format!("connection show {gateway} {id}"),
+        "switch show tor-switch-1".to_owned(),
+        "status".to_owned(),
+        "audit".to_owned(),
+        "audit --rows".to_owned(),
+        "switch diff tor-switch-1".to_owned(),
+    ];
+    let mistakes = [
+        "network show \"$EVIL\"x",
+        "switch show \"$EVIL\"",
+        "\"$EVIL\"",
+        "network create \"$EVIL\"",
+        "audit --since \"$EVIL\"",
+    ];
+    let lines = lists.iter().map(|line| (*line).to_owned()).chain(single).chain(mistakes.map(str::to_owned));
+    for line in lines {
+        for format in ["table", "json", "yaml", "csv", "name"] {
+            let shown = on_a_terminal(&scene, &[("EVIL", evil)], &format!("{line} -o {format}"));
+            // Line ends of a terminal, and our own colours.
+            let mut text = shown.replace("\r\n", "\n");
+            for ours in ["[0m", "[1m", "[32m", "[33m", "[31m", "[39m", "[38;5;9m", "[38;5;10m", "[38;5;11m", "[22m"] {
+                text = text.replace(&format!("\u{1b}{ours}"), "");
+            }
+            let unfit = text.chars().find(|c| {
+                (c.is_control() && *c != '\n')
+                    || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{feff}')
+            });
+            assert_eq!(unfit, None, "{line} -o {format}: {text:?}");
+            // A value of CSV or YAML may go on over lines.
+            let forged = text.lines().any(|line| line.trim_start().starts_with("forged"));
+            assert!(!forged || ["csv", "yaml"].contains(&format), "{line} -o {format}: {text}");
+        }
+    }
+    // Into a pipe, programs get the name itself.
+    for (format, read) in [
+        ("json", "import sys,json; rows=json.load(sys.stdin)"),
+        (
+            "csv",
+            "import sys,csv,io; rows=list(csv.DictReader(io.TextIOWrapper(sys.stdin.buffer,encoding='utf-8',newline='')))",
+        ),
+    ] {
+        let script = format!(
+            "$L2GW --socket $SOCKET network list -o {format} | python3 -c \"{read}; print(ascii(rows[0]['name']))\""
+        );
+        let read = shell(&scene.socket(), &script).expect(0).out;
+        assert_eq!(read.trim(), r"'e\x1b[2J\x9b31m\u202e\u200b\nforged: line\r\x07\ufeff'", "{format}");
+    }
 }

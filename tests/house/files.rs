@@ -151,3 +151,18 @@ fn what_the_example_comments_out_is_right_too_and_shows_the_defaults() {
     let defaults = Copy::of("", "defaults").load().unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(shown, defaults);
 }
+
+/// The command line writes in one file alone, which escapes what names hold.
+#[test]
+fn only_the_terminals_file_writes() {
+    let cli = top().join("src/cli");
+    let mut files = sources(&cli);
+    files.push(cli.with_extension("rs"));
+    for path in files.iter().filter(|path| !path.ends_with("cli/terminal.rs")) {
+        let text = fs::read_to_string(path).expect("sources are UTF-8");
+        for writes in ["println!", "print!(", "io::stdout", "io::stderr"] {
+            let found = text.lines().find(|line| line.contains(writes));
+            assert_eq!(found, None, "{} writes by itself: use src/cli/terminal.rs", path.display());
+        }
+    }
+}

@@ -1,10 +1,17 @@
-//! What people and rules want to know of a certificate: who, until when, and whether it can be verified at all. webpki
-//! verifies, but tells none of this. Reads DER (X.690) as far as RFC 5280 section 4.1 needs it, and trusts no length.
+//! What people and rules need to know of a certificate: whose it is, until when, and whether it can be verified at all.
+//! webpki verifies, but tells none of this.
 
 use std::{
     fmt,
     net::IpAddr,
     time::{Duration, SystemTime},
+};
+
+use x509_parser::{
+    asn1_rs::{Oid, Tag, oid},
+    extensions::GeneralName,
+    prelude::{FromDer, X509Certificate},
+    x509::X509Name,
 };
 
 /// A certificate in words.
@@ -35,28 +42,9 @@ pub struct Fingerprint(pub [u8; 32]);
 #[error("not an X.509 certificate")]
 pub struct NotX509;
 
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// md5WithRSAEncryption, sha1WithRSAEncryption, ecdsa-with-SHA1, dsa-with-sha1.
-const WEAK: [&[u8]; 4] = [
-    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x04],
-    &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05],
-    &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01],
-    &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x03],
-];
-
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const OID: u8 = 0x06;
-const OCTETS: u8 = 0x04;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const BMP_STRING: u8 = 0x1e;
-/// `[0]` version, `[3]` extensions of a TBSCertificate; `[2]`, `[7]` of a GeneralName.
-const VERSION: u8 = 0xa0;
-const EXTENSIONS: u8 = 0xa3;
-const DNS_NAME: u8 = 0x82;
-const IP_ADDRESS: u8 = 0x87;
+const WEAK: [Oid<'_>; 4] =
+    [oid!(1.2.840.113549.1.1.4), oid!(1.2.840.113549.1.1.5), oid!(1.2.840.10045.4.1), oid!(1.2.840.10040.4.3)];
 
 // ===== impl Certificate =====
 
@@ -64,40 +52,29 @@ impl Certificate {
     /// Reads a certificate in DER.
     ///
     /// # Errors
-    /// [`NotX509`]; a strange extension is skipped instead.
+    /// [`NotX509`]. An extension that can't be read is skipped.
     pub fn parse(der: &[u8]) -> Result<Self, NotX509> {
         let digest = ring::digest::digest(&ring::digest::SHA256, der);
         let fingerprint = Fingerprint(digest.as_ref().try_into().map_err(|_| NotX509)?);
-        let mut body = Der(Der(der).expect(SEQUENCE)?);
-        let mut tbs = Der(body.expect(SEQUENCE)?);
-        let signature = Der(body.expect(SEQUENCE)?).expect(OID)?;
-        let version = match tbs.optional(VERSION)? {
-            Some(version) => Der(version).expect(0x02)?.last().copied().unwrap_or(0).saturating_add(1),
-            None => 1,
-        };
-        tbs.next()?; // serialNumber
-        tbs.expect(SEQUENCE)?; // signature
-        tbs.expect(SEQUENCE)?; // issuer
-        let mut validity = Der(tbs.expect(SEQUENCE)?);
-        validity.next()?;
-        let expires = time(validity.next()?)?;
-        let common_name = common_name(tbs.expect(SEQUENCE)?)?;
-        tbs.expect(SEQUENCE)?; // subjectPublicKeyInfo
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| NotX509)?;
+        let names = certificate.subject_alternative_name().ok().flatten();
         let (mut dns_names, mut ip_addresses) = (Vec::new(), Vec::new());
-        while let Ok((tag, value)) = tbs.next() {
-            if tag == EXTENSIONS {
-                let names = alternative_names(value).unwrap_or_default();
-                for (tag, name) in names {
-                    match tag {
-                        DNS_NAME => dns_names.extend(str::from_utf8(name).ok().map(str::to_owned)),
-                        IP_ADDRESS => ip_addresses.extend(ip(name)),
-                        _ => {}
-                    }
-                }
+        for name in names.iter().flat_map(|names| &names.value.general_names) {
+            match name {
+                GeneralName::DNSName(name) => dns_names.push((*name).to_owned()),
+                GeneralName::IPAddress(bytes) => ip_addresses.extend(ip(bytes)),
+                _ => {}
             }
         }
-        let weak_signature = WEAK.contains(&signature);
-        Ok(Self { common_name, dns_names, ip_addresses, expires, version, weak_signature, fingerprint })
+        Ok(Self {
+            common_name: common_name(certificate.subject()),
+            dns_names,
+            ip_addresses,
+            expires: moment(certificate.validity().not_after.timestamp()).ok_or(NotX509)?,
+            version: u8::try_from(certificate.version().0.saturating_add(1)).unwrap_or(u8::MAX),
+            weak_signature: WEAK.contains(&certificate.signature_algorithm.algorithm),
+            fingerprint,
+        })
     }
 
     /// Whether the certificate is for this name: a DNS name of it, without regard to case, or its common name. Never an
@@ -153,83 +130,15 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-// ===== DER =====
-
-/// What is left to read of a constructed value.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// The next tag and its content.
-    fn next(&mut self) -> Result<(u8, &'a [u8]), NotX509> {
-        let (&[tag, length], rest) = self.0.split_first_chunk::<2>().ok_or(NotX509)?;
-        let (length, rest) = match length {
-            0..=0x7f => (usize::from(length), rest),
-            // Long form; 2^32 bytes and more are no certificate.
-            0x81..=0x84 => {
-                let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f)).ok_or(NotX509)?;
-                (digits.iter().fold(0, |sum, digit| (sum << 8) | usize::from(*digit)), rest)
-            }
-            _ => return Err(NotX509),
-        };
-        let (value, rest) = rest.split_at_checked(length).ok_or(NotX509)?;
-        self.0 = rest;
-        Ok((tag, value))
-    }
-
-    fn expect(&mut self, wanted: u8) -> Result<&'a [u8], NotX509> {
-        self.next().and_then(|(tag, value)| if tag == wanted { Ok(value) } else { Err(NotX509) })
-    }
-
-    fn optional(&mut self, wanted: u8) -> Result<Option<&'a [u8]>, NotX509> {
-        if self.0.first() == Some(&wanted) { self.expect(wanted).map(Some) } else { Ok(None) }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// The last common name of a `Name`, which is the most specific one.
-fn common_name(name: &[u8]) -> Result<String, NotX509> {
-    let (mut name, mut found) = (Der(name), String::new());
-    while !name.is_empty() {
-        let mut attributes = Der(name.expect(SET)?);
-        while !attributes.is_empty() {
-            let mut attribute = Der(attributes.expect(SEQUENCE)?);
-            let kind = attribute.expect(OID)?;
-            let (tag, value) = attribute.next()?;
-            if kind == COMMON_NAME {
-                found = text(tag, value);
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn text(tag: u8, value: &[u8]) -> String {
-    if tag == BMP_STRING {
+/// The last common name of a `Name`, which is the most specific one; empty where it has none.
+fn common_name(name: &X509Name<'_>) -> String {
+    let Some(attribute) = name.iter_common_name().last() else { return String::new() };
+    let (value, tag) = (attribute.as_slice(), attribute.attr_value().tag());
+    if tag == Tag::BmpString {
         let units = value.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
         return char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
     }
     String::from_utf8_lossy(value).into_owned()
-}
-
-/// The GeneralNames of `subjectAltName` among the extensions.
-fn alternative_names(extensions: &[u8]) -> Result<Vec<(u8, &[u8])>, NotX509> {
-    let mut extensions = Der(Der(extensions).expect(SEQUENCE)?);
-    let mut names = Vec::new();
-    while !extensions.is_empty() {
-        let mut extension = Der(extensions.expect(SEQUENCE)?);
-        if extension.expect(OID)? != SUBJECT_ALT_NAME {
-            continue;
-        }
-        extension.optional(0x01)?; // critical
-        let mut general = Der(Der(extension.expect(OCTETS)?).expect(SEQUENCE)?);
-        while !general.is_empty() {
-            names.push(general.next()?);
-        }
-    }
-    Ok(names)
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {
@@ -237,44 +146,10 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
-/// `UTCTime` (YYMMDDhhmmssZ, 1950 to 2049) or `GeneralizedTime` (YYYYMMDDhhmmssZ): RFC 5280 section 4.1.2.5.
-fn time((tag, value): (u8, &[u8])) -> Result<SystemTime, NotX509> {
-    let digits = value.strip_suffix(b"Z").ok_or(NotX509)?;
-    let number =
-        |part: &[u8]| part.iter().try_fold(0_i64, |sum, c| c.is_ascii_digit().then(|| sum * 10 + i64::from(c - b'0')));
-    let (year, rest) = match (tag, digits.len()) {
-        (UTC_TIME, 12) => {
-            let (year, rest) = digits.split_at(2);
-            let year = number(year).ok_or(NotX509)?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
-        }
-        (GENERALIZED_TIME, 14) => {
-            let (year, rest) = digits.split_at(4);
-            (number(year).ok_or(NotX509)?, rest)
-        }
-        _ => return Err(NotX509),
-    };
-    let parts: Vec<i64> = rest.chunks_exact(2).map(number).collect::<Option<_>>().ok_or(NotX509)?;
-    let &[month, day, hour, minute, second] = parts.as_slice() else { return Err(NotX509) };
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return Err(NotX509);
-    }
-    let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+/// Seconds from 1970 on, or before.
+fn moment(seconds: i64) -> Option<SystemTime> {
     let offset = Duration::from_secs(seconds.unsigned_abs());
-    let moment = if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(offset)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(offset)
-    };
-    moment.ok_or(NotX509)
-}
-
-/// Days from 1970-01-01 to a day of the Gregorian calendar. Years begin in March here, so that leap days come last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (century, of_century) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    century * 146_097 + of_century * 365 + of_century / 4 - of_century / 100 + day_of_year - 719_468
+    if seconds < 0 { SystemTime::UNIX_EPOCH.checked_sub(offset) } else { SystemTime::UNIX_EPOCH.checked_add(offset) }
 }
 
 #[cfg(test)]
@@ -301,14 +176,19 @@ mod tests {
 
     #[test]
     fn times_on_both_sides_of_the_epoch_and_of_2049() {
-        let at = |tag, text: &str| time((tag, text.as_bytes()));
-        assert_eq!(at(UTC_TIME, "700101000000Z"), Ok(SystemTime::UNIX_EPOCH));
-        assert_eq!(at(UTC_TIME, "691231235959Z"), Ok(SystemTime::UNIX_EPOCH - Duration::from_secs(1)));
-        assert_eq!(at(UTC_TIME, "491231235959Z"), at(GENERALIZED_TIME, "20491231235959Z"));
-        assert_eq!(at(GENERALIZED_TIME, "20240229120000Z"), Ok(SystemTime::UNIX_EPOCH + Duration::from_hours(474_780)));
-        for wrong in ["", "Z", "20241301000000Z", "2024022912000Z", "2024022912000aZ", "20240229120000"] {
-            assert_eq!(at(GENERALIZED_TIME, wrong), Err(NotX509), "{wrong}");
-        }
+        let key = rcgen::KeyPair::generate().unwrap();
+        let expires = |year, month, day| {
+            let mut params = rcgen::CertificateParams::new(vec!["a".into()]).unwrap();
+            // From 2050 on it is a GeneralizedTime: RFC 5280 section 4.1.2.5.
+            (params.not_before, params.not_after) =
+                (rcgen::date_time_ymd(1960, 1, 1), rcgen::date_time_ymd(year, month, day));
+            Certificate::parse(params.self_signed(&key).unwrap().der()).unwrap().expires
+        };
+        let days = |days: u64| Duration::from_hours(24 * days);
+        assert_eq!(expires(1970, 1, 1), SystemTime::UNIX_EPOCH);
+        assert_eq!(expires(1969, 12, 31), SystemTime::UNIX_EPOCH - days(1));
+        assert_eq!(expires(2050, 1, 1), expires(2049, 12, 31) + days(1));
+        assert_eq!(expires(2024, 2, 29), SystemTime::UNIX_EPOCH + days(19_782));
     }
 
     #[test]

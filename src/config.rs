@@ -42,7 +42,7 @@ use std::{
 use read::RestartKeys;
 
 pub use crate::model::{ActiveActive, GatewayConfig, RelayConfig};
-pub use error::{ConfigError, ConfigErrors, Place, Problem};
+pub use error::{ConfigError, ConfigErrors, ConfigPlace, ConfigProblem};
 pub use hostd::{HOSTD_PATH, HostConfig, HostdConfig, NetworkName, VtepdConfig};
 pub use openstack::{KeystoneConfig, SourceConfig};
 pub use reference::{example, hostd_example, page};
@@ -116,8 +116,8 @@ impl Config {
         let config = reader.config();
         errors.append(&mut reader.errors);
         if reader.secret_in_file && secret_file::is_exposed(mode) {
-            let place = Place::File(Arc::new(path.to_owned()));
-            errors.push(ConfigError { place, problem: Problem::Exposed(path.to_owned()) });
+            let place = ConfigPlace::File(Arc::new(path.to_owned()));
+            errors.push(ConfigError { place, problem: ConfigProblem::Exposed(path.to_owned()) });
         }
         if errors.is_empty() { Ok(config) } else { Err(ConfigErrors::new(errors)) }
     }
@@ -133,14 +133,14 @@ impl Config {
 fn read_file(path: &Path, example: &'static str) -> Result<(Vec<u8>, u32), ConfigErrors> {
     let unreadable = |error: std::io::Error| {
         let why = error.to_string();
-        ConfigErrors::one(path, Problem::Unreadable { why, example })
+        ConfigErrors::one(path, ConfigProblem::Unreadable { why, example })
     };
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(ConfigErrors::one(path, Problem::TooLarge(LARGEST)));
+        return Err(ConfigErrors::one(path, ConfigProblem::TooLarge(LARGEST)));
     }
     Ok((bytes, mode))
 }
@@ -151,9 +151,9 @@ fn as_text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, ConfigErrors> {
 
 fn not_utf8(path: &Path, bytes: &[u8], at: usize) -> ConfigErrors {
     let line = bytes.iter().take(at).filter(|byte| **byte == b'\n').count();
-    let place = Place::Line(Arc::new(path.to_owned()), u32::try_from(line + 1).unwrap_or(u32::MAX));
+    let place = ConfigPlace::Line(Arc::new(path.to_owned()), u32::try_from(line + 1).unwrap_or(u32::MAX));
     let byte = bytes.get(at).copied().unwrap_or_default();
-    ConfigErrors::new(vec![ConfigError { place, problem: Problem::NotUtf8(byte) }])
+    ConfigErrors::new(vec![ConfigError { place, problem: ConfigProblem::NotUtf8(byte) }])
 }
 
 /// `debug`, `log_level` and `default_log_levels` of `[DEFAULT]`.

@@ -8,7 +8,7 @@ use std::{
 use figment::value::{Dict, Value};
 
 use super::{
-    error::{ConfigError, Place, Problem},
+    error::{ConfigError, ConfigPlace, ConfigProblem},
     ini::SectionName,
     layers::section_key,
 };
@@ -46,9 +46,10 @@ impl Variables {
             let Some((section, key)) = variable.strip_prefix(prefix).and_then(|rest| rest.rsplit_once("__")) else {
                 continue;
             };
-            let mut wrong = |problem| errors.push(ConfigError { place: Place::Variable(variable.to_owned()), problem });
+            let mut wrong =
+                |problem| errors.push(ConfigError { place: ConfigPlace::Variable(variable.to_owned()), problem });
             let Ok(value) = value.into_string() else {
-                wrong(Problem::VariableNotUtf8);
+                wrong(ConfigProblem::VariableNotUtf8);
                 continue;
             };
             let section = match section_of(section, &spelled) {
@@ -71,16 +72,19 @@ impl Variables {
 }
 
 /// `SWITCH__TOR_SWITCH_1` -> the section of the file that it means; `API` -> `[api]`, in the file or not.
-fn section_of(variable: &str, spelled: &HashMap<(&str, String), Vec<&SectionName>>) -> Result<SectionName, Problem> {
+fn section_of(
+    variable: &str,
+    spelled: &HashMap<(&str, String), Vec<&SectionName>>,
+) -> Result<SectionName, ConfigProblem> {
     let (word, name) = match variable.split_once("__") {
         Some((word, name)) => (word.to_ascii_lowercase(), Some(name)),
         None => (variable.to_ascii_lowercase(), None),
     };
     let Some(name) = name else { return Ok(SectionName { word, name: None }) };
     match spelled.get(&(word.as_str(), name.to_owned())).map(Vec::as_slice) {
-        None | Some([]) => Err(Problem::NoSuchName { word, spelled: name.to_owned() }),
+        None | Some([]) => Err(ConfigProblem::NoSuchName { word, spelled: name.to_owned() }),
         Some([section]) => Ok((*section).clone()),
-        Some(several) => Err(Problem::Ambiguous(several.iter().map(ToString::to_string).collect())),
+        Some(several) => Err(ConfigProblem::Ambiguous(several.iter().map(ToString::to_string).collect())),
     }
 }
 

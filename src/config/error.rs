@@ -11,7 +11,7 @@ const PRINTED: usize = 50;
 
 /// Where a setting was read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum ConfigPlace {
     /// The file as a whole.
     File(Arc<PathBuf>),
     /// A line of the file, counted from 1.
@@ -20,19 +20,19 @@ pub enum Place {
     Variable(String),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File(path) => write!(f, "{}", path.display()),
-            Place::Line(path, line) => write!(f, "{}:{line}", path.display()),
-            Place::Variable(name) => write!(f, "environment variable {name}"),
+            ConfigPlace::File(path) => write!(f, "{}", path.display()),
+            ConfigPlace::Line(path, line) => write!(f, "{}:{line}", path.display()),
+            ConfigPlace::Variable(name) => write!(f, "environment variable {name}"),
         }
     }
 }
 
 /// One thing that is wrong, and the mend. Values of secret keys are never repeated here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum ConfigProblem {
     /// No file, or no permission.
     #[error("cannot be read: {why}; name another file with --config, or start from {example}")]
     Unreadable {
@@ -185,9 +185,9 @@ fn did_you_mean(hint: Option<&str>) -> String {
 #[error("{place}: {problem}")]
 pub struct ConfigError {
     /// Where.
-    pub place: Place,
+    pub place: ConfigPlace,
     /// What, and the mend.
-    pub problem: Problem,
+    pub problem: ConfigProblem,
 }
 
 /// All errors of one configuration: file first, in the order of its lines.
@@ -200,8 +200,8 @@ impl ConfigErrors {
         Self(errors)
     }
 
-    pub(super) fn one(path: &Path, problem: Problem) -> Self {
-        Self(vec![ConfigError { place: Place::File(Arc::new(path.to_owned())), problem }])
+    pub(super) fn one(path: &Path, problem: ConfigProblem) -> Self {
+        Self(vec![ConfigError { place: ConfigPlace::File(Arc::new(path.to_owned())), problem }])
     }
 
     /// The errors, file first, in the order of its lines.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     LogConfig, as_text,
-    error::{ConfigError, ConfigErrors, Problem},
+    error::{ConfigError, ConfigErrors, ConfigProblem},
     ini::{self, SectionName},
     keys::{HostKeys, VtepdKeys},
     layers::Layers,
@@ -144,11 +144,11 @@ fn names(layers: &Layers, errors: &mut Vec<ConfigError>) {
         let known = SECTIONS.into_iter().find(|word| **word == section.word);
         let problem = match (known, &section.name) {
             (Some(_), None) => continue,
-            (Some(word), Some(_)) => Problem::SectionWithName { word },
+            (Some(word), Some(_)) => ConfigProblem::SectionWithName { word },
             (None, _) => {
                 let hint = nearest(&section.word, SECTIONS.into_iter())
                     .map(|word| SectionName { word: word.to_owned(), name: None }.to_string());
-                Problem::UnknownSection { title: section.to_string(), hint }
+                ConfigProblem::UnknownSection { title: section.to_string(), hint }
             }
         };
         errors.push(ConfigError { place: layers.place(section), problem });

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use super::error::Problem;
+use super::error::ConfigProblem;
 
 /// Longest name of a section, in characters: as long as the widest device name of the API.
 const LONGEST_NAME: usize = 255;
@@ -37,18 +37,18 @@ impl std::fmt::Display for SectionName {
 
 /// A section and its keys, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section {
+pub struct IniSection {
     /// Its name.
     pub name: SectionName,
     /// Line of its header, counted from 1.
     pub line: u32,
     /// Its keys; none twice.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<IniEntry>,
 }
 
 /// `key = value`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct IniEntry {
     /// In lower case.
     pub key: String,
     /// As written, without spaces around it; continued lines are joined with a line feed.
@@ -58,9 +58,9 @@ pub struct Entry {
 }
 
 // By hand: a value may be a secret.
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for IniEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry").field("key", &self.key).field("line", &self.line).finish_non_exhaustive()
+        f.debug_struct("IniEntry").field("key", &self.key).field("line", &self.line).finish_non_exhaustive()
     }
 }
 
@@ -68,9 +68,9 @@ impl std::fmt::Debug for Entry {
 #[derive(Debug, Default)]
 pub struct Parsed {
     /// The sections that could be read; none twice.
-    pub sections: Vec<Section>,
+    pub sections: Vec<IniSection>,
     /// Line, counted from 1, and problem.
-    pub problems: Vec<(u32, Problem)>,
+    pub problems: Vec<(u32, ConfigProblem)>,
 }
 
 /// Reads an INI text. Takes time and memory in proportion to the text, and never fails as a whole.
@@ -111,7 +111,7 @@ enum Inside {
 impl Parser {
     fn line(&mut self, number: u32, line: &str) {
         if let Some(control) = line.chars().find(|c| c.is_control() && *c != '\t') {
-            return self.problem(number, Problem::ControlCharacter(control));
+            return self.problem(number, ConfigProblem::ControlCharacter(control));
         }
         let content = line.trim_start();
         if content.is_empty() {
@@ -129,7 +129,7 @@ impl Parser {
         }
     }
 
-    fn problem(&mut self, line: u32, problem: Problem) {
+    fn problem(&mut self, line: u32, problem: ConfigProblem) {
         self.parsed.problems.push((line, problem));
     }
 
@@ -150,7 +150,7 @@ impl Parser {
                     entry.value.push_str(content);
                 }
             }
-            Inside::Nothing | Inside::Section => self.problem(number, Problem::NothingToContinue),
+            Inside::Nothing | Inside::Section => self.problem(number, ConfigProblem::NothingToContinue),
         }
     }
 
@@ -162,10 +162,10 @@ impl Parser {
             Err(problem) => return self.problem(number, problem),
         };
         if let Some(&first) = self.sections.get(&name) {
-            return self.problem(number, Problem::DuplicateSection { title: name.to_string(), first });
+            return self.problem(number, ConfigProblem::DuplicateSection { title: name.to_string(), first });
         }
         self.sections.insert(name.clone(), number);
-        self.parsed.sections.push(Section { name, line: number, entries: Vec::new() });
+        self.parsed.sections.push(IniSection { name, line: number, entries: Vec::new() });
         self.inside = Inside::Section;
     }
 
@@ -175,23 +175,23 @@ impl Parser {
         }
         let Some(at) = content.find(['=', ':']) else {
             self.inside_broken_key();
-            return self.problem(number, Problem::NoSeparator);
+            return self.problem(number, ConfigProblem::NoSeparator);
         };
         // Both separators are one byte long.
         let (key, value) = (content[..at].trim().to_ascii_lowercase(), content[at + 1..].trim());
         if key.is_empty() {
             self.inside_broken_key();
-            return self.problem(number, Problem::NoKey(if content.starts_with(':') { ':' } else { '=' }));
+            return self.problem(number, ConfigProblem::NoKey(if content.starts_with(':') { ':' } else { '=' }));
         }
         let Some(section) = self.parsed.sections.last_mut() else {
-            return self.problem(number, Problem::OutsideSection(key));
+            return self.problem(number, ConfigProblem::OutsideSection(key));
         };
         if let Some(&first) = self.keys.get(&key) {
             let title = section.name.to_string();
             self.inside_broken_key();
-            return self.problem(number, Problem::DuplicateKey { key, title, first });
+            return self.problem(number, ConfigProblem::DuplicateKey { key, title, first });
         }
-        section.entries.push(Entry { key: key.clone(), value: value.to_owned(), line: number });
+        section.entries.push(IniEntry { key: key.clone(), value: value.to_owned(), line: number });
         self.keys.insert(key, number);
         self.inside = Inside::Key;
     }
@@ -204,22 +204,22 @@ impl Parser {
 }
 
 /// `rest` is a header without its `[`.
-fn section_name(rest: &str) -> Result<SectionName, Problem> {
+fn section_name(rest: &str) -> Result<SectionName, ConfigProblem> {
     // A name may hold a ']': the last one closes.
-    let (inside, after) = rest.rsplit_once(']').ok_or(Problem::UnclosedSection)?;
+    let (inside, after) = rest.rsplit_once(']').ok_or(ConfigProblem::UnclosedSection)?;
     let after = after.trim_start();
     if !after.is_empty() && !after.starts_with(['#', ';']) {
-        return Err(Problem::TextAfterSection);
+        return Err(ConfigProblem::TextAfterSection);
     }
     let (word, name) = match inside.split_once(':') {
         Some((word, name)) => (word.trim(), Some(name.trim().to_owned())),
         None => (inside.trim(), None),
     };
     if word.is_empty() || name.as_ref().is_some_and(String::is_empty) {
-        return Err(Problem::EmptySectionName);
+        return Err(ConfigProblem::EmptySectionName);
     }
     if inside.chars().count() > LONGEST_NAME {
-        return Err(Problem::LongSectionName);
+        return Err(ConfigProblem::LongSectionName);
     }
     Ok(SectionName { word: word.to_ascii_lowercase(), name })
 }

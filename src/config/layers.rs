@@ -14,7 +14,7 @@ use figment::{
 
 use super::{
     environment::Variables,
-    error::{ConfigError, Place},
+    error::{ConfigError, ConfigPlace},
     ini::{Parsed, SectionName},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn section_key(section: &SectionName) -> String {
 /// A value and where it was read.
 pub(super) struct Setting {
     pub(super) value: String,
-    pub(super) place: Place,
+    pub(super) place: ConfigPlace,
 }
 
 /// All settings, the environment's laid over the file's.
@@ -58,7 +58,7 @@ impl Layers {
         let mut errors: Vec<_> = parsed
             .problems
             .into_iter()
-            .map(|(line, problem)| ConfigError { place: Place::Line(path.clone(), line), problem })
+            .map(|(line, problem)| ConfigError { place: ConfigPlace::Line(path.clone(), line), problem })
             .collect();
 
         let mut sections: Vec<SectionName> = Vec::new();
@@ -92,14 +92,16 @@ impl Layers {
     }
 
     /// Where a section begins; the first of its variables where only the environment names it.
-    pub(super) fn place(&self, section: &SectionName) -> Place {
+    pub(super) fn place(&self, section: &SectionName) -> ConfigPlace {
         let name = section_key(section);
         if let Some(&line) = self.lines.get(&(name.clone(), None)) {
-            return Place::Line(self.path.clone(), line);
+            return ConfigPlace::Line(self.path.clone(), line);
         }
         let variables =
             self.variables.iter().filter(|((section, _), _)| *section == name).map(|(_, variable)| variable);
-        variables.min().map_or_else(|| Place::File(self.path.clone()), |variable| Place::Variable(variable.clone()))
+        variables
+            .min()
+            .map_or_else(|| ConfigPlace::File(self.path.clone()), |variable| ConfigPlace::Variable(variable.clone()))
     }
 
     /// The keys of a section; none where there is no such section.
@@ -114,14 +116,14 @@ impl Layers {
             .collect()
     }
 
-    fn place_of(&self, section: &str, key: &str, value: &Value) -> Place {
+    fn place_of(&self, section: &str, key: &str, value: &Value) -> ConfigPlace {
         let source = self.figment.get_metadata(value.tag()).and_then(|metadata| metadata.source.as_ref());
         let at = (section.to_owned(), key.to_owned());
         match (source.and_then(Source::file_path), self.variables.get(&at)) {
-            (None, Some(variable)) => Place::Variable(variable.clone()),
+            (None, Some(variable)) => ConfigPlace::Variable(variable.clone()),
             _ => match self.lines.get(&(at.0, Some(at.1))) {
-                Some(&line) => Place::Line(self.path.clone(), line),
-                None => Place::File(self.path.clone()),
+                Some(&line) => ConfigPlace::Line(self.path.clone(), line),
+                None => ConfigPlace::File(self.path.clone()),
             },
         }
     }

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     declare::Secret,
-    error::Problem,
+    error::ConfigProblem,
     keys::{KeystoneKeys, SourceKeys},
     section::Section,
     value,
@@ -144,7 +144,7 @@ pub(super) fn source(section: &mut Section<'_>, keys: &SourceKeys, guard: (u8, u
                     "{key} of [source] needs driver = neutron-db, too: without it networks and ports come \
                                    through the API"
                 );
-                section.refuse(key, Problem::Conflict(why));
+                section.refuse(key, ConfigProblem::Conflict(why));
             }
         }
         return None;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use super::{
     AdminConfig, ApiConfig, Auth, Config, GatewayConfig, KeystoneConfig, ListenConfig, LogConfig, RelayConfig,
     SourceConfig, SwitchConfig, TlsFiles,
-    error::{ConfigError, Place, Problem},
+    error::{ConfigError, ConfigPlace, ConfigProblem},
     ini::SectionName,
     keys::{
         AdminKeys, ApiKeys, AuthWord, ClusterKeys, DatabaseKeys, DefaultKeys, GatewayKeys, KeystoneKeys, ListenKeys,
@@ -130,8 +130,8 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    fn note_secret(&mut self, place: Option<&Place>) {
-        self.secret_in_file |= matches!(place, Some(Place::Line(..)));
+    fn note_secret(&mut self, place: Option<&ConfigPlace>) {
+        self.secret_in_file |= matches!(place, Some(ConfigPlace::Line(..)));
     }
 
     /// Sections that nothing reads.
@@ -140,12 +140,12 @@ impl<'a> Reader<'a> {
             let known = SECTIONS.iter().find(|known| known.word == section.word);
             let problem = match (known, &section.name) {
                 (Some(known), name) if known.named == name.is_some() => continue,
-                (Some(known), Some(_)) => Problem::SectionWithName { word: known.word },
-                (Some(known), None) => Problem::SectionWithoutName { word: known.word },
+                (Some(known), Some(_)) => ConfigProblem::SectionWithName { word: known.word },
+                (Some(known), None) => ConfigProblem::SectionWithoutName { word: known.word },
                 (None, _) => {
                     let hint = nearest(&section.word, SECTIONS.iter().map(|known| known.word))
                         .map(|word| SectionName { word: word.to_owned(), name: section.name.clone() }.to_string());
-                    Problem::UnknownSection { title: section.to_string(), hint }
+                    ConfigProblem::UnknownSection { title: section.to_string(), hint }
                 }
             };
             self.errors.push(ConfigError { place: self.layers.place(section), problem });
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         let (path, has_password) = keys.connection.clone();
         if path.is_none() {
             let what = "[database] connection to a server (postgresql://, mysql://)".to_owned();
-            section.refuse("connection", Problem::NotBuilt { what });
+            section.refuse("connection", ConfigProblem::NotBuilt { what });
         }
         let place = section.place_of("connection").cloned();
         section.close();
@@ -305,7 +305,7 @@ impl<'a> Reader<'a> {
         }
         for (name, why) in switch::disagreements(&switches) {
             if let Some(place) = places.get(&name).cloned() {
-                self.errors.push(ConfigError { place, problem: Problem::Conflict(why) });
+                self.errors.push(ConfigError { place, problem: ConfigProblem::Conflict(why) });
             }
         }
         for place in secrets {
@@ -365,7 +365,7 @@ impl<'a> Reader<'a> {
         let keys = ClusterKeys::read(&mut section);
         for title in ClusterKeys::builtin().restarts(&keys) {
             let key = title.rsplit(' ').next().unwrap_or(title);
-            section.refuse(key, Problem::NotBuilt { what: title.to_owned() });
+            section.refuse(key, ConfigProblem::NotBuilt { what: title.to_owned() });
         }
         section.close();
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    error::{ConfigError, Place, Problem},
+    error::{ConfigError, ConfigPlace, ConfigProblem},
     ini::SectionName,
     layers::{Layers, Setting},
 };
@@ -11,11 +11,11 @@ use super::{
 /// A section, its keys, and the list that its errors go to.
 pub(super) struct Section<'a> {
     name: SectionName,
-    place: Place,
+    place: ConfigPlace,
     /// What was not asked for yet.
     settings: BTreeMap<String, Setting>,
     /// What was asked for: the known keys, and where those are that are set.
-    asked: BTreeMap<&'static str, Option<Place>>,
+    asked: BTreeMap<&'static str, Option<ConfigPlace>>,
     errors: &'a mut Vec<ConfigError>,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Section<'a> {
     pub(super) fn get<T>(&mut self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         self.read(key, |text| {
             if text.contains('\n') {
-                Err(Problem::ManyLines { key: key.to_owned() })
+                Err(ConfigProblem::ManyLines { key: key.to_owned() })
             } else {
                 bad(key, parse(unquoted(text)))
             }
@@ -53,28 +53,28 @@ impl<'a> Section<'a> {
     }
 
     /// Notes an error at a key that was asked for, or at the section where the key isn't set.
-    pub(super) fn refuse(&mut self, key: &str, problem: Problem) {
+    pub(super) fn refuse(&mut self, key: &str, problem: ConfigProblem) {
         let place = self.asked.get(key).cloned().flatten().unwrap_or_else(|| self.place.clone());
         self.errors.push(ConfigError { place, problem });
     }
 
     /// Notes that a value can't be.
     pub(super) fn refuse_value(&mut self, key: &'static str, why: String) {
-        self.refuse(key, Problem::BadValue { key: key.to_owned(), why });
+        self.refuse(key, ConfigProblem::BadValue { key: key.to_owned(), why });
     }
 
     /// Notes that a key is missing.
     pub(super) fn missing(&mut self, key: &'static str, why: &'static str) {
-        self.refuse(key, Problem::Missing { title: self.name.to_string(), key, why });
+        self.refuse(key, ConfigProblem::Missing { title: self.name.to_string(), key, why });
     }
 
     /// Where the section begins.
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &ConfigPlace {
         &self.place
     }
 
     /// Where a key is that was asked for.
-    pub(super) fn place_of(&self, key: &str) -> Option<&Place> {
+    pub(super) fn place_of(&self, key: &str) -> Option<&ConfigPlace> {
         self.asked.get(key).and_then(Option::as_ref)
     }
 
@@ -82,12 +82,12 @@ impl<'a> Section<'a> {
     pub(super) fn close(self) {
         for (key, setting) in self.settings {
             let hint = nearest(&key, self.asked.keys().copied()).map(|near| format!("'{near}'"));
-            let problem = Problem::UnknownKey { key, title: self.name.to_string(), hint };
+            let problem = ConfigProblem::UnknownKey { key, title: self.name.to_string(), hint };
             self.errors.push(ConfigError { place: setting.place, problem });
         }
     }
 
-    fn read<T>(&mut self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, Problem>) -> Option<T> {
+    fn read<T>(&mut self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, ConfigProblem>) -> Option<T> {
         let setting = self.settings.remove(key);
         self.asked.insert(key, setting.as_ref().map(|setting| setting.place.clone()));
         let setting = setting?;
@@ -95,8 +95,8 @@ impl<'a> Section<'a> {
     }
 }
 
-fn bad<T>(key: &str, parsed: Result<T, String>) -> Result<T, Problem> {
-    parsed.map_err(|why| Problem::BadValue { key: key.to_owned(), why })
+fn bad<T>(key: &str, parsed: Result<T, String>) -> Result<T, ConfigProblem> {
+    parsed.map_err(|why| ConfigProblem::BadValue { key: key.to_owned(), why })
 }
 
 /// Without the pair of quotes around it, if there is one, as oslo.config reads values.

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     SshConfig, TlsConfig, Transport, Vendor,
-    error::Problem,
+    error::ConfigProblem,
     keys::{AccountKeys, CommonKeys, SwitchKeys},
     secret_file,
     section::Section,
@@ -212,7 +212,7 @@ fn credentials(section: &mut Section<'_>, own: &SwitchKeys, account: &AccountKey
     let username = own.username.clone().or_else(|| account.sw_username.clone());
     if section.has("password") && section.has("password_file") {
         let why = "password and password_file exclude each other: remove one of them".to_owned();
-        section.refuse("password_file", Problem::Conflict(why));
+        section.refuse("password_file", ConfigProblem::Conflict(why));
     }
     let from_file = own.password_file.as_ref().and_then(|path| {
         secret_file::read(path)

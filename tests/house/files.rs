@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
-use vtepd::config::{self, Config, HostdConfig, Problem};
+use vtepd::config::{self, Config, ConfigProblem, HostdConfig};
 
 use crate::arrows::sources;
 
@@ -121,7 +121,7 @@ fn the_compute_nodes_example_starts_as_it_is_and_shows_the_defaults() {
     let Err(errors) = load(&everything, "hostd-all") else { panic!("the token file of the example exists") };
     let others: Vec<String> = errors
         .iter()
-        .filter(|error| !matches!(&error.problem, Problem::BadValue { key, .. } if key == "token_file"))
+        .filter(|error| !matches!(&error.problem, ConfigProblem::BadValue { key, .. } if key == "token_file"))
         .map(ToString::to_string)
         .collect();
     assert!(others.is_empty(), "{}", others.join("\n"));
@@ -134,7 +134,7 @@ fn what_the_example_comments_out_is_right_too_and_shows_the_defaults() {
     let Err(errors) = Copy::of(&text, "uncommented").load() else { panic!("the password file of the example exists") };
     let others: Vec<String> = errors
         .iter()
-        .filter(|error| !matches!(&error.problem, Problem::BadValue { key, .. } if key == "password_file"))
+        .filter(|error| !matches!(&error.problem, ConfigProblem::BadValue { key, .. } if key == "password_file"))
         .map(ToString::to_string)
         .collect();
     assert!(others.is_empty(), "{}", others.join("\n"));

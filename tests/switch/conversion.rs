@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::scene::{COMPUTE_1, Scene};
+use super::scene::{COMPUTE_1, MACHINES, Scene};
 use crate::support::{
     daemon::Home,
     meddler::Meddler,
@@ -16,7 +16,7 @@ use crate::support::{
 fn changes(scene: &Scene, tor: &Tor, last: u8) {
     let mac = format!("fa:16:3e:00:09:{last:02x}");
     scene.rest.port(&scene.network, &mac, "10.0.1.1", COMPUTE_1.0);
-    tor.wait(&mac, |dump| dump.macs().len() == 3 + usize::from(last));
+    tor.wait(&mac, |dump| dump.macs().len() == MACHINES.len() + usize::from(last));
     assert_eq!(
         (tor.dump().logical_switches().len(), tor.dump().floods().len(), tor.dump().bindings().len()),
         (1, 1, 1)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::scene::{COMPUTE_1, Scene, set};
+use super::scene::{COMPUTE_1, MACHINES, Scene, set};
 use crate::support::{PATIENCE, daemon::Home, eventually, tor::Tor};
 
 fn lines(tor: &Tor, more: &str) -> String {
@@ -87,7 +87,7 @@ fn without_bfd_tunnels_are_nobodys_business() {
     let scene = Scene::on(&tor);
     tunnel(&tor);
     scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
-    tor.wait("a change", |dump| dump.macs().len() == 4);
+    tor.wait("a change", |dump| dump.macs().len() == MACHINES.len() + 1);
     wait_params(&tor, &[("decay_min_rx", "900"), ("enable", "false")]);
 }
 
@@ -118,7 +118,7 @@ fn service_nodes_copy_broadcasts() {
     scene.rest.wait_status(&scene.connection, "active");
     let (dump, name) = (tor.dump(), scene.logical_switch());
     assert_eq!(dump.floods(), [(name.clone(), set(&["203.0.113.1", "203.0.113.2"]))]);
-    assert_eq!(dump.macs().len(), 3, "MACs lead to the compute nodes all the same");
+    assert_eq!(dump.macs().len(), MACHINES.len(), "MACs lead to the compute nodes all the same");
     let mode = tor.vtep_ctl(&["get", "Logical_Switch", &name, "replication_mode"]);
     assert_eq!(mode, "service_node");
 }
@@ -151,7 +151,7 @@ fn every_vendor_carries_the_example() {
         scene.rest.wait_status(&scene.connection, status);
         let row = tor.rpc().select("Logical_Switch").remove(0);
         assert_eq!(row["replication_mode"], mode, "{vendor}");
-        assert_eq!(tor.dump().macs().len(), 3, "{vendor}");
+        assert_eq!(tor.dump().macs().len(), MACHINES.len(), "{vendor}");
         assert_eq!(scene.rest.switch("t")["session"]["lock"], "held", "{vendor}");
         eventually("the manager", PATIENCE, || match tor.vtep_ctl(&["get-manager"]) {
             managers if managers == "ssl:192.0.2.100:6640" => Ok(()),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::scene::{COMPUTE_1, COMPUTE_2, Scene, logical_switch, mac, many_ports};
+use super::scene::{COMPUTE_1, COMPUTE_2, MACHINES, Scene, logical_switch, mac, many_ports};
 use crate::support::{
     PATIENCE,
     daemon::Home,
@@ -152,7 +152,7 @@ fn a_switch_that_is_down_delays_nothing() {
     }
     let begun = Instant::now();
     rest.wait_status(&connections[2], "active");
-    tors[1].wait("three machines", |dump| dump.macs().len() == 3);
+    tors[1].wait("three machines", |dump| dump.macs().len() == MACHINES.len());
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     rest.wait_status(&connections[1], "down");
     assert_ne!(rest.switch("off")["session"]["state"], "up");

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::scene::{COMPUTE_1, Scene, mac};
+use super::scene::{COMPUTE_1, MACHINES, Scene, mac};
 use crate::support::{
     PATIENCE,
     daemon::{Daemon, Home},
@@ -114,7 +114,7 @@ impl Pair {
             self.change();
         }
         let dump = self.tor.dump();
-        assert_eq!(dump.macs().len(), 3 + self.macs as usize, "exactly the desired rows");
+        assert_eq!(dump.macs().len(), MACHINES.len() + self.macs as usize, "exactly the desired rows");
         assert_eq!((dump.logical_switches().len(), dump.floods().len(), dump.bindings().len()), (1, 1, 1));
         // Whatever was sent asserts the lock first: the server itself lets no other write through.
         let assert = json!({"op": "assert", "lock": "vtepd"});
@@ -162,7 +162,7 @@ fn a_transaction_under_way_at_a_theft_is_neither_done_nor_lost() {
     assert!(status.to_string().contains("another controller holds the switch's lock"), "{status}");
     assert_eq!(tor.dump(), before);
     drop(thief);
-    tor.wait("the row comes", |dump| dump.macs().len() == 4);
+    tor.wait("the row comes", |dump| dump.macs().len() == MACHINES.len() + 1);
     scene.rest.wait_status(&scene.connection, "active");
     assert_eq!((meddler.errors().len(), meddler.connections()), (1, 1), "once, and in one session");
 }
@@ -179,7 +179,7 @@ fn a_lock_that_is_lost_without_a_word_is_asked_for_again() {
     // A lock that nobody holds: as if the daemon had unlocked it. The server tells no one.
     meddler.unlock("vtepd");
     meddler.release();
-    tor.wait("the row comes", |dump| dump.macs().len() == 4);
+    tor.wait("the row comes", |dump| dump.macs().len() == MACHINES.len() + 1);
     scene.rest.wait_status(&scene.connection, "active");
     assert_eq!(meddler.errors(), ["not owner"]);
     assert_eq!(scene.rest.switch("t")["session"]["lock"], "held");
@@ -205,9 +205,9 @@ fn a_refused_theft_is_no_lack_of_locks() {
         if log.contains("refused us its lock") && log.contains("not now") { Ok(()) } else { Err(log) }
     });
     let switch = scene.rest.wait_switch("t", "it waits again", |now| now["session"]["lock"] == "waiting");
-    assert_eq!(tor.dump().macs().len(), 3, "{switch}");
+    assert_eq!(tor.dump().macs().len(), MACHINES.len(), "{switch}");
     drop(other);
-    tor.wait("the row comes", |dump| dump.macs().len() == 4);
+    tor.wait("the row comes", |dump| dump.macs().len() == MACHINES.len() + 1);
 }
 
 /// A server that is frozen at the moment: which of the two it reads first is its own business.
@@ -228,7 +228,7 @@ fn a_theft_at_a_frozen_server_loses_nothing() {
         });
         tor.thaw();
         drop(stealing.join().expect("it stole"));
-        tor.wait(&mac(round), |dump| dump.macs().len() == 3 + round as usize);
+        tor.wait(&mac(round), |dump| dump.macs().len() == MACHINES.len() + round as usize);
         scene.rest.wait_status(&scene.connection, "active");
     }
     assert_eq!(recorder.connections(), 1);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::scene::{COMPUTE_1, Scene, many_ports};
+use super::scene::{COMPUTE_1, MACHINES, Scene, many_ports};
 use crate::support::{PATIENCE, daemon::Home, tor::Tor};
 
 /// The daemon on an empty store against two filled switches: it deletes nothing and says so; released, it cleans up.
@@ -14,7 +14,7 @@ fn an_empty_store_deletes_nothing_until_released() {
     scene.rest.post("/v2.0/ports", &many_ports(&scene.network, 50, &[COMPUTE_1.0])).expect(201);
     scene.rest.wait_status(&scene.connection, "active");
     for tor in &tors {
-        tor.wait_rows("Ucast_Macs_Remote", 53, PATIENCE);
+        tor.wait_rows("Ucast_Macs_Remote", MACHINES.len() + 50, PATIENCE);
     }
     let filled = tors.each_ref().map(Tor::dump);
 
@@ -67,7 +67,7 @@ fn an_explained_deletion_is_not_held() {
     let factory = tor.dump();
     let scene = Scene::on(&tor);
     scene.rest.post("/v2.0/ports", &many_ports(&scene.network, 200, &[COMPUTE_1.0])).expect(201);
-    tor.wait_rows("Ucast_Macs_Remote", 203, PATIENCE);
+    tor.wait_rows("Ucast_Macs_Remote", MACHINES.len() + 200, PATIENCE);
     scene.rest.disconnect(&scene.connection);
     tor.wait("all of it goes", |dump| *dump == factory);
 }

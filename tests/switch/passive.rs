@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::scene::Scene;
+use super::scene::{MACHINES, Scene};
 use crate::support::{
     PATIENCE,
     daemon::Home,
@@ -152,7 +152,7 @@ fn one_connection_serves_several_sections() {
     let now = scene.rest.wait_switch("right", "it is up alone", |now| now["session"]["state"] == "up");
     assert_eq!(now["session"]["address"], "passive:right");
     assert_eq!(scene.rest.switch("left")["session"]["address"], "passive:left");
-    right.wait("its rows", |dump| dump.macs().len() == 3);
+    right.wait("its rows", |dump| dump.macs().len() == MACHINES.len());
 }
 
 #[test]
@@ -228,10 +228,10 @@ fn a_switch_that_leaves_a_shared_session_is_served_elsewhere() {
     delete_switch(&tor, "right");
     wait_up(&scene.rest, "right", "passive:right");
     wait_up(&scene.rest, "left", "passive:left");
-    elsewhere.wait("its rows", |dump| dump.macs().len() == 3);
+    elsewhere.wait("its rows", |dump| dump.macs().len() == MACHINES.len());
     scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", "compute-1");
     for switch in [&tor, &elsewhere] {
-        switch.wait("a change", |dump| dump.macs().len() == 4);
+        switch.wait("a change", |dump| dump.macs().len() == MACHINES.len() + 1);
     }
     // It comes back while it is served elsewhere: the session of the other one goes on without it.
     insert_switch(&tor, "right");

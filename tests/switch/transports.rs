@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::scene::{COMPUTE_1, Scene};
+use super::scene::{COMPUTE_1, MACHINES, Scene};
 use crate::support::{
     PATIENCE,
     daemon::Home,
@@ -299,7 +299,7 @@ fn a_half_open_ssh_session_is_found_and_replaced() {
     assert!(since.elapsed() >= Duration::from_secs(3), "{:?}", since.elapsed());
     // To the ovsdb-server, on whose Unix socket the frozen process sits, the old session lives, with its lock: it is taken.
     scene.rest.port(&scene.network, "fa:16:3e:00:09:01", "10.0.1.1", COMPUTE_1.0);
-    tor.wait("the change", |dump| dump.macs().len() == 4);
+    tor.wait("the change", |dump| dump.macs().len() == MACHINES.len() + 1);
     scene.rest.wait_status(&scene.connection, "active");
     drop(frozen);
 }

@@ -15,6 +15,7 @@
 
 mod follow;
 mod guard;
+mod left_out;
 mod memory;
 mod neutron;
 mod rows;
@@ -30,7 +31,7 @@ pub use neutron::SourceError;
 
 use crate::{
     config::SourceConfig,
-    model::{Network, NetworkId, Port, PortId},
+    model::{MacAddr, Network, NetworkId, Port, PortId},
     store::{Store, StoreError},
 };
 
@@ -59,8 +60,25 @@ pub enum Step {
 pub struct Refused {
     /// Networks whose VNI another one has: written without.
     pub networks: Vec<NetworkId>,
-    /// Ports whose network isn't there, or whose MAC another port of it has: not written.
-    pub ports: Vec<PortId>,
+    /// Ports that were not written, and why.
+    pub ports: Vec<(PortId, WhyNot)>,
+}
+
+impl Refused {
+    fn has_port(&self, id: PortId) -> bool {
+        self.ports.iter().any(|(port, _)| *port == id)
+    }
+}
+
+/// Why a port is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WhyNot {
+    /// Its network isn't there (yet).
+    #[error("its network is not there")]
+    NoNetwork,
+    /// Another port of its network has its MAC; Neutron on PostgreSQL takes MACs that differ in the case of letters for two.
+    #[error("port {1} of the same network has its MAC {0} already: give one of the two another MAC in Neutron")]
+    MacTaken(MacAddr, PortId),
 }
 
 /// Who writes what was found: the service, by its rules.

@@ -1,7 +1,7 @@
 //! Networks, ports and tunnel endpoints that a source dictates: written by the same rules as those that come through
 //! the API, which may then only read them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Result, Service, ServiceError,
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{Network, NetworkId, Port, PortId},
-    source::{Refused, Sink, Source, Status, Step},
+    source::{Refused, Sink, Source, Status, Step, WhyNot},
     store::{PortColumn, Read, Selection, StoreError, Write},
 };
 
@@ -107,23 +107,38 @@ async fn put_networks(write: &mut Write, networks: Vec<Network>) -> std::result:
     Ok(refused)
 }
 
-/// The answer: ports whose network isn't there, or whose MAC another port of it has.
-async fn put_ports(write: &mut Write, ports: Vec<Port>) -> std::result::Result<Vec<PortId>, StoreError> {
+/// The answer: ports that are not written.
+async fn put_ports(write: &mut Write, mut ports: Vec<Port>) -> std::result::Result<Vec<(PortId, WhyNot)>, StoreError> {
     let networks = write.networks_among(&ports.iter().map(|port| port.network_id).collect()).await?;
     let macs = ports.iter().map(|port| (port.network_id, port.mac)).collect();
     let ids: BTreeSet<PortId> = ports.iter().map(|port| port.id).collect();
+    let old = write.ports_among(&ids).await?;
     let taken = write.macs_taken(&macs).await?.into_iter().filter(|(port, ..)| !ids.contains(port));
-    let taken: BTreeSet<_> = taken.map(|(_, network, mac)| (network, mac)).collect();
-    let fits = |port: &Port| networks.contains(&port.network_id) && !taken.contains(&(port.network_id, port.mac));
-    let (ports, refused): (Vec<_>, Vec<_>) = ports.into_iter().partition(fits);
+    let mut owners: HashMap<_, _> = taken.map(|(port, network, mac)| ((network, mac), port)).collect();
+    // Of several that come with one MAC, the one that has it keeps it; else the first by its id.
+    let had: BTreeSet<_> = old.iter().map(|port| (port.id, port.network_id, port.mac)).collect();
+    ports.sort_unstable_by_key(|port| (!had.contains(&(port.id, port.network_id, port.mac)), port.id));
+    let mut refused = Vec::new();
+    ports.retain(|port| {
+        let owner = *owners.entry((port.network_id, port.mac)).or_insert(port.id);
+        let why = if !networks.contains(&port.network_id) {
+            WhyNot::NoNetwork
+        } else if owner != port.id {
+            WhyNot::MacTaken(port.mac, owner)
+        } else {
+            return true;
+        };
+        refused.push((port.id, why));
+        false
+    });
 
-    let old = write.ports_among(&ports.iter().map(|port| port.id).collect()).await?;
-    let before = live_macs(write, &old.iter().collect::<Vec<_>>()).await?;
+    let kept: BTreeSet<PortId> = ports.iter().map(|port| port.id).collect();
+    let before = live_macs(write, &old.iter().filter(|port| kept.contains(&port.id)).collect::<Vec<_>>()).await?;
     write.put_ports(&ports).await?;
     let after = live_macs(write, &ports.iter().collect::<Vec<_>>()).await?;
     explain(write, before.difference(&after).copied().collect()).await?;
     unexplain(write, after).await?;
-    Ok(refused.into_iter().map(|port| port.id).collect())
+    Ok(refused)
 }
 
 /// The source has deleted the network: where it is connected it is unbound, and its connections say so.

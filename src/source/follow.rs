@@ -10,9 +10,11 @@ use tokio::time::{Instant, sleep};
 use super::{
     Refused, Runner, STEP, Sink, SourceError, State, Step,
     guard::Guard,
+    left_out::{LeftOutRows, Row},
     memory::{Findings, Memory},
     neutron::Neutron,
     now,
+    rows::{Draft, LeftOut},
 };
 use crate::{
     model::{Network, PortId},
@@ -54,7 +56,7 @@ pub(super) struct Follower<S> {
     forward_at: Instant,
     /// When the last look began that was complete.
     looked_at: Instant,
-    refused: u64,
+    left_out: LeftOutRows,
 }
 
 impl<S: Sink> Follower<S> {
@@ -71,7 +73,7 @@ impl<S: Sink> Follower<S> {
             whole_at: now,
             forward_at: now,
             looked_at: now,
-            refused: 0,
+            left_out: LeftOutRows::default(),
         }
     }
 
@@ -137,14 +139,23 @@ impl<S: Sink> Follower<S> {
         neutron.begin().await?;
         let mut findings = self.compare(memory, neutron, began >= self.whole_at).await?;
         neutron.end().await?;
-        if findings.whole {
-            self.refused = 0;
+        let whole = findings.whole;
+        if whole {
             let took = began.elapsed();
             self.whole_at = began + took + WHOLE;
             self.forward_at = began + took + took * SHARE;
         }
+        self.left_out.begin();
+        for (port, why) in std::mem::take(&mut findings.left_out) {
+            self.left_out.see(Row::Port(port), why);
+        }
+        for port in std::mem::take(&mut findings.settled) {
+            self.left_out.settle(Row::Port(port));
+        }
         self.judge(memory, &mut findings).await?;
-        self.write(memory, neutron, findings).await
+        self.write(memory, neutron, findings).await?;
+        self.left_out.end(whole);
+        Ok(())
     }
 
     // ===== compare =====
@@ -169,9 +180,7 @@ impl<S: Sink> Follower<S> {
         }
         let ports = neutron.recent_ports(window).await?;
         for ids in ports.chunks(PAGE) {
-            for draft in neutron.ports(ids).await? {
-                memory.see_port(&draft, &mut findings);
-            }
+            see_ports(memory, neutron.ports(ids).await?, &mut findings);
         }
         // What increments don't show betrays itself by the counts.
         if neutron.counts().await? != memory.expected && Instant::now() >= self.forward_at {
@@ -230,6 +239,9 @@ impl<S: Sink> Follower<S> {
             let refused = self.take(Step::PutNetworks(networks.to_vec())).await?;
             for network in networks {
                 let without = refused.networks.contains(&network.id);
+                if !without {
+                    self.left_out.settle(Row::Network(network.id));
+                }
                 let vni = network.vni.filter(|_| !without);
                 memory.network_is_in_force(Network { vni, ..network.clone() });
             }
@@ -258,9 +270,10 @@ impl<S: Sink> Follower<S> {
         neutron: &mut Neutron,
         ids: &[PortId],
     ) -> Result<(), LookError> {
-        let ports: Vec<_> = neutron.ports(ids).await?.into_iter().map(|draft| draft.port).collect();
+        let (drafts, _) = neutron.ports(ids).await?;
+        let ports: Vec<_> = drafts.into_iter().map(|draft| draft.port).collect();
         let refused = self.take(Step::PutPorts(ports.clone())).await?;
-        for port in ports.iter().filter(|port| !refused.ports.contains(&port.id)) {
+        for port in ports.iter().filter(|port| !refused.has_port(port.id)) {
             memory.port_is_in_force(port);
         }
         Ok(())
@@ -268,16 +281,13 @@ impl<S: Sink> Follower<S> {
 
     async fn take(&mut self, step: Step) -> Result<Refused, StoreError> {
         let refused = self.sink.take(step).await?;
-        let count = refused.networks.len() + refused.ports.len();
-        if count > 0 {
-            self.refused += count as u64;
-            tracing::warn!(
-                networks = refused.networks.len(),
-                ports = refused.ports.len(),
-                network = refused.networks.first().map(tracing::field::display),
-                port = refused.ports.first().map(tracing::field::display),
-                "rows of Neutron's stand against rows that are still there: tried again with the next comparison"
-            );
+        for id in &refused.networks {
+            let why =
+                "another network has its VNI: it is taken without a segment until that one has another".to_owned();
+            self.left_out.see(Row::Network(*id), why);
+        }
+        for (id, why) in &refused.ports {
+            self.left_out.see(Row::Port(*id), why.to_string());
         }
         Ok(refused)
     }
@@ -309,7 +319,7 @@ impl<S: Sink> Follower<S> {
             status.compared_at = now();
             (status.networks, status.ports, status.tunnel_endpoints) =
                 (totals.networks, totals.ports, totals.endpoints);
-            (status.held, status.refused) = (held, self.refused);
+            (status.held, status.refused) = (held, self.left_out.count());
         });
     }
 
@@ -329,6 +339,13 @@ impl<S: Sink> Follower<S> {
     }
 }
 
+fn see_ports(memory: &mut Memory, (drafts, left_out): (Vec<Draft>, Vec<LeftOut>), findings: &mut Findings) {
+    for draft in &drafts {
+        memory.see_port(draft, findings);
+    }
+    findings.left_out.extend(left_out.into_iter().map(|port| (port.port, port.why)));
+}
+
 async fn compare_all(memory: &mut Memory, neutron: &mut Neutron) -> Result<Findings, SourceError> {
     let mut findings = memory.begin(true);
     let counts = neutron.counts().await?;
@@ -341,9 +358,7 @@ async fn compare_all(memory: &mut Memory, neutron: &mut Neutron) -> Result<Findi
     let mut after = String::new();
     while let Some((ids, last)) = neutron.port_page(&after, PAGE).await? {
         after = last;
-        for draft in neutron.ports(&ids).await? {
-            memory.see_port(&draft, &mut findings);
-        }
+        see_ports(memory, neutron.ports(&ids).await?, &mut findings);
     }
     memory.end(&there, counts, &mut findings);
     Ok(findings)

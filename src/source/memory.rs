@@ -45,6 +45,10 @@ pub(super) struct Findings {
     pub(super) gone_ports: Vec<PortId>,
     pub(super) endpoints: Vec<(String, Ipv4Addr)>,
     pub(super) gone_endpoints: Vec<String>,
+    /// Ports that are left out, or a part of them, and why.
+    pub(super) left_out: Vec<(PortId, String)>,
+    /// Ports of an increment that are taken as they are.
+    pub(super) settled: Vec<PortId>,
     /// Networks of `networks` and ports of `ports` that lose what switches need, and all that is gone.
     pub(super) losses: Losses,
 }
@@ -123,6 +127,11 @@ impl Memory {
     /// Neutron has this port.
     pub(super) fn see_port(&mut self, draft: &Draft, findings: &mut Findings) {
         let port = &draft.port;
+        if !draft.left_out.is_empty() {
+            findings.left_out.push((port.id, draft.left_out.join("; ")));
+        } else if !findings.whole {
+            findings.settled.push(port.id);
+        }
         let hash = self.hash(port);
         let known = self.ports.entry(port.id).or_insert_with(|| {
             self.expected.ports += 1;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    rows::{self, Draft},
+    rows::{self, Draft, LeftOut},
     sql::{self, Dialect},
 };
 use crate::{
@@ -121,8 +121,10 @@ impl Neutron {
     }
 
     pub(super) async fn endpoints(&mut self) -> Result<BTreeMap<String, Ipv4Addr>> {
-        let registered = self.pairs("ml2_vxlan_endpoints", sql::ENDPOINTS).await?;
-        let agents = self.pairs("agents", sql::AGENTS).await?;
+        let pair = |[host, value]: [String; 2]| (host, value);
+        let registered = self.texts("ml2_vxlan_endpoints", sql::ENDPOINTS.to_owned()).await?;
+        let agents = self.texts("agents", sql::AGENTS.to_owned()).await?;
+        let (registered, agents) = (registered.into_iter().map(pair).collect(), agents.into_iter().map(pair).collect());
         Ok(rows::endpoints(registered, agents))
     }
 
@@ -142,41 +144,44 @@ impl Neutron {
         Ok(last.map(|last| (ids.into_iter().map(PortId).collect(), last)))
     }
 
-    /// Those of these ports that are there; rows that make no sense are left out.
-    pub(super) async fn ports(&mut self, ids: &[PortId]) -> Result<Vec<Draft>> {
+    /// Those of these ports that are there, and those that are left out. Rows that are none of Neutron's are neither.
+    pub(super) async fn ports(&mut self, ids: &[PortId]) -> Result<(Vec<Draft>, Vec<LeftOut>)> {
         let uuids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let rows = self.all("ports", sql::ports(&uuids)).await?;
+        let mut left_out = Vec::new();
         let mut drafts: hashbrown::HashMap<String, Draft, foldhash::fast::RandomState> =
             hashbrown::HashMap::with_capacity_and_hasher(rows.len(), foldhash::fast::RandomState::default());
         for row in &rows {
             let text = |index| self.column::<String>("ports", row, index);
             let id = text(0)?;
-            if let Some(draft) = Draft::new(&id, text(1)?, text(2)?, &text(3)?, &text(4)?) {
-                drafts.insert(id, draft);
+            match Draft::new(&id, text(1)?, text(2)?, &text(3)?, &text(4)?) {
+                Some(Ok(draft)) => drop(drafts.insert(id, draft)),
+                Some(Err(port)) => left_out.push(port),
+                None => {}
             }
         }
-        for (port, ip, subnet) in self.triples("ipallocations", sql::fixed_ips(&uuids)).await? {
+        for [port, ip, subnet] in self.texts("ipallocations", sql::fixed_ips(&uuids)).await? {
             if let Some(draft) = drafts.get_mut(&port) {
                 draft.fixed_ip(&ip, &subnet);
             }
         }
-        for (port, mac, ip) in self.triples("allowedaddresspairs", sql::address_pairs(&uuids)).await? {
+        for [port, mac, ip] in self.texts("allowedaddresspairs", sql::address_pairs(&uuids)).await? {
             if let Some(draft) = drafts.get_mut(&port) {
                 draft.address_pair(&mac, &ip);
             }
         }
-        for (port, host, status) in self.triples("ml2_port_bindings", sql::bindings(&uuids)).await? {
+        for [port, host, status, vif_type] in self.texts("ml2_port_bindings", sql::bindings(&uuids)).await? {
             if let Some(draft) = drafts.get_mut(&port) {
-                draft.binding(host, &status);
+                draft.binding(host, &status, &vif_type);
             }
         }
-        let distributed = self.triples("ml2_distributed_port_bindings", sql::distributed_bindings(&uuids)).await?;
-        for (port, host, _) in distributed {
+        let distributed = self.texts("ml2_distributed_port_bindings", sql::distributed_bindings(&uuids)).await?;
+        for [port, host, vif_type] in distributed {
             if let Some(draft) = drafts.get_mut(&port) {
-                draft.distributed_binding(host);
+                draft.distributed_binding(host, &vif_type);
             }
         }
-        Ok(drafts.into_values().map(Draft::finish).collect())
+        Ok((drafts.into_values().map(Draft::finish).collect(), left_out))
     }
 
     // ===== statements =====
@@ -208,14 +213,16 @@ impl Neutron {
         Ok((texts.iter().filter_map(|text| text.parse().ok()).collect(), texts.into_iter().next_back()))
     }
 
-    async fn pairs(&mut self, what: &'static str, statement: &str) -> Result<Vec<(String, String)>> {
-        let rows = self.all(what, statement.to_owned()).await?;
-        rows.iter().map(|row| Ok((self.column(what, row, 0)?, self.column(what, row, 1)?))).collect()
-    }
-
-    async fn triples(&mut self, what: &'static str, statement: String) -> Result<Vec<(String, String, String)>> {
+    /// Rows of so many texts.
+    async fn texts<const N: usize>(&mut self, what: &'static str, statement: String) -> Result<Vec<[String; N]>> {
         let rows = self.all(what, statement).await?;
-        let read = |row| Ok((self.column(what, row, 0)?, self.column(what, row, 1)?, self.column(what, row, 2)?));
+        let read = |row| {
+            let mut texts = [const { String::new() }; N];
+            for (index, text) in texts.iter_mut().enumerate() {
+                *text = self.column(what, row, index)?;
+            }
+            Ok(texts)
+        };
         rows.iter().map(read).collect()
     }
 

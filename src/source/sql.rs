@@ -98,11 +98,11 @@ pub(super) fn address_pairs(ids: &[Uuid]) -> String {
 }
 
 pub(super) fn bindings(ids: &[Uuid]) -> String {
-    format!("SELECT port_id, host, status FROM ml2_port_bindings WHERE port_id IN ({})", list(ids))
+    format!("SELECT port_id, host, status, vif_type FROM ml2_port_bindings WHERE port_id IN ({})", list(ids))
 }
 
 pub(super) fn distributed_bindings(ids: &[Uuid]) -> String {
-    format!("SELECT port_id, host, status FROM ml2_distributed_port_bindings WHERE port_id IN ({})", list(ids))
+    format!("SELECT port_id, host, vif_type FROM ml2_distributed_port_bindings WHERE port_id IN ({})", list(ids))
 }
 
 /// Literals: hexadecimal digits and hyphens need no quoting.

@@ -10,5 +10,6 @@ mod identity;
 mod keystone;
 mod life;
 mod neutron;
+mod odd;
 mod schemathesis;
 mod source;

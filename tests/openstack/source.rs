@@ -17,22 +17,22 @@ use crate::{
     },
 };
 
-const VTEP_1: &str = "198.51.100.11";
-const VTEP_2: &str = "198.51.100.12";
+pub(crate) const VTEP_1: &str = "198.51.100.11";
+pub(crate) const VTEP_2: &str = "198.51.100.12";
 /// A whole comparison is due once a minute.
-const WHOLE: Duration = Duration::from_secs(90);
+pub(crate) const WHOLE: Duration = Duration::from_secs(90);
 
 /// A cloud with two compute nodes, a switch, and the daemon between them.
-struct Cloud {
-    neutron: Neutron,
-    tor: Tor,
-    daemon: Daemon,
-    rest: Rest,
+pub(crate) struct Cloud {
+    pub(crate) neutron: Neutron,
+    pub(crate) tor: Tor,
+    pub(crate) daemon: Daemon,
+    pub(crate) rest: Rest,
 }
 
 impl Cloud {
     /// `fill` is there before the daemon starts.
-    fn start(schema: (Kind, &'static str), fill: impl FnOnce(&Neutron)) -> Self {
+    pub(crate) fn start(schema: (Kind, &'static str), fill: impl FnOnce(&Neutron)) -> Self {
         let neutron = Neutron::start(schema);
         neutron.endpoint("compute-1", VTEP_1);
         // Where both speak, the type driver's word counts; compute-2 has an agent alone.
@@ -48,7 +48,7 @@ impl Cloud {
     }
 
     /// A gateway on the switch's first port, connected with a network on this VLAN.
-    fn connect(&self, network: &str, vlan: u16) -> String {
+    pub(crate) fn connect(&self, network: &str, vlan: u16) -> String {
         let gateway = self.rest.gateway(&format!("gateway-{vlan}"), &[("tor-switch-1", &["Ethernet40"])]);
         let connection = self.rest.connect(&gateway, network, vlan);
         self.rest.wait_status(&connection, "active");
@@ -56,7 +56,7 @@ impl Cloud {
     }
 
     /// Waits until the switch holds these MACs (MAC, address, VTEP) and this flood list for the network.
-    fn wait_rows(&self, what: &str, timeout: Duration, macs: &[(&str, &str, &str)], flood: &[&str]) {
+    pub(crate) fn wait_rows(&self, what: &str, timeout: Duration, macs: &[(&str, &str, &str)], flood: &[&str]) {
         let wanted: BTreeSet<_> =
             macs.iter().map(|(mac, ip, vtep)| ((*mac).to_owned(), (*ip).to_owned(), (*vtep).to_owned())).collect();
         let flood: Vec<BTreeSet<String>> = match flood {
@@ -70,11 +70,11 @@ impl Cloud {
         });
     }
 
-    fn source(&self) -> Value {
+    pub(crate) fn source(&self) -> Value {
         self.rest.get("/v2/source").expect(200)
     }
 
-    fn wait_source(&self, what: &str, good: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_source(&self, what: &str, good: impl Fn(&Value) -> bool) -> Value {
         eventually(what, WHOLE, || {
             let now = self.source();
             if good(&now) { Ok(now) } else { Err(now.to_string()) }

@@ -4,7 +4,9 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod cycles;
 mod double;
+mod figures;
 mod gateways;
 mod hostd;
 mod inside;

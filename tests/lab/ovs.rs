@@ -132,8 +132,13 @@ impl Switch {
         self.ovs.tool(&format!("vtep-ctl --timeout=20 {line}"))
     }
 
+    /// A connection of the test's own with its database.
+    pub(crate) fn rpc(&self) -> Rpc {
+        Rpc::connect(&self.ovs.socket()).expect("the switch's server listens")
+    }
+
     pub(crate) fn dump(&self) -> Dump {
-        Dump::read(&mut Rpc::connect(&self.ovs.socket()).expect("the switch's server listens"))
+        Dump::read(&mut self.rpc())
     }
 
     /// Waits until its database is as `good` wants it.

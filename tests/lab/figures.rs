@@ -24,14 +24,14 @@ fn mac(kind: u8, n: usize) -> String {
 }
 
 /// How long until both kernels hold so many MACs that begin so.
-fn in_both_kernels(world: &World, begin: &str, count: usize, begun: Instant) -> Duration {
+fn in_both_kernels(world: &World, prefix: &str, count: usize, begun: Instant) -> Duration {
     eventually("the entries in both kernels", SOON, || {
         let there: Vec<usize> = world
             .lab
             .nodes
             .iter()
             .map(|node| {
-                node.fdb("vtep-5000").iter().filter(|line| line.starts_with(begin) && line.contains(" dst ")).count()
+                node.fdb("vtep-5000").iter().filter(|line| line.starts_with(prefix) && line.contains(" dst ")).count()
             })
             .collect();
         if there.iter().all(|there| *there == count) { Ok(begun.elapsed()) } else { Err(format!("{there:?}")) }

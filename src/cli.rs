@@ -45,20 +45,20 @@ use output::{Format, Output};
 pub use usage::arguments;
 
 const HELP: &str = "\
-Gateways and networks are named by name or UUID. Commands that change something answer when it is on disk; switches
-follow, and --wait follows them.
+Gateways and networks are given by name or UUID. A command that changes something answers when the change is on disk;
+the switches follow, and --wait waits for them.
 
 Exit codes:
   0   done; nothing differs (switch diff), nothing is wrong (status)
-  1   something differs or is wrong, or a switch could not follow (--wait)
+  1   something differs or is wrong, or a switch can't follow (--wait)
   2   wrong command line
-  65  refused: the input can't be right
-  66  there is no such gateway, connection, network, port, endpoint or switch; no such file
-  69  vtepd can't be reached, or the connection with it broke
+  65  refused: the input is not valid
+  66  no such gateway, connection, network, port, endpoint or switch; no such file
+  69  vtepd can't be reached, or the connection to it broke
   70  a bug
-  73  refused: it stands against what exists
+  73  refused: it conflicts with what exists
   75  try again later; with --wait: not done in time
-  77  no right to open the admin socket
+  77  no permission to open the admin socket
   78  plumgrid.ini is wrong";
 
 const GLOBAL: &str = "Options of all commands";
@@ -78,8 +78,7 @@ struct Globals {
     /// The admin socket of vtepd.
     #[arg(long, global = true, value_name = "PATH", default_value = "/run/vtepd/admin.sock", help_heading = GLOBAL)]
     socket: PathBuf,
-    /// How the answer is printed: as a table for people, or as json, yaml or csv, or names alone, as other commands take
-    /// them.
+    /// Format of the answer: table (for people), json, yaml, csv, or name (names alone, which other commands take).
     #[arg(
         short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Format::Table,
         hide_possible_values = true, help_heading = GLOBAL
@@ -95,7 +94,7 @@ enum Command {
     /// Connections: a gateway's ports joined to a network.
     #[command(subcommand, visible_alias = "conn")]
     Connection(connection::Command),
-    /// Switches: how they are, what would be done, repair, hold and release.
+    /// Switches: state, dry run, repair, hold and release.
     #[command(subcommand)]
     Switch(switch::Command),
     /// Networks.
@@ -110,13 +109,13 @@ enum Command {
     /// Where networks and ports come from: the API, or Neutron's own database.
     #[command(subcommand)]
     Source(source::Command),
-    /// What compute nodes are told of the MACs behind gateways.
+    /// The forwarding entries that compute nodes get: MACs behind gateways.
     Fdb(fdb::Fdb),
-    /// What is wrong, and what to do.
+    /// Shows what is wrong, and how to fix it.
     Status(status::Status),
-    /// What happens, as it happens.
+    /// Shows events as they happen.
     Watch(watch::Watch),
-    /// What happened: calls, plans, drift, sessions.
+    /// Shows the journal: calls, plans, drift, sessions.
     Audit(audit::Audit),
     /// Plans against a saved switch database, without a daemon and without a network.
     Plan(plan::Plan),

@@ -37,7 +37,7 @@ pub enum ClientError {
     )]
     Absent(PathBuf),
     /// Nobody listens.
-    #[error("nobody listens on {}: vtepd has ended without removing it; systemctl restart vtepd", _0.display())]
+    #[error("nobody listens on {}: vtepd ended without removing it; start it again (systemctl restart vtepd)", _0.display())]
     Deserted(PathBuf),
     /// It is a file, a directory.
     #[error("{} is no socket: give vtepd's admin socket with --socket ([admin] socket of plumgrid.ini)", _0.display())]
@@ -82,7 +82,7 @@ pub enum ClientError {
     #[error("vtepd did not answer within {} s", CALL.as_secs())]
     Silent,
     /// The connection broke.
-    #[error("the connection with vtepd broke ({0}): look at its log (journalctl -u vtepd)")]
+    #[error("the connection to vtepd broke ({0}): its log says why (journalctl -u vtepd)")]
     Lost(String),
 }
 
@@ -121,7 +121,9 @@ impl Client {
             .build_with_stream(url, stream);
         let (sender, receiver) = timeout(CONNECT, transport)
             .await
-            .map_err(|_| broken(format!("no answer within {} s: vtepd serves too many", CONNECT.as_secs())))?
+            .map_err(|_| {
+                broken(format!("no answer within {} s: vtepd serves as many connections as it can", CONNECT.as_secs()))
+            })?
             .map_err(|error| ClientError::NotOurs { path: path.to_owned(), why: error.to_string() })?;
         let rpc = ClientBuilder::default()
             .request_timeout(CALL)

@@ -13,19 +13,19 @@ use super::{
 
 #[derive(Debug, Args)]
 pub(super) struct Audit {
-    /// Only entries of this kind; more than one are given one by one.
+    /// Only entries of this kind; repeat the option for more.
     #[arg(long, value_enum)]
     kind: Vec<Kind>,
-    /// About this switch.
+    /// Only entries about this switch.
     #[arg(long, value_name = "SWITCH", conflicts_with = "call")]
     switch: Option<String>,
-    /// Calls of this method: gateway_create, or 'POST /v2.0/networks'.
+    /// Only calls of this method: gateway_create, or 'POST /v2.0/networks'.
     #[arg(long, value_name = "METHOD")]
     call: Option<String>,
-    /// Whose details hold this text: a MAC, a UUID, a VLAN ('VLAN 50').
+    /// Only entries whose details contain this text: a MAC, a UUID, a VLAN ('VLAN 50').
     #[arg(long, value_name = "TEXT")]
     contains: Option<String>,
-    /// Not before: a time (2026-11-24T10:00:00Z), or a duration before now (2h).
+    /// Only entries since then: a time (2026-11-24T10:00:00Z), or a duration before now (2h).
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<String>,
     /// The number of entries, the latest.

@@ -30,10 +30,10 @@ pub(super) struct Create {
     gateway: String,
     /// Name or UUID of the network.
     network: String,
-    /// VLAN of interfaces that name none; 0: untagged.
+    /// VLAN of interfaces that have none of their own; 0: untagged.
     #[arg(long, value_name = "VLAN", value_parser = argument::vlan)]
     default_segmentation_id: Option<u16>,
-    /// The connection's port_id; generated where it is not given.
+    /// The connection's port_id; generated if it is not given.
     #[arg(long, value_name = "ID")]
     port_id: Option<String>,
     /// The project that owns it.

@@ -17,7 +17,7 @@ use super::{
 pub(super) struct Diff {
     /// Name of its section in plumgrid.ini.
     switch: String,
-    /// Rows that are shown.
+    /// Number of rows to show.
     #[arg(long, default_value_t = 1000)]
     rows: u32,
 }

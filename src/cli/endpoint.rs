@@ -15,7 +15,7 @@ use crate::telemetry::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Tells the VTEP address of a compute node.
+    /// Creates the tunnel endpoint of a compute node: its VTEP address.
     Create(Located),
     /// Lists all tunnel endpoints.
     List,
@@ -23,7 +23,7 @@ pub(super) enum Command {
     Show(One),
     /// Changes the VTEP address of a compute node.
     Update(Located),
-    /// Deletes tunnel endpoints: their hosts' ports leave the switches.
+    /// Deletes tunnel endpoints: the ports of their hosts are removed from the switches.
     Delete(Several),
 }
 

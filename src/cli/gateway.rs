@@ -16,7 +16,7 @@ use crate::telemetry::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Creates a gateway of one switch, or of two that work side by side.
+    /// Creates a gateway of one switch, or of two (active/active).
     Create(Create),
     /// Adds and removes interfaces, or renames.
     Update(Update),
@@ -40,7 +40,7 @@ pub(super) struct Create {
     /// The project that owns it.
     #[arg(long, value_name = "ID")]
     tenant_id: Option<String>,
-    /// Takes ports that a switch doesn't have (yet).
+    /// Accepts ports that a switch doesn't have (yet).
     #[arg(long)]
     force: bool,
 }
@@ -57,7 +57,7 @@ pub(super) struct Update {
     /// A new project.
     #[arg(long, value_name = "ID")]
     tenant_id: Option<String>,
-    /// Takes ports that a switch doesn't have (yet).
+    /// Accepts ports that a switch doesn't have (yet).
     #[arg(long)]
     force: bool,
     #[command(flatten)]

@@ -46,7 +46,7 @@ pub(super) struct Import {
     /// The file; '-': standard input. Its first line names the columns: network, mac_address, ip_address (several are
     /// separated by blanks), host, name, tenant_id; all but network may be missing.
     file: PathBuf,
-    /// The network of lines that name none: name or UUID.
+    /// The network of lines that don't name one: name or UUID.
     #[arg(long)]
     network: Option<String>,
     #[command(flatten)]
@@ -161,7 +161,7 @@ impl Staging<'_> {
         }
         if self.lines.is_empty() {
             return Err(Failure::Input(format!(
-                "{}: has no ports: a line of column names, then a line a port",
+                "{}: has no ports: write one line for each port below the line of column names",
                 self.file
             )));
         }
@@ -270,7 +270,7 @@ fn columns(head: &Record, has_network: bool) -> Result<Vec<Field>, String> {
     let fields = head.fields.iter().map(field).collect::<Result<Vec<_>, _>>()?;
     for (i, field) in fields.iter().enumerate() {
         if *field != Field::Ignored && fields[..i].contains(field) {
-            return Err(format!("column '{}' stands there twice", head.fields[i]));
+            return Err(format!("column '{}' is given twice", head.fields[i]));
         }
     }
     if !has_network && !fields.contains(&Field::Network) {
@@ -298,7 +298,7 @@ mod tests {
         assert!(
             columns(&head(&["mac", "mac_address", "network"]), false)
                 .unwrap_err()
-                .contains("'mac_address' stands there twice")
+                .contains("'mac_address' is given twice")
         );
         assert!(columns(&head(&["mac"]), false).unwrap_err().contains("--network"));
         assert!(columns(&head(&["mac"]), true).is_ok());

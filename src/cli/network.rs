@@ -31,7 +31,7 @@ pub(super) struct Create {
     /// Name of the network.
     #[arg(value_parser = argument::name)]
     name: String,
-    /// Its VNI; allocated from vni_ranges where it is not given.
+    /// Its VNI; without it one is allocated from vni_ranges.
     #[arg(long, conflicts_with = "no_vxlan", value_parser = clap::value_parser!(u32).range(1..=0xff_ffff))]
     vni: Option<u32>,
     /// Without a VXLAN segment, so that it can't be connected.

@@ -39,7 +39,7 @@ pub(super) struct Plan {
     /// The switch's database: its file, what `ovsdb-client backup` or `ovsdb-client dump --format=json` printed.
     #[arg(long, value_name = "FILE")]
     switch_dump: PathBuf,
-    /// Rows that are shown.
+    /// Number of rows to show.
     #[arg(long, default_value_t = 1000)]
     rows: usize,
 }

@@ -51,29 +51,29 @@ struct Content {
     /// Name of the port.
     #[arg(long)]
     name: Option<String>,
-    /// Its MAC; drawn where a new port has none.
+    /// Its MAC; a new port without one gets a random MAC.
     #[arg(long = "mac-address", alias = "mac", value_name = "MAC")]
     mac_address: Option<String>,
-    /// Its address; more than one are given one by one.
+    /// Its IP address; repeat the option for more.
     #[arg(long = "ip-address", alias = "fixed-ip", value_name = "IP")]
     ip_address: Vec<IpAddr>,
     /// Compute node that hosts it; '' unbinds the port.
     #[arg(long)]
     host: Option<String>,
-    /// A further address, or prefix, that it may speak for: IP, IP/LENGTH, and perhaps ,MAC behind it.
+    /// An additional address or prefix that it may use: IP[/LENGTH][,MAC]; repeat the option for more.
     #[arg(long, value_name = "PAIR", value_parser = pair)]
     allowed_address: Vec<Value>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Of this network: name or UUID.
+    /// Only ports of this network: name or UUID.
     #[arg(long)]
     network: Option<String>,
-    /// At this compute node; '': unbound ones.
+    /// Only ports on this compute node; '': unbound ones.
     #[arg(long)]
     host: Option<String>,
-    /// With this MAC.
+    /// Only ports with this MAC.
     #[arg(long = "mac-address", alias = "mac", value_name = "MAC")]
     mac_address: Option<String>,
     /// The number of ports at most.

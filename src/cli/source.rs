@@ -7,9 +7,9 @@ use super::{Done, Session, Verdict, output::Column};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Where networks and ports come from, and how that is.
+    /// Shows where networks and ports come from, and the state of it.
     Show,
-    /// Lets losses of Neutron's database pass that the guard holds.
+    /// Releases the losses of Neutron's database that the guard holds.
     Release,
 }
 

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Output, Session, Verdict,
+    Done, Failure, Output, Session, Verdict,
     connection::{binding_columns, in_order},
     diff::Diff,
     near,
@@ -20,13 +20,13 @@ pub(super) enum Command {
     List,
     /// Shows one switch, and each of its bindings.
     Show(One),
-    /// What would be done at a switch now, and why. Nothing is sent.
+    /// Shows what would be written to a switch now, and why. Nothing is sent.
     Diff(Diff),
-    /// Compares everything on a switch and puts it right; with mode = observe the only way to write to it.
+    /// Compares everything on a switch and repairs it; with mode = observe this is the only way to write to it.
     Repair(Change),
     /// Holds all deletions on a switch, explained or not, until they are released.
     Hold(One),
-    /// Lets deletions go that the guard, or an operator, holds.
+    /// Releases the deletions that the guard or an operator holds.
     Release(Change),
 }
 
@@ -52,7 +52,7 @@ impl Command {
             Self::List => list(session).await,
             Self::Show(one) => show(session, &one.switch).await,
             Self::Diff(diff) => diff.run(session).await,
-            Self::Repair(change) => change.run(session, "switch_repair").await,
+            Self::Repair(change) => change.repair(session).await,
             Self::Hold(one) => {
                 let _: Value = session.call("switch_hold", &json!({"switch": one.switch})).await?;
                 let name = one_line(&one.switch);
@@ -127,10 +127,25 @@ async fn show(session: &Session, name: &str) -> Done {
     ];
     session.output.show(&columns, &switch)?;
     if session.output.is_table() {
+        if switch["session"]["transport"] == "passive" && switch["session"]["state"] != "up" {
+            show_refused(session).await?;
+        }
         Output::text("\n")?;
         session.output.list(&binding_columns(), &in_order(&switch["bindings"]))?;
     }
     Ok(Verdict::Fine)
+}
+
+/// Peers that dialled in and were refused: one of them may be the switch that is missing.
+async fn show_refused(session: &Session) -> Result<(), Failure> {
+    let status: Value = session.call("status", &json!({})).await?;
+    let peers = status["strangers"]["listed"].as_array().cloned().unwrap_or_default();
+    if !peers.is_empty() {
+        Output::text("\nPeers that dialled in and were refused:\n")?;
+        let columns = ["names", "address", "certificate", "reason", "count", "last"].map(Column::member);
+        session.output.list(&columns, &peers)?;
+    }
+    Ok(())
 }
 
 fn lines(value: &Value) -> String {
@@ -145,9 +160,29 @@ async fn held(session: &Session, switch: &str) -> Result<usize, String> {
 }
 
 impl Change {
-    async fn run(self, session: &Session, method: &str) -> Done {
-        let _: Value = session.call(method, &json!({"switch": self.switch})).await?;
-        self.follow(session).await
+    /// With `--wait`, what a repair can't remove is no success.
+    async fn repair(self, session: &Session) -> Done {
+        let one = json!({"switch": self.switch});
+        let _: Value = session.call("switch_repair", &one).await?;
+        let (name, is_waiting) = (self.switch.clone(), self.wait.is_asked());
+        let done = self.follow(session).await?;
+        if !is_waiting || done == Verdict::Amiss {
+            return Ok(done);
+        }
+        let plan: Value = session.call("switch_diff", &json!({"switch": name, "rows": 0})).await?;
+        let count =
+            |member: &str| plan[member].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+        let (blocked, held) = (count("blocked_total"), count("held"));
+        if blocked + held == 0 {
+            return Ok(Verdict::Fine);
+        }
+        terminal::remark(&format_args!(
+            "l2gw: not repaired: {} can't be written, {} held; 'l2gw switch diff {}' shows why",
+            near::counted(blocked, "row"),
+            if held == 1 { "1 deletion is".to_owned() } else { format!("{held} deletions are") },
+            one_line(&name)
+        ));
+        Ok(Verdict::Amiss)
     }
 
     async fn follow(self, session: &Session) -> Done {

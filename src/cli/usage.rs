@@ -1,6 +1,6 @@
 //! A wrong command line, in words: what clap finds, with suggestions from what people can see.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{borrow::Cow, ffi::OsString, process::ExitCode};
 
 use clap::{
     Command, Parser as _,
@@ -22,14 +22,28 @@ fn report(error: &clap::Error) -> ExitCode {
         return code;
     }
     let plain = error.render().to_string();
-    if error.use_stderr() && matches!(printable::lines(&plain), std::borrow::Cow::Owned(_)) {
+    let safe = quoting_one_line(error, &plain);
+    if error.use_stderr() && safe != plain {
         // What was typed is quoted, and would steer the terminal.
-        terminal::remark(&plain.trim_end());
+        terminal::remark(&safe.trim_end());
     } else {
         // Nobody is left to tell where it fails.
         let _ = error.print();
     }
     code
+}
+
+/// The message with each value that it quotes in one line, and printable.
+fn quoting_one_line(error: &clap::Error, message: &str) -> String {
+    let mut safe = message.to_owned();
+    for (_, value) in error.context() {
+        if let ContextValue::String(text) = value
+            && let Cow::Owned(escaped) = printable::one_line(text)
+        {
+            safe = safe.replace(text.as_str(), &escaped);
+        }
+    }
+    printable::lines(&safe).into_owned()
 }
 
 /// Our own words for a command or an option that there isn't: clap would suggest hidden ones, too.
@@ -45,6 +59,7 @@ fn own_words(error: &clap::Error, typed: impl IntoIterator<Item = OsString>) -> 
             let visible = command.get_subcommands().filter(|sub| !sub.is_hide_set());
             let names = visible.flat_map(|sub| std::iter::once(sub.get_name()).chain(sub.get_visible_aliases()));
             let near = near::did_you_mean(word, names);
+            let word = printable::one_line(word);
             Some(format!("l2gw: there is no command '{word}'{near}\n\n'{path} --help' lists the commands"))
         }
         ErrorKind::UnknownArgument => {
@@ -55,6 +70,7 @@ fn own_words(error: &clap::Error, typed: impl IntoIterator<Item = OsString>) -> 
                 visible.flat_map(|arg| arg.get_long().into_iter().chain(arg.get_visible_aliases().unwrap_or_default()));
             let near =
                 near::nearest(given, names).map(|name| format!("; did you mean '--{name}'?")).unwrap_or_default();
+            let word = printable::one_line(word);
             Some(format!("l2gw: '{path}' has no option '{word}'{near}\n\n'{path} --help' lists the options"))
         }
         _ => None,

@@ -15,7 +15,7 @@ use crate::telemetry::printable::one_line;
 
 /// How often the daemon is asked.
 const PERIOD: Duration = Duration::from_millis(150);
-/// How long a switch that can't follow is given before that is told as the end of it.
+/// How long a switch that can't follow is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -23,7 +23,7 @@ pub(super) struct Wait {
     /// Waits until the switches have the change.
     #[arg(long)]
     wait: bool,
-    /// How long at most.
+    /// The longest time to wait.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = argument::duration, requires = "wait")]
     timeout: Duration,
 }
@@ -125,8 +125,8 @@ impl Wait {
             if waiting.iter().all(stuck) {
                 lines.end(&states);
                 terminal::remark(&format!(
-                    "l2gw: not waiting any longer for {}: the change is kept, and made there as soon as that is possible; \
-                     'l2gw status' says what to do",
+                    "l2gw: not waiting any longer for {}: the change is kept, and written there as soon as that is possible; \
+                     'l2gw status' shows how to fix it",
                     names()
                 ));
                 return Ok(Verdict::Amiss);
@@ -135,7 +135,7 @@ impl Wait {
                 lines.end(&states);
                 let timeout = humantime::format_duration(self.timeout);
                 return Err(Failure::Late(format!(
-                    "not done within {timeout}: {}; it goes on by itself, 'l2gw status' says how far it is",
+                    "not done within {timeout}: {}; vtepd goes on with it, 'l2gw status' shows how far it is",
                     names()
                 )));
             }
@@ -265,7 +265,7 @@ impl Lines {
     fn end(&mut self, states: &[(String, State)]) {
         self.draw(states);
         if states.is_empty() {
-            terminal::remark(&"no switch is concerned");
+            terminal::remark(&"no switch carries it: nothing to wait for");
         }
         for bar in self.of.values() {
             bar.abandon();

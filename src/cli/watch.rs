@@ -14,10 +14,10 @@ use crate::{admin::client::ClientError, telemetry::printable::one_line};
 
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    /// Only events of this kind; more than one are given one by one.
+    /// Only events of this kind; repeat the option for more.
     #[arg(long, value_enum)]
     kind: Vec<Kind>,
-    /// Ends after so many events.
+    /// Ends after this number of events.
     #[arg(long, value_name = "NUMBER")]
     count: Option<u64>,
 }

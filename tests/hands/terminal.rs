@@ -58,6 +58,46 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(widest <= Some(100), "{widest:?}: {table}");
 }
 
+/// On a narrow terminal sentences are broken, between words: half a MAC or half a UUID can't be copied.
+#[test]
+fn no_table_splits_a_word() {
+    let scene = Scene::new().connected();
+    let network = scene.network();
+    scene.ok(&[
+        "gateway",
+        "update",
+        "vtep-gateway-1",
+        "--device",
+        "name=tor-switch-1",
+        "--add-interface",
+        "nowhere",
+        "--force",
+    ]);
+    let connection = scene.ok(&["connection", "list", "-o", "name"]).name();
+    eventually("the port is missed", PATIENCE, || {
+        let said = scene.run(&["status"]);
+        if said.out.contains("nowhere") { Ok(()) } else { Err(said.out) }
+    });
+    for (line, words) in [
+        ("port list", vec!["fa:16:3e:00:00:01", "10.0.0.11", "compute-1"]),
+        ("network show network1", vec![network.as_str()]),
+        ("gateway list", vec!["vtep-gateway-1", "tor-switch-1:", "Ethernet40;"]),
+        ("connection show vtep-gateway-1 network1", vec![connection.as_str(), "vtep-gateway-1", "Ethernet40"]),
+        ("switch diff tor-switch-1", vec![]),
+        ("fdb --all", vec!["fa:16:3e:00:00:01", "198.51.100.11"]),
+    ] {
+        let command = format!("stty cols 40 rows 40; {L2GW} --socket {} {line}", scene.socket());
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).stdin(Stdio::null());
+        let output = script.env("SHELL", "/bin/sh").env("NO_COLOR", "1").output().expect("script is installed");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let shown: Vec<&str> = text.split_whitespace().collect();
+        for word in words {
+            assert!(shown.contains(&word), "{line}: {word} is broken: {text}");
+        }
+    }
+}
+
 fn strip(word: &str) -> String {
     let mut parts = word.split("\u{1b}[");
     let mut text = parts.next().unwrap_or_default().to_owned();

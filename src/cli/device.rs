@@ -196,6 +196,18 @@ fn split_all(text: &str, separator: char) -> Vec<&str> {
     parts
 }
 
+/// A name with a backslash before each character that separates: what [`Interface::parse`] reads as this name.
+pub(super) fn escaped(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for c in name.chars() {
+        if matches!(c, '\\' | ':' | ';' | ',' | '|') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}
+
 fn unescaped(text: &str) -> String {
     let (mut plain, mut escaped) = (String::with_capacity(text.len()), false);
     for c in text.chars() {
@@ -211,6 +223,8 @@ fn unescaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn interface(name: &str, vlans: &[u16]) -> Interface {
@@ -245,6 +259,18 @@ mod tests {
             assert_eq!((device.name.as_str(), &device.interfaces[0]), (name, &interface(name, &[5])));
         }
         assert_eq!(Interface::parse(r"a\,b:5").unwrap(), interface("a,b", &[5]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_shown_interface_is_read_as_the_same(name in r"[a-z0-9:;,|\\\[\]/ .#-]{1,12}", vlans in prop::collection::vec(0..=4094_u16, 0..4)) {
+            prop_assume!(name.trim() == name);
+            let numbers: Vec<String> = vlans.iter().map(ToString::to_string).collect();
+            let shown = if vlans.is_empty() { escaped(&name) } else { format!("{}:{}", escaped(&name), numbers.join(",")) };
+            prop_assert_eq!(Interface::parse(&shown), Ok(interface(&name, &vlans)));
+            let device = Device::parse(&format!("name=tor,interface_names={shown};e1")).unwrap();
+            prop_assert_eq!(&device.interfaces, &[interface(&name, &vlans), interface("e1", &[])]);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     Done, Failure, Session, Verdict, argument,
-    device::{Device, Interface},
+    device::{self, Device, Interface},
     edits::Edits,
     near,
     output::{Column, text},
@@ -177,21 +177,21 @@ fn columns() -> [Column; 4] {
         Column::member("tenant_id"),
         Column::made("devices", |gateway| {
             let devices = gateway["devices"].as_array().into_iter().flatten();
-            devices.map(device).collect::<Vec<_>>().join("\n")
+            devices.map(shown).collect::<Vec<_>>().join("\n")
         }),
     ]
 }
 
-/// `tor-switch-1: Ethernet40:50; Ethernet41:51,52`
-fn device(device: &Value) -> String {
+/// `tor-switch-1: Ethernet40:50; Ethernet41:51,52`, as `--device` takes interfaces.
+fn shown(device: &Value) -> String {
     let interfaces = device["interfaces"].as_array().into_iter().flatten();
-    let shown = interfaces.map(|interface| {
-        let name = text(&interface["name"]);
+    let interfaces = interfaces.map(|interface| {
+        let name = device::escaped(&text(&interface["name"]));
         let vlans = interface["segmentation-id"].as_array().into_iter().flatten().map(Value::to_string);
         let vlans = vlans.collect::<Vec<_>>().join(",");
         if vlans.is_empty() { name } else { format!("{name}:{vlans}") }
     });
-    format!("{}: {}", text(&device["device_name"]), shown.collect::<Vec<_>>().join("; "))
+    format!("{}: {}", text(&device["device_name"]), interfaces.collect::<Vec<_>>().join("; "))
 }
 
 /// Names of a gateway's devices.

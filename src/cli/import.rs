@@ -16,7 +16,7 @@ use super::{
     Done, Failure, Session,
     csv::{Reader, Record},
     endpoint,
-    near::counted,
+    near::{counted, did_you_mean},
     terminal,
     wait::{self, Wait},
 };
@@ -260,7 +260,10 @@ fn columns(head: &Record, has_network: bool) -> Result<Vec<Field>, String> {
     let known = || COLUMNS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let field = |name: &String| {
         let found = COLUMNS.iter().find(|(column, _)| column.eq_ignore_ascii_case(name.trim()));
-        found.map(|(_, field)| *field).ok_or_else(|| format!("there is no column '{name}'; columns are: {}", known()))
+        found.map(|(_, field)| *field).ok_or_else(|| {
+            let near = did_you_mean(name, COLUMNS.iter().map(|(column, _)| *column));
+            format!("there is no column '{name}'{near}; columns are: {}", known())
+        })
     };
     if let [one] = head.fields.as_slice()
         && let Some(separator) = one.chars().find(|c| matches!(c, ';' | '\t' | '|'))

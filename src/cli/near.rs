@@ -15,7 +15,10 @@ pub(super) fn nearest<S: AsRef<str>>(typed: &str, known: impl IntoIterator<Item 
     // A third of the letters may differ.
     let limit = (typed.chars().count() / 3).clamp(1, 3);
     let shape = shape(typed);
-    let measured = known.into_iter().filter(|name| name.as_ref() != typed).map(|name| {
+    // A name that is much longer can't be near, and would take long to compare.
+    let longest = typed.len() * 2 + 16;
+    let candidates = known.into_iter().filter(|name| name.as_ref() != typed && name.as_ref().len() <= longest);
+    let measured = candidates.map(|name| {
         let other = self::shape(name.as_ref());
         let slips = strsim::damerau_levenshtein(&shape, &other);
         let same = shape.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();

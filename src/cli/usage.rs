@@ -21,32 +21,21 @@ fn report(error: &clap::Error) -> ExitCode {
         terminal::remark(&text);
         return code;
     }
-    let plain = error.render().to_string();
-    let safe = quoting_one_line(error, &plain);
-    if error.use_stderr() && safe != plain {
-        // What was typed is quoted, and would steer the terminal.
-        terminal::remark(&safe.trim_end());
-    } else {
+    let is_printable = |(_, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) => matches!(printable::one_line(text), Cow::Borrowed(_)),
+        _ => true,
+    };
+    if error.context().all(is_printable) {
         // Nobody is left to tell where it fails.
         let _ = error.print();
+    } else {
+        // What was typed is quoted, and would steer the terminal.
+        terminal::remark(&printable::one_line(error.render().to_string().trim_end()));
     }
     code
 }
 
-/// The message with each value that it quotes in one line, and printable.
-fn quoting_one_line(error: &clap::Error, message: &str) -> String {
-    let mut safe = message.to_owned();
-    for (_, value) in error.context() {
-        if let ContextValue::String(text) = value
-            && let Cow::Owned(escaped) = printable::one_line(text)
-        {
-            safe = safe.replace(text.as_str(), &escaped);
-        }
-    }
-    printable::lines(&safe).into_owned()
-}
-
-/// Our own words for a command or an option that there isn't: clap would suggest hidden ones, too.
+/// Our own words: for a command or an option that doesn't exist, where clap would suggest hidden ones, too, and for a value.
 fn own_words(error: &clap::Error, typed: impl IntoIterator<Item = OsString>) -> Option<String> {
     let value = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -72,6 +61,12 @@ fn own_words(error: &clap::Error, typed: impl IntoIterator<Item = OsString>) -> 
                 near::nearest(given, names).map(|name| format!("; did you mean '--{name}'?")).unwrap_or_default();
             let word = printable::one_line(word);
             Some(format!("l2gw: '{path}' has no option '{word}'{near}\n\n'{path} --help' lists the options"))
+        }
+        ErrorKind::ValueValidation => {
+            let [argument, given] = [value(ContextKind::InvalidArg)?, value(ContextKind::InvalidValue)?];
+            let why = std::error::Error::source(error)?.to_string();
+            let [given, why] = [printable::one_line(given), printable::one_line(&why)];
+            Some(format!("l2gw: '{given}' for {argument}: {why}\n\n'{path} --help' lists the options"))
         }
         _ => None,
     }
@@ -130,6 +125,10 @@ mod tests {
             (&["port", "create", "n", "--macc", "x"], "'l2gw port create' has no option '--macc'\n"),
             (&["port", "create", "n", "--mac-adress", "x"], "did you mean '--mac-address'?"),
             (&["network", "list", "--outptu", "json"], "did you mean '--output'?"),
+            (
+                &["audit", "--since", "x\n\u{1b}[2J"],
+                "'x\\n\\u{1b}[2J' for --since <TIME>: 'x\\n\\u{1b}[2J' is neither a time (2026-11-24T10:00:00Z)",
+            ),
         ] {
             let said = said(words);
             assert!(said.contains(expected), "{words:?}: {said}");

@@ -12,27 +12,28 @@ mod controls;
 mod fault;
 mod methods;
 mod peer;
+mod places;
 mod registry;
 mod socket;
 
-use std::{io, path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use jsonrpsee::server::{
     BatchRequestConfig, HttpRequest, Methods, Server as JsonRpc, ServerConfig, StopHandle,
     serve_with_graceful_shutdown, stop_channel,
 };
-use tokio::{net::UnixStream, sync::Semaphore, task::JoinSet, time::timeout};
+use tokio::{net::UnixStream, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
     controls::{Controls, Reload, Reloaded},
     socket::AdminError,
 };
-use self::{methods::imports::Imports, peer::Peer, registry::Context, socket::Socket};
+use self::{methods::imports::Imports, peer::Peer, places::Places, registry::Context, socket::Socket};
 use crate::{config::AdminConfig, service::Service};
 
-/// Connections at a time; further ones wait.
-const CONNECTIONS: usize = 64;
+/// Connections at a time.
+const CONNECTIONS: usize = 128;
 
 /// Longest request and answer, in bytes.
 const MAX_MESSAGE: u32 = 64 << 20;
@@ -81,18 +82,15 @@ impl Server {
             .build();
         let builder = JsonRpc::builder().set_config(config).to_service_builder();
         let (stop, stopper) = stop_channel();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Places::new(CONNECTIONS);
         let mut connections = JoinSet::new();
         loop {
-            let next = async {
-                let place = places.clone().acquire_owned().await.ok()?;
-                Some((place, self.socket.accept().await))
-            };
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(_) = connections.join_next() => {}
-                Some((place, accepted)) = next => match accepted {
+                accepted = self.socket.accept() => match accepted {
                     Ok(stream) => {
+                        let Some(place) = places.enter(&stream) else { continue };
                         let service = builder.clone().build(self.methods.clone(), stop.clone());
                         let stop = stop.clone();
                         connections.spawn(async move {

@@ -18,10 +18,13 @@ mod listener;
 mod named;
 mod neutron;
 mod openapi;
+mod places;
 mod problem;
+mod recent;
 mod root;
 mod tls;
 mod trace;
+mod uninvited;
 mod v2;
 mod watchers;
 
@@ -41,10 +44,12 @@ pub use health::Readiness;
 pub use tls::{Tls, TlsError};
 
 use self::{
-    auth::{Gate, HostTokens, Keystone},
+    auth::{Gate, Guesses, HostTokens, Keystone},
     body::BodyLimits,
     listener::ConnectionLimits,
+    places::PlaceLimits,
     problem::Problem,
+    uninvited::Uninvited,
     watchers::Watchers,
 };
 use crate::{
@@ -93,12 +98,22 @@ struct App {
     hosts: Arc<HostTokens>,
     bodies: BodyLimits,
     watchers: Watchers,
+    guesses: Arc<Guesses>,
+    uninvited: Uninvited,
 }
 
 impl App {
     fn new(service: Service, gate: Gate, hosts: HostTokens) -> Self {
         let (gate, hosts) = (Arc::new(gate), Arc::new(hosts));
-        Self { service, gate, hosts, bodies: BodyLimits::default(), watchers: Watchers::default() }
+        Self {
+            service,
+            gate,
+            hosts,
+            bodies: BodyLimits::default(),
+            watchers: Watchers::default(),
+            guesses: Arc::default(),
+            uninvited: Uninvited::default(),
+        }
     }
 }
 
@@ -112,6 +127,7 @@ pub struct Server {
     monitoring: Option<(TcpListener, Router)>,
     limits: ConnectionLimits,
     address: SocketAddr,
+    uninvited: Uninvited,
 }
 
 impl Server {
@@ -140,14 +156,15 @@ impl Server {
             let gate = gate.clone();
             move || gate.complaint().into_iter().collect()
         });
+        let uninvited = app.uninvited.clone();
         let (router, monitoring) = match config.monitoring_listen {
             None => (router(app, Some(ready)), None),
             Some(apart) => {
-                let monitoring = surrounded(health::router(ready).fallback(no_route));
+                let monitoring = surrounded(health::router(ready).fallback(no_route), &uninvited);
                 (router(app, None), Some((listen("monitoring_listen", apart)?, monitoring)))
             }
         };
-        Ok(Self { listener, router, gate, tls, monitoring, limits: ConnectionLimits::default(), address })
+        Ok(Self { listener, router, gate, tls, monitoring, limits: ConnectionLimits::default(), address, uninvited })
     }
 
     /// The certificate, to renew it while the API serves; `None`: plain HTTP.
@@ -174,12 +191,14 @@ impl Server {
         let monitoring = async {
             if let Some((listener, router)) = self.monitoring {
                 // Without TLS: it is for probes of this machine or its own network, and tells no secrets.
-                let limits = ConnectionLimits { connections: 64, ..self.limits };
+                let places = PlaceLimits { all: 64, of_address: 32, ..self.limits.places };
+                let limits = ConnectionLimits { places, ..self.limits };
                 listener::serve(listener, None, router, limits, shutdown.clone()).await;
             }
         };
         let watch = shutdown.run_until_cancelled(self.gate.watch());
-        tokio::join!(api, monitoring, watch);
+        let sums = shutdown.run_until_cancelled(self.uninvited.log());
+        tokio::join!(api, monitoring, watch, sums);
     }
 }
 
@@ -203,6 +222,7 @@ fn router(app: App, ready: Option<Readiness>) -> Router {
         .method_not_allowed_fallback(no_method)
         .with_state(app.clone());
     // Names are trimmed before the routes see them, so this router stands around theirs.
+    let uninvited = app.uninvited.clone();
     let guarded = Router::new()
         .fallback_service(guarded)
         .layer(from_fn(named::trim))
@@ -211,12 +231,12 @@ fn router(app: App, ready: Option<Readiness>) -> Router {
     if let Some(ready) = ready {
         open = open.merge(health::router(ready));
     }
-    surrounded(open.method_not_allowed_fallback(no_method).fallback_service(guarded))
+    surrounded(open.method_not_allowed_fallback(no_method).fallback_service(guarded), &uninvited)
 }
 
 /// The layers of every call.
-fn surrounded(router: Router) -> Router {
-    router.layer(CatchPanicLayer::custom(trace::panicked)).layer(from_fn(trace::call))
+fn surrounded(router: Router, uninvited: &Uninvited) -> Router {
+    router.layer(CatchPanicLayer::custom(trace::panicked)).layer(from_fn_with_state(uninvited.clone(), trace::call))
 }
 
 async fn no_route(uri: Uri) -> Problem {

@@ -180,6 +180,8 @@ pub struct ApiConfig {
     pub tls: Option<TlsFiles>,
     /// The compute nodes' tokens, one `host:token` a line.
     pub host_token_file: Option<PathBuf>,
+    /// Ports that a compute node may have made with its own token.
+    pub max_ports_per_host: u32,
 }
 
 /// `tls_certificate` and `tls_private_key` of `[api]`. Read at the start and with each reload.

@@ -121,9 +121,9 @@ impl Daemon {
         let keeper = Keeper::new(store.clone(), Arc::new(config.relay.clone()), fleet.fdb().clone(), told);
         let shutdown = CancellationToken::new();
         let (journal, pending) = Journal::new();
-        let mut service =
-            Service::new(store.clone(), fleet.clone(), Settings { vni_ranges: config.vni_ranges.clone() })
-                .with_journal(journal);
+        let settings =
+            Settings { vni_ranges: config.vni_ranges.clone(), max_ports_per_host: config.api.max_ports_per_host };
+        let mut service = Service::new(store.clone(), fleet.clone(), settings).with_journal(journal);
         let (source, follow) = config.source.clone().map(source::new).unzip();
         if let Some(source) = &source {
             service = service.following(source.clone());

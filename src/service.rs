@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bindings;
+mod claims;
 mod connections;
 mod drafts;
 mod endpoints;
@@ -57,6 +58,8 @@ pub type Result<T> = std::result::Result<T, ServiceError>;
 pub struct Settings {
     /// `vni_ranges`: where VNIs are allocated from, in this order.
     pub vni_ranges: Vec<RangeInclusive<u32>>,
+    /// `max_ports_per_host`: ports that a compute node may have made with its own token.
+    pub max_ports_per_host: u32,
 }
 
 /// The use cases: cheap to clone. Each call checks and writes in one transaction; what it answered is on disk.
@@ -65,6 +68,7 @@ pub struct Service {
     store: Store,
     fleet: Fleet,
     vnis: Arc<Vnis>,
+    max_ports_per_host: u32,
     journal: Journal,
     /// What dictates networks and ports, if anything does.
     source: Option<Source>,
@@ -87,7 +91,8 @@ impl Service {
     pub fn new(store: Store, fleet: Fleet, settings: Settings) -> Self {
         // Nobody reads it: what is noted goes nowhere.
         let (journal, _) = Journal::new();
-        Self { store, fleet, vnis: Arc::new(Vnis::new(settings.vni_ranges)), journal, source: None }
+        let Settings { vni_ranges, max_ports_per_host } = settings;
+        Self { store, fleet, vnis: Arc::new(Vnis::new(vni_ranges)), max_ports_per_host, journal, source: None }
     }
 
     /// With a journal that somebody writes ([`journal::record`]).

@@ -44,7 +44,7 @@ impl Scratch {
     async fn service(&self) -> Service {
         let store = Store::open(&self.0.join("vtepd.db")).await.unwrap();
         #[allow(clippy::single_range_in_vec_init)] // one range of VNIs is what is meant
-        Service::new(store, Fleet::detached(), Settings { vni_ranges: vec![1000..=65535] })
+        Service::new(store, Fleet::detached(), Settings { vni_ranges: vec![1000..=65535], max_ports_per_host: 8 })
     }
 }
 

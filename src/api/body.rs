@@ -1,6 +1,9 @@
 //! Bodies of requests: bounded in length, time and memory, and read into types.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     body::{Body, HttpBody},
@@ -15,7 +18,7 @@ use tokio::{
 };
 
 use super::{App, audit::Noted, problem::Problem};
-use crate::service::view::decode;
+use crate::service::{Caller, view::decode};
 
 /// What is read off a connection before an answer that doesn't need the body, so that a client which sends it whole
 /// before it reads finds the answer and not a reset.
@@ -37,11 +40,16 @@ pub(crate) struct BodyLimits {
     pub(crate) idle: Duration,
     /// Longest time for a whole body.
     pub(crate) total: Duration,
-    /// Longer bodies than this many bytes are large…
-    pub(crate) large: usize,
-    /// …and only so many of them are held at a time.
-    pub(crate) large_permits: Arc<Semaphore>,
+    /// Longest body of a call with a compute node's token, in bytes.
+    pub(crate) of_host: usize,
+    /// Longest wait for memory.
+    pub(crate) patience: Duration,
+    /// KiB that bodies may have together, from their first byte until their calls are answered.
+    pub(crate) memory: Arc<Semaphore>,
 }
+
+/// KiB of all bodies together: the longest one, and others beside it.
+const MEMORY: usize = 96 << 10;
 
 impl Default for BodyLimits {
     fn default() -> Self {
@@ -49,26 +57,36 @@ impl Default for BodyLimits {
             max: 64 << 20,
             idle: Duration::from_secs(20),
             total: Duration::from_mins(2),
-            large: 1 << 20,
-            large_permits: Arc::new(Semaphore::new(4)),
+            of_host: 4 << 20,
+            patience: Duration::from_secs(5),
+            memory: Arc::new(Semaphore::new(MEMORY)),
         }
     }
 }
 
-/// A body, and its place among the large ones.
-struct Payload {
-    bytes: Bytes,
-    permit: Option<OwnedSemaphorePermit>,
+/// What of the memory a call's body holds: an extension of the request. It is given back with the last clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Share(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Share {
+    fn add(&self, more: OwnedSemaphorePermit) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_mut() {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+    }
 }
 
 impl BodyLimits {
-    async fn read(&self, headers: &HeaderMap, mut body: Body) -> Result<Payload, Problem> {
-        if body.size_hint().lower() > self.max as u64 {
+    async fn read(&self, max: usize, share: &Share, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Problem> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > max {
             discard(headers, body).await;
-            return Err(self.too_large());
+            return Err(too_large(max));
         }
         let deadline = Instant::now() + self.total;
-        let mut payload = Payload { bytes: Bytes::new(), permit: None };
+        let mut held = self.hold(share, 0, announced).await?;
         let mut joined = BytesMut::new();
         loop {
             let until = deadline.min(Instant::now() + self.idle);
@@ -78,28 +96,31 @@ impl BodyLimits {
                 Problem::bad_request(format!("the body can't be read to its end: {error}")).closing()
             })?;
             let length = joined.len() + data.len();
-            if length > self.max {
+            if length > max {
                 drop(joined);
                 discard(headers, body).await;
-                return Err(self.too_large());
+                return Err(too_large(max));
             }
-            if length > self.large && payload.permit.is_none() {
-                let free = timeout(self.idle, self.large_permits.clone().acquire_owned()).await;
-                let Ok(Ok(permit)) = free else {
-                    let message = "too many large bodies are being worked on: try again in a few seconds";
-                    return Err(Problem::unavailable(message).closing());
-                };
-                payload.permit = Some(permit);
-            }
+            held = self.hold(share, held, length).await?;
             joined.extend_from_slice(&data);
         }
-        payload.bytes = joined.freeze();
-        Ok(payload)
+        Ok(joined.freeze())
     }
 
-    fn too_large(&self) -> Problem {
-        let message = format!("the body is longer than {} MiB: send it in parts", self.max >> 20);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "HTTPRequestEntityTooLarge", message).closing()
+    /// Takes memory for a body of `length` bytes, of which `held` KiB are there already; what it has then.
+    async fn hold(&self, share: &Share, held: usize, length: usize) -> Result<usize, Problem> {
+        let wanted = length.div_ceil(1024);
+        let Some(more) = wanted.checked_sub(held).and_then(|more| u32::try_from(more).ok()).filter(|more| *more > 0)
+        else {
+            return Ok(held);
+        };
+        let free = timeout(self.patience, self.memory.clone().acquire_many_owned(more)).await;
+        let Ok(Ok(permit)) = free else {
+            let message = "the bodies of other calls take the memory that there is: try again in a few seconds";
+            return Err(Problem::unavailable(message).closing());
+        };
+        share.add(permit);
+        Ok(wanted)
     }
 
     fn too_slow(&self) -> Problem {
@@ -110,6 +131,11 @@ impl BodyLimits {
         );
         Problem::new(StatusCode::REQUEST_TIMEOUT, "HTTPRequestTimeout", message).closing()
     }
+}
+
+fn too_large(max: usize) -> Problem {
+    let message = format!("the body is longer than {} MiB: send it in parts", max >> 20);
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "HTTPRequestEntityTooLarge", message).closing()
 }
 
 /// The next data of a body; `None` at its end. Trailers are passed over.
@@ -151,16 +177,20 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
-        let payload = app.bodies.read(&head.headers, body).await?;
+        let limits = &app.bodies;
+        let of_host = head.extensions.get::<Caller>().is_some_and(|caller| caller.host.is_some());
+        let max = if of_host { limits.max.min(limits.of_host) } else { limits.max };
+        let share = head.extensions.get::<Share>().cloned().unwrap_or_default();
+        let bytes = limits.read(max, &share, &head.headers, body).await?;
         if let Some(noted) = head.extensions.get::<Noted>() {
-            noted.keep(&payload.bytes);
+            noted.keep(&bytes);
         }
-        if payload.bytes.len() <= DECODED_INLINE {
-            return decode(&payload.bytes).map(Json).map_err(Problem::from);
+        if bytes.len() <= DECODED_INLINE {
+            return decode(&bytes).map(Json).map_err(Problem::from);
         }
-        // A large body keeps its place until it is decoded, even if the client is gone by then.
+        // A large body keeps its share until it is decoded, even if the client is gone by then.
         let work = tokio::task::spawn_blocking(move || {
-            let Payload { bytes, permit: _permit } = payload;
+            let _share = share;
             decode(&bytes)
         });
         let decoded = work.await.map_err(|error| {

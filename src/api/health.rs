@@ -11,6 +11,7 @@ use axum::{
 };
 use serde_json::json;
 
+use super::{problem::Problem, recent::Recent};
 use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
 
 /// Says what keeps the daemon from its work, each reason with its mend; nothing: it is ready.
@@ -20,12 +21,13 @@ pub struct Readiness {
     /// What an operator should see to, though the daemon does its work.
     warnings: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     metrics: Option<Metrics>,
+    recent: Recent,
 }
 
 impl Readiness {
     /// Asked with every `GET /readyz`: it must not block.
     pub fn new(reasons: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
-        Self { reasons: Arc::new(reasons), warnings: Arc::new(Vec::new), metrics: None }
+        Self { reasons: Arc::new(reasons), warnings: Arc::new(Vec::new), metrics: None, recent: Recent::default() }
     }
 
     /// Tells these, too, without being unready for them. Must not block.
@@ -69,9 +71,14 @@ async fn readyz(State(ready): State<Readiness>) -> Response {
 }
 
 async fn metrics(State(ready): State<Readiness>) -> Response {
-    let text = match &ready.metrics {
-        Some(metrics) => metrics.text().await,
-        None => "# EOF\n".to_owned(),
+    let make = async {
+        match &ready.metrics {
+            Some(metrics) => metrics.text().await,
+            None => "# EOF\n".to_owned(),
+        }
+    };
+    let Some(text) = ready.recent.get(make).await else {
+        return Problem::unavailable("the metrics are being gathered for other callers: try again").into_response();
     };
     (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }

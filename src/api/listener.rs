@@ -1,28 +1,31 @@
 //! The accept loop: HTTP/1.1 with a bound on everything that a client can make us wait for or hold.
 //!
 //! ```text
-//! accept loop ── a place among `connections` ──▶ one task a connection ── (TLS) ── each request ──▶ Router
-//!      ▲                                              │
-//!      └────────────── place is free again ◀──────────┘
+//! accept loop ── a place ([`super::places`]) ──▶ one task a connection ── (TLS) ── each request ──▶ Router
+//!                                                      │
+//!                   ends when its place is given to another connection
 //! ```
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, response::IntoResponse};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::tls::Tls;
+use super::{
+    places::{Place, PlaceLimits, Places},
+    problem::Problem,
+    tls::Tls,
+};
 
 /// Pause after an `accept` that failed: file descriptors are out, and trying on at once would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -30,8 +33,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bounds of connections.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionLimits {
-    /// Connections at a time; further ones wait in the kernel's backlog, which is bounded too.
-    pub(super) connections: usize,
+    /// Connections at a time.
+    pub(super) places: PlaceLimits,
     /// Longest wait for the whole head of a request, the silence before it included; likewise for the TLS handshake.
     pub(super) head: Duration,
     /// Longest time in which a client takes nothing of an answer (TCP_USER_TIMEOUT).
@@ -43,7 +46,7 @@ pub(super) struct ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            connections: 1024,
+            places: PlaceLimits::default(),
             head: Duration::from_secs(30),
             stalled: Duration::from_mins(1),
             drain: Duration::from_secs(10),
@@ -54,6 +57,13 @@ impl Default for ConnectionLimits {
 /// The peer of a connection, as an extension of its requests.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
+
+/// The place of a connection, as an extension of its requests.
+#[derive(Debug, Clone)]
+pub(super) struct Seat(pub(super) Arc<Place>);
+
+/// Longest wait for the head of a request in the reserve.
+const RESERVED_HEAD: Duration = Duration::from_secs(5);
 
 /// On requests that came through TLS.
 #[derive(Debug, Clone, Copy)]
@@ -71,19 +81,19 @@ pub(super) async fn serve(
     limits: ConnectionLimits,
     shutdown: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.places);
     let mut connections = JoinSet::new();
     loop {
-        // Without a free place nothing is accepted.
-        let next = async {
-            let place = places.clone().acquire_owned().await.ok()?;
-            Some((place, listener.accept().await))
-        };
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(_) = connections.join_next() => {}
-            Some((place, accepted)) = next => match accepted {
+            accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
+                    let Some(place) = places.enter(peer.ip()) else {
+                        refuse(&stream, tls.is_some());
+                        continue;
+                    };
+                    let place = Arc::new(place);
                     let connection = Connection { peer, place, limits: limits.clone(), shutdown: shutdown.clone() };
                     connections.spawn(connection.serve(stream, tls.clone(), router.clone()));
                 }
@@ -107,13 +117,20 @@ pub(super) async fn serve(
 
 struct Connection {
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    place: Arc<Place>,
     limits: ConnectionLimits,
     shutdown: CancellationToken,
 }
 
 impl Connection {
     async fn serve(self, stream: TcpStream, tls: Option<Tls>, router: Router) {
+        let (peer, end) = (self.peer, self.place.end.clone());
+        if end.run_until_cancelled(self.unless_ended(stream, tls, router)).await.is_none() {
+            tracing::debug!(%peer, "a connection that showed no token made room for another one");
+        }
+    }
+
+    async fn unless_ended(self, stream: TcpStream, tls: Option<Tls>, router: Router) {
         let peer = self.peer;
         if let Err(error) = prepare(&stream, &self.limits) {
             tracing::debug!(%peer, %error, "a connection broke before its first request");
@@ -129,20 +146,28 @@ impl Connection {
     }
 
     async fn requests(self, stream: impl AsyncRead + AsyncWrite + Unpin, encrypted: bool, router: Router) {
-        let Self { peer, place: _place, limits, shutdown } = self;
-        let closing = Closing(shutdown.clone());
+        let Self { peer, place, limits, shutdown } = self;
+        let (closing, reserved) = (Closing(shutdown.clone()), place.reserved);
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(closing.clone());
+            request.extensions_mut().insert(Seat(place.clone()));
             if encrypted {
                 request.extensions_mut().insert(Encrypted);
             }
-            router.clone().oneshot(request)
+            let answer = (!reserved || is_monitoring(request.uri().path())).then(|| router.clone().oneshot(request));
+            async move {
+                match answer {
+                    Some(answer) => answer.await,
+                    None => Ok(Problem::unavailable(FULL).closing().into_response()),
+                }
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
+            .header_read_timeout(if reserved { limits.head.min(RESERVED_HEAD) } else { limits.head })
+            .keep_alive(!reserved)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
@@ -155,6 +180,23 @@ impl Connection {
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
+    }
+}
+
+const FULL: &str = "all connections are taken by other clients: try again in a few seconds";
+
+/// What is answered in the reserve.
+fn is_monitoring(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Says that there is no place, where that takes no waiting.
+fn refuse(stream: &TcpStream, encrypted: bool) {
+    if !encrypted {
+        // Whether it arrives or not, the connection ends.
+        let _ = stream.try_write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod bulk;
 mod connections;
 mod endpoints;
 mod extensions;
+mod few;
 mod gateways;
 mod networks;
 mod nullable;

@@ -62,6 +62,18 @@ impl Problem {
         problem
     }
 
+    /// A caller who asks too often.
+    pub(crate) fn too_many_requests(message: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        problem.retry_after = Some(5);
+        problem
+    }
+
+    /// Whether the token is at fault.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     pub(crate) fn bug() -> Self {
         let message = "this is a bug in vtepd: its log has the cause under this answer's X-Openstack-Request-Id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "HTTPInternalServerError", message)

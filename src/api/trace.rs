@@ -3,7 +3,7 @@
 use std::{any::Any, time::Instant};
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -11,16 +11,20 @@ use axum::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{listener::Peer, problem::Problem};
+use super::{listener::Peer, problem::Problem, uninvited::Uninvited};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// On the answer to a call with a good token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted;
 
 /// Longest part of a path that is logged, in characters.
 const LOGGED_PATH: usize = 256;
 
 /// Middleware: gives the call an id (`X-Openstack-Request-Id`, the field `request` of all that is logged within), and
-/// logs it. Headers and query are not logged: they may hold secrets.
-pub(super) async fn call(request: Request, next: Next) -> Response {
+/// logs it, those without a good token up to a bound. Headers and query are not logged: they may hold secrets.
+pub(super) async fn call(State(uninvited): State<Uninvited>, request: Request, next: Next) -> Response {
     let id = format!("req-{}", Uuid::new_v4());
     let method = request.method().clone();
     // Without a token, too, one may ask for a path of 64 KiB.
@@ -34,8 +38,10 @@ pub(super) async fn call(request: Request, next: Next) -> Response {
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     let _entered = span.enter();
+    let invited = response.extensions_mut().remove::<Admitted>().is_some();
     // Probes come every few seconds and say nothing while all is well.
-    if matches!(path.as_str(), "/healthz" | "/readyz") && status < 400 {
+    let quiet = matches!(path.as_str(), "/healthz" | "/readyz") && status < 400;
+    if quiet || !(invited || uninvited.count(peer.map(|peer| peer.ip()), status)) {
         tracing::debug!(%method, path, status, ms, peer = peer.map(tracing::field::display), "called");
     } else {
         tracing::info!(%method, path, status, ms, peer = peer.map(tracing::field::display), "called");

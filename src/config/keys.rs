@@ -91,6 +91,8 @@ section! {
         tls_private_key: some PathBuf = "/etc/vtepd/api.key", "path", value::path, Reload;
         /// Tokens of compute nodes, one host:token a line, mode 0600. Each reads /v2/fdb and writes its own ports.
         host_token_file: some PathBuf = "/etc/vtepd/host-tokens", "path", value::path, Restart;
+        /// Ports that a compute node may have made with its own token.
+        max_ports_per_host: one u32 = "4096", "number", value::number(1..=1 << 20), Restart;
         /// A separate listener for /healthz, /readyz and /metrics, without TLS.
         monitoring_listen: some SocketAddr = "127.0.0.1:9798", "ADDRESS:PORT", value::socket_address, Restart;
     }

@@ -203,6 +203,7 @@ impl<'a> Reader<'a> {
             admin_roles: keys.admin_roles.clone(),
             tls,
             host_token_file: keys.host_token_file.clone(),
+            max_ports_per_host: keys.max_ports_per_host,
         };
         (keys, keystone_keys, config)
     }

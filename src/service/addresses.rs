@@ -12,7 +12,7 @@ use super::{
     rules::{self, invalid},
 };
 use crate::{
-    model::{FixedIp, NetworkId, PortId, Subnet, SubnetId},
+    model::{FixedIp, NetworkId, PortId, Subnet, SubnetId, check_host_ip},
     store::{Allocation, Read},
 };
 
@@ -44,11 +44,7 @@ pub(super) fn check(at: &str, ips: &[FixedIpDraft]) -> Result<()> {
 
 /// The address of a single station.
 pub(super) fn station(field: &str, ip: IpAddr) -> Result<()> {
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    if ip.is_unspecified() || ip.is_multicast() || broadcast {
-        return Err(invalid(field, format!("{ip} is not the address of a single station")));
-    }
-    Ok(())
+    check_host_ip(ip).map_err(|problem| invalid(field, format!("{ip} {problem}: give the address of one station")))
 }
 
 /// What a port asks for; `ips` being `None`: an address of each family that its network has subnets of.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Dialect, EndpointDraft, Result, Service, ServiceError, rules};
 use crate::{
-    model::{EndpointId, TunnelEndpoint},
+    model::{EndpointId, TunnelEndpoint, check_vtep},
     store::{Read, Write},
 };
 
@@ -84,14 +84,10 @@ fn build(draft: EndpointDraft, at: &str) -> Result<TunnelEndpoint> {
 
 /// An address that a VXLAN packet can be sent to.
 fn vtep(field: &str, ip: IpAddr) -> Result<Ipv4Addr> {
-    let ip = match ip {
-        IpAddr::V4(ip) => ip,
-        IpAddr::V6(ip) => return Err(ServiceError::Ipv6Endpoint { ip }),
-    };
-    if ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_loopback() {
-        return Err(rules::invalid(field, format!("{ip} is not the address of a single host")));
-    }
-    Ok(ip)
+    check_vtep(ip).map_err(|problem| match ip {
+        IpAddr::V6(ip) => ServiceError::Ipv6Endpoint { ip },
+        IpAddr::V4(ip) => rules::invalid(field, format!("{ip} {problem}: give the VTEP's own address")),
+    })
 }
 
 async fn insert(write: &mut Write, endpoint: TunnelEndpoint) -> Result<TunnelEndpoint> {

@@ -281,6 +281,34 @@ pub enum ServiceError {
         /// Who has it; `None`: it stands twice in the request.
         port: Option<PortId>,
     },
+    /// A compute node's token, and a MAC that is somebody else's.
+    #[error(
+        "MAC {mac} on network {network} is {by}: with the token of a compute node only its own MACs can be claimed; who was \
+         first keeps it"
+    )]
+    MacClaimed {
+        /// The network.
+        network: NetworkId,
+        /// The MAC.
+        mac: MacAddr,
+        /// Whose it is.
+        by: String,
+    },
+    /// A compute node would have too many ports.
+    #[error(
+        "host '{host}' has {there} ports, and {more} more would be more than max_ports_per_host = {quota} of [api]: delete \
+         ports, or raise it"
+    )]
+    OverQuota {
+        /// The compute node.
+        host: String,
+        /// Ports that it has.
+        there: u64,
+        /// Ports that were to come.
+        more: usize,
+        /// `max_ports_per_host`.
+        quota: u32,
+    },
     /// Another port has the address.
     #[error("{ip} of subnet {subnet} is in use{}: use another one, or leave it out to have one allocated", by_port(port.as_ref()))]
     IpInUse {

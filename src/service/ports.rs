@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     AddressPairDraft, Caller, FixedIpDraft, PortDraft, PortUpdate, Result, Service, ServiceError,
     addresses::{self, Wish},
+    claims::{check_claims, check_quota},
     rules::{self, NAME, invalid},
 };
 use crate::{
@@ -23,7 +24,8 @@ impl Service {
         self.may_write()?;
         let draft = Draft::check(caller, draft, "")?;
         let id = draft.port.row.id;
-        let mut ports = self.store.write(move |write| Box::pin(insert(write, vec![draft]))).await?;
+        let (caller, quota) = (caller.clone(), self.max_ports_per_host);
+        let mut ports = self.store.write(move |write| Box::pin(insert(write, caller, quota, vec![draft]))).await?;
         ports.pop().ok_or_else(|| ServiceError::PortNotFound(id.to_string()))
     }
 
@@ -32,7 +34,12 @@ impl Service {
         self.may_write()?;
         let check = |(i, draft)| Draft::check(caller, draft, &format!("ports[{i}]."));
         let drafts = drafts.into_iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
-        self.store.write(move |write| Box::pin(insert(write, drafts))).await
+        let (caller, quota) = (caller.clone(), self.max_ports_per_host);
+        if caller.host.is_some() && drafts.len() > quota as usize {
+            // Before anything is looked for: the quota bounds the work of one call, too.
+            check_quota(&mut self.store.snapshot().await?, &caller, drafts.len(), quota).await?;
+        }
+        self.store.write(move |write| Box::pin(insert(write, caller, quota, drafts))).await
     }
 
     /// The ports of a selection.
@@ -74,6 +81,9 @@ impl Service {
                     if new.mac != old.mac {
                         let wanted = BTreeSet::from([(new.network_id, new.mac)]);
                         refuse_taken(write, &wanted).await?;
+                    }
+                    if (new.mac, &new.allowed_address_pairs) != (old.mac, &old.allowed_address_pairs) {
+                        check_claims(write, &caller, &[&new]).await?;
                     }
                     let before = live_macs(write, &[&old]).await?;
                     let after = live_macs(write, &[&new]).await?;
@@ -235,7 +245,8 @@ fn apply(annotated: Annotated<Port>, update: PortUpdate, fixed_ips: Vec<FixedIp>
     Annotated { row, attributes, stamp }
 }
 
-async fn insert(write: &mut Write, mut drafts: Vec<Draft>) -> Result<Vec<Annotated<Port>>> {
+async fn insert(write: &mut Write, caller: Caller, quota: u32, mut drafts: Vec<Draft>) -> Result<Vec<Annotated<Port>>> {
+    check_quota(write, &caller, drafts.len(), quota).await?;
     let networks: BTreeSet<_> = drafts.iter().map(|draft| draft.port.network_id).collect();
     let known = write.networks_among(&networks).await?;
     if let Some(missing) = networks.difference(&known).next() {
@@ -252,6 +263,7 @@ async fn insert(write: &mut Write, mut drafts: Vec<Draft>) -> Result<Vec<Annotat
     let wish = |draft: &mut Draft| Wish { port: draft.port.id, network: draft.port.network_id, ips: draft.ips.take() };
     let (ips, allocations) = addresses::assign(write, drafts.iter_mut().map(wish).collect()).await?;
     let ports: Vec<_> = drafts.into_iter().zip(ips).map(|(draft, ips)| draft.finish(ips)).collect();
+    check_claims(write, &caller, &ports.iter().map(|port| &port.row).collect::<Vec<_>>()).await?;
     write.insert_ports(&ports).await?;
     write.allocate(&allocations).await?;
     let live = live_macs(write, &ports.iter().map(|port| &port.row).collect::<Vec<_>>()).await?;

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Caller, Dialect, Result, ServiceError};
 use crate::{
-    model::{Gateway, GatewayId, MacAddr, Network, NetworkId, VlanId},
+    model::{Gateway, GatewayId, MacAddr, Network, NetworkId, NotUnicastMac, VlanId},
     store::{Annotated, Read},
 };
 
@@ -46,13 +46,11 @@ pub(super) fn tenant(field: &str, given: Option<String>, caller: &Caller) -> Res
 
 /// The address of a single station.
 pub(super) fn unicast(field: &str, mac: MacAddr) -> Result<()> {
-    if mac.is_multicast() {
-        return Err(ServiceError::MulticastMac { field: field.to_owned(), mac });
+    match mac.check_unicast() {
+        Ok(()) => Ok(()),
+        Err(NotUnicastMac::Group) => Err(ServiceError::MulticastMac { field: field.to_owned(), mac }),
+        Err(zero @ NotUnicastMac::Zero) => Err(invalid(field, zero.to_string())),
     }
-    if mac.octets() == [0; 6] {
-        return Err(invalid(field, "is all zeros, which is no station's address"));
-    }
-    Ok(())
 }
 
 /// A UUID as we write it. Other spellings (without hyphens, in braces) are names like any other.

@@ -11,7 +11,7 @@ use crate::{
     fleet::Fleet,
     model::{Binding, Change, FeedEvent, Network, Revision, Tombstone, VlanId},
     source::{Sink, Step},
-    store::Store,
+    store::{self, Store},
 };
 
 struct Scratch(PathBuf);
@@ -25,7 +25,11 @@ impl Scratch {
 
     async fn open(&self) -> (Store, Service) {
         let store = Store::open(&self.0.join("vtepd.db")).await.unwrap();
-        let service = Service::new(store.clone(), Fleet::detached(), Settings { vni_ranges: vec![1000..=65_535] });
+        let service = Service::new(
+            store.clone(),
+            Fleet::detached(),
+            Settings { vni_ranges: vec![1000..=65_535], max_ports_per_host: 8 },
+        );
         (store, service)
     }
 }
@@ -209,4 +213,71 @@ async fn a_network_that_loses_its_segment_is_unbound_and_explained() {
     assert!(connected(&changes));
     assert!(!tombstones.iter().any(|t| matches!(t, Tombstone::Network { network, .. } if *network == made.id)));
     assert_ne!(service.connection_status(&joined.id.to_string()).await.unwrap().status, Status::Draining);
+}
+
+/// What a compute node may do with its own token; an admin may do all of it.
+#[tokio::test]
+async fn a_compute_node_claims_its_own_macs_alone_and_so_many_ports() {
+    let scratch = Scratch::new();
+    let (store, service) = scratch.open().await;
+    let admin = Caller::default();
+    let host = |name: &str| Caller { host: Some(name.to_owned()), ..Caller::default() };
+    let (one, two) = (host("compute-1"), host("compute-2"));
+    let net = service.create_network(&admin, network("n")).await.unwrap();
+    let pair = |last| AddressPairDraft {
+        mac: Some(crate::model::MacAddr::new([2, 0, 0, 0, 0, last])),
+        ip: "10.0.0.9/32".parse().unwrap(),
+    };
+    let with_pair =
+        |last, other| PortDraft { host: None, allowed_address_pairs: vec![pair(other)], ..port(&net, last) };
+    let bare = |last| PortDraft { host: None, ..port(&net, last) };
+
+    let first = service.create_port(&one, with_pair(1, 0x64)).await.unwrap();
+    assert_eq!(first.host.as_deref(), Some("compute-1"), "its own host is the default");
+    let learned = store::Learned::Set(crate::model::LearnedMac {
+        switch: "tor-1".into(),
+        network: net.id,
+        mac: crate::model::MacAddr::new([2, 0, 0, 0, 0, 0x70]),
+        vtep: "192.0.2.9".parse().unwrap(),
+        ips: vec![].into_iter().collect(),
+        learned_ms: 1,
+    });
+    store.write(move |write| Box::pin(write.set_learned(vec![learned]))).await.unwrap();
+
+    for (draft, word) in [
+        (bare(0x64), "address pair of port"),
+        (with_pair(2, 1), "of port"),
+        (with_pair(2, 0x64), "address pair of port"),
+        (bare(0x70), "learned by switch 'tor-1'"),
+        (with_pair(2, 0x70), "learned by switch 'tor-1'"),
+    ] {
+        let refused = service.create_port(&two, draft).await.unwrap_err();
+        assert!(matches!(refused, ServiceError::MacClaimed { .. }), "{refused}");
+        assert!(refused.to_string().contains(word), "{refused}");
+    }
+    // The same by a change.
+    let second = service.create_port(&two, bare(2)).await.unwrap().id.to_string();
+    for update in [
+        PortUpdate { allowed_address_pairs: Some(vec![pair(1)]), ..PortUpdate::default() },
+        PortUpdate { mac: pair(0x64).mac, ..PortUpdate::default() },
+        PortUpdate { mac: pair(0x70).mac, ..PortUpdate::default() },
+    ] {
+        let refused = service.update_port(&two, &second, update).await.unwrap_err();
+        assert!(matches!(refused, ServiceError::MacClaimed { .. }), "{refused}");
+    }
+    // On its own host, and for an admin, MACs may be shared; on another network they are others.
+    service.create_port(&one, with_pair(3, 0x64)).await.unwrap();
+    service.create_port(&admin, PortDraft { host: Some("compute-2".into()), ..with_pair(4, 0x64) }).await.unwrap();
+    let other = service.create_network(&admin, network("other")).await.unwrap();
+    service.create_port(&two, PortDraft { host: None, ..port(&other, 0x70) }).await.unwrap();
+
+    // compute-2 has three ports of eight by now.
+    let more = |count: u8| (0..count).map(|last| bare(0x20 + last)).collect::<Vec<_>>();
+    let refused = service.create_ports(&two, more(6)).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::OverQuota { there: 3, more: 6, quota: 8, .. }), "{refused}");
+    service.create_ports(&two, more(5)).await.unwrap();
+    let refused = service.create_port(&two, bare(0x40)).await.unwrap_err();
+    assert!(matches!(refused, ServiceError::OverQuota { .. }), "{refused}");
+    service.create_port(&admin, PortDraft { host: Some("compute-2".into()), ..bare(0x40) }).await.unwrap();
+    store.close().await;
 }

@@ -25,6 +25,18 @@ pub(super) const PORTS_PAGE: &str = "
            json_group_array(json_array(id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere))
     FROM (SELECT rowid AS place, * FROM ports WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
 
+/// The rows of ports of these networks that have address pairs: by an index of such ports alone.
+pub(super) const PORTS_WITH_PAIRS: &str = "
+    SELECT json_group_array(json_array(id, network_id, mac, host, name, tenant_id, fixed_ips, address_pairs, elsewhere))
+    FROM ports INDEXED BY ports_pairs
+    WHERE address_pairs <> '' AND network_id IN (SELECT value FROM json_each($1))";
+
+/// Those of [network, MAC] rows that a switch has learned.
+pub(super) const LEARNED_AMONG: &str = "
+    SELECT l.network_id, l.mac, l.switch
+    FROM json_each($1) AS wanted
+    CROSS JOIN learned_macs AS l ON l.network_id = (wanted.value ->> 0) AND l.mac = (wanted.value ->> 1)";
+
 /// The rows of a statement in its order, each as an array, in one array.
 pub(super) fn gathered(columns: &str, statement: &str) -> String {
     format!("SELECT json_group_array(json_array({columns})) FROM ({statement})")

@@ -1,6 +1,6 @@
 //! What switches told: their VTEPs, learned MACs, elections between twins, idle gateways.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use super::{
     Read, StoreError, Write, bulk,
@@ -65,6 +65,20 @@ impl Read {
             });
         }
         Ok((last, macs))
+    }
+
+    /// Those of these MACs that switches have learned, each with a switch.
+    pub async fn learned_among(
+        &mut self,
+        macs: &BTreeSet<(NetworkId, MacAddr)>,
+    ) -> Result<Vec<(NetworkId, MacAddr, String)>> {
+        let rows: Vec<_> = macs.iter().map(|(network, mac)| (network, mac_number(*mac))).collect();
+        let found = self.all(query(bulk::LEARNED_AMONG).bind(bulk::json(&rows)?)).await?;
+        let read = |row: &Row| {
+            let mut columns = Columns::of("learned_macs", row);
+            Ok((columns.parsed()?, read_mac(columns.integer()?)?, columns.string()?))
+        };
+        found.iter().map(read).collect()
     }
 
     /// All elections.

@@ -142,6 +142,12 @@ impl Read {
         found.iter().map(read).collect()
     }
 
+    /// Ports of these networks that may speak for further MACs.
+    pub async fn ports_with_pairs(&mut self, networks: &BTreeSet<NetworkId>) -> Result<Vec<Port>> {
+        let row = self.one(query(bulk::PORTS_WITH_PAIRS).bind(bulk::json(networks)?)).await?;
+        ports(&mut Columns::of("ports", &row))
+    }
+
     /// A page of ports after the row `place` of the file, and the place of its last one; empty at the end.
     pub async fn ports_page(&mut self, place: i64, length: i64) -> Result<(i64, Vec<Port>)> {
         let row = self.one(query(bulk::PORTS_PAGE).bind(place).bind(length)).await?;

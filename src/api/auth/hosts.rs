@@ -1,7 +1,6 @@
 //! The compute nodes' own tokens: they read the FDB and write the ports of their host, and nothing else.
 
 use std::{
-    fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -11,6 +10,7 @@ use axum::http::{HeaderMap, Method};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use super::token_file::open_regular;
 use crate::api::problem::Problem;
 
 /// Longest `host_token_file`, in bytes: some 10,000 hosts.
@@ -59,7 +59,8 @@ impl HostTokens {
     /// Reads `host_token_file`.
     pub(crate) fn load(path: &Path) -> Result<Self, HostTokenError> {
         let unreadable = |source| HostTokenError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open_regular(path).map_err(unreadable)?;
+        let file = file.ok_or_else(|| unreadable(io::Error::other("it is no regular file")))?;
         let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
         if mode & 0o007 != 0 {
             return Err(HostTokenError::Exposed { path: path.to_owned(), mode });

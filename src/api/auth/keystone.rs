@@ -19,7 +19,10 @@ use std::{
 use axum::http::HeaderValue;
 use moka::{Expiry, future::Cache};
 use ring::digest::{SHA256, digest};
-use tokio::time::sleep;
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 
 pub use client::ClientError;
 use client::{Client, Token};
@@ -32,6 +35,10 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 const PROBED: Duration = Duration::from_secs(15);
 /// Verdicts that are remembered.
 const VERDICTS: u64 = 10_000;
+/// Tokens that Keystone is asked about at a time.
+const ASKED: usize = 16;
+/// How long a call waits until it is its turn.
+const ASKED_WAIT: Duration = Duration::from_secs(10);
 /// Longest token, in bytes: Keystone's have about 250 (Fernet) or 1000 (JWS).
 const LONGEST: usize = 4096;
 
@@ -44,6 +51,8 @@ pub(crate) struct Keystone {
     client: Client,
     admin_roles: Vec<String>,
     verdicts: Cache<Digest, Arc<Verdict>>,
+    /// Places for questions to Keystone.
+    asking: Semaphore,
     challenge: HeaderValue,
     /// Why validation fails, once it was logged.
     complaint: Mutex<Option<String>>,
@@ -86,6 +95,7 @@ impl Keystone {
             client: Client::new(config)?,
             admin_roles: admin_roles.to_vec(),
             verdicts: Cache::builder().max_capacity(VERDICTS).expire_after(Life(remembered)).build(),
+            asking: Semaphore::new(ASKED),
             // A URL is ASCII.
             challenge: HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Keystone")),
             complaint: Mutex::new(None),
@@ -105,6 +115,9 @@ impl Keystone {
             return Err(invalid());
         }
         let validate = async {
+            // Unknown tokens are all alike until Keystone was asked: few are asked about at a time.
+            let asked = timeout(ASKED_WAIT, self.asking.acquire()).await;
+            let Ok(Ok(_place)) = asked else { return Err(ClientError::Busy) };
             let validated = self.client.validate(token).await;
             // Here: a verdict that is remembered says nothing of how Keystone is now.
             self.note(validated.as_ref().err());
@@ -124,6 +137,11 @@ impl Keystone {
             }
             Ok(_) => Err(invalid()),
         }
+    }
+
+    /// Whether a verdict on the token is remembered.
+    pub(super) fn is_known(&self, token: &HeaderValue) -> bool {
+        self.verdicts.contains_key(&sha256(token.as_bytes()))
     }
 
     /// Asks Keystone now and then, so that what is wrong with it, or with our account, shows before anybody calls.

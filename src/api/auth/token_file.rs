@@ -9,6 +9,9 @@ use std::{
 
 use secrecy::SecretString;
 
+/// Fewest characters of a token: what is shorter can be guessed.
+const MIN_TOKEN: usize = 16;
+
 /// Longest token file, in bytes.
 const MAX_TOKEN_FILE: u64 = 4096;
 
@@ -41,6 +44,23 @@ pub enum TokenError {
         /// Its permissions.
         mode: u32,
     },
+    /// It is a directory, a device, a pipe.
+    #[error("the token file {path} is no regular file: name a file that holds the token alone")]
+    NotAFile {
+        /// `token_file`.
+        path: PathBuf,
+    },
+    /// Its token is too short.
+    #[error(
+        "the token file {path} holds {length} characters, and a token has at least {MIN_TOKEN}: put a random one there \
+         (openssl rand -hex 32), or delete the file and one is generated"
+    )]
+    Short {
+        /// `token_file`.
+        path: PathBuf,
+        /// Characters that it has.
+        length: usize,
+    },
     /// It holds no token.
     #[error(
         "the token file {path} must hold one line of printable ASCII characters; delete it and a token is generated"
@@ -70,7 +90,8 @@ pub fn load_or_create_token(path: &Path) -> Result<SecretString, TokenError> {
 
 fn load(path: &Path) -> Result<SecretString, TokenError> {
     let unreadable = |source| TokenError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = open_regular(path).map_err(unreadable)?;
+    let file = file.ok_or_else(|| TokenError::NotAFile { path: path.to_owned() })?;
     let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
     if mode & 0o007 != 0 {
         return Err(TokenError::Exposed { path: path.to_owned(), mode });
@@ -81,7 +102,20 @@ fn load(path: &Path) -> Result<SecretString, TokenError> {
     if token.is_empty() || text.len() as u64 > MAX_TOKEN_FILE || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(TokenError::NoToken { path: path.to_owned() });
     }
+    if token.len() < MIN_TOKEN {
+        return Err(TokenError::Short { path: path.to_owned(), length: token.len() });
+    }
     Ok(SecretString::from(token))
+}
+
+/// Opens a regular file; `None`: it is something else, which might never answer.
+pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    // Opening a pipe would wait for its other end: it is looked at before it is opened, and again through the handle.
+    if !fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let file = File::open(path)?;
+    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// Writes the file beside its place and links it there: it never holds half a token, and an existing one stays.

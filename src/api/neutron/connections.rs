@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{
     DIALECT,
     bulk::{Bulk, project},
+    few::{BULK, few},
     segmentation::{DefaultSegmentationId, ShownSegmentationId},
 };
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
 #[schema(as = L2GatewayConnectionCreation)]
 pub(super) struct Creation {
     l2_gateway_connection: Option<Object<NewConnection>>,
+    #[serde(default, deserialize_with = "few::<_, _, BULK>")]
     l2_gateway_connections: Option<Vec<Object<NewConnection>>>,
 }
 

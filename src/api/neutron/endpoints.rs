@@ -6,7 +6,11 @@ use axum::{extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{DIALECT, bulk::Bulk};
+use super::{
+    DIALECT,
+    bulk::Bulk,
+    few::{BULK, few},
+};
 use crate::{
     api::{
         App,
@@ -25,6 +29,7 @@ use crate::{
 #[schema(as = TunnelEndpointCreation)]
 pub(super) struct Creation {
     tunnel_endpoint: Option<Object<NewEndpoint>>,
+    #[serde(default, deserialize_with = "few::<_, _, BULK>")]
     tunnel_endpoints: Option<Vec<Object<NewEndpoint>>>,
 }
 

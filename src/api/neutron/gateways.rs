@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{
     DIALECT,
     bulk::{Bulk, project},
+    few::{BULK, WITHIN, few},
     segmentation::SegmentationIds,
 };
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
 #[schema(as = L2GatewayCreation)]
 pub(super) struct Creation {
     l2_gateway: Option<Object<NewGateway>>,
+    #[serde(default, deserialize_with = "few::<_, _, BULK>")]
     l2_gateways: Option<Vec<Object<NewGateway>>>,
 }
 
@@ -42,6 +44,7 @@ struct NewGateway {
     name: Option<String>,
     tenant_id: Option<String>,
     project_id: Option<String>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     devices: Option<Vec<Object<GivenDevice>>>,
 }
 
@@ -57,6 +60,7 @@ pub(super) struct Change {
 #[schema(as = ChangedL2Gateway)]
 struct ChangedGateway {
     name: Option<String>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     devices: Option<Vec<Object<GivenDevice>>>,
 }
 
@@ -65,6 +69,7 @@ struct ChangedGateway {
 #[derive(Debug, Deserialize, ToSchema)]
 struct GivenDevice {
     device_name: Option<String>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     interfaces: Option<Vec<Object<GivenInterface>>>,
 }
 

@@ -10,6 +10,7 @@ use super::{
     DIALECT,
     attributes::{Shows, Takes, Whole, With, seconds},
     bulk::{Bulk, project},
+    few::{BULK, few},
     number::Number,
 };
 use crate::{
@@ -36,6 +37,7 @@ use crate::{
 #[schema(as = NetworkCreation)]
 pub(super) struct Creation {
     network: Option<Object<With<NewNetwork>>>,
+    #[serde(default, deserialize_with = "few::<_, _, BULK>")]
     networks: Option<Vec<Object<With<NewNetwork>>>>,
 }
 

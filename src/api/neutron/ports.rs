@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     attributes::{Takes, Whole, With, seconds},
     bulk::{Bulk, project},
+    few::{BULK, WITHIN, few},
     nullable::Nullable,
     port_view::{PortView, shown},
 };
@@ -37,6 +38,7 @@ use crate::{
 #[schema(as = PortCreation)]
 pub(super) struct Creation {
     port: Option<Object<With<NewPort>>>,
+    #[serde(default, deserialize_with = "few::<_, _, BULK>")]
     ports: Option<Vec<Object<With<NewPort>>>>,
 }
 
@@ -49,9 +51,11 @@ struct NewPort {
     project_id: Option<String>,
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
     #[serde(rename = "binding:host_id")]
     host: Option<String>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
 }
 
@@ -68,10 +72,12 @@ struct ChangedPort {
     name: Option<String>,
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
     #[serde(rename = "binding:host_id", default)]
     #[schema(value_type = Option<String>)]
     host: Nullable<String>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     attributes::{Shows, Takes, Whole, With, seconds},
     bulk::{Bulk, project},
+    few::{BULK, WITHIN, few},
     nullable::Nullable,
     number::Number,
 };
@@ -39,6 +40,7 @@ use crate::{
 #[schema(as = SubnetCreation)]
 pub(super) struct Creation {
     subnet: Option<Object<With<NewSubnet>>>,
+    #[serde(default, deserialize_with = "few::<_, _, BULK>")]
     subnets: Option<Vec<Object<With<NewSubnet>>>>,
 }
 
@@ -55,6 +57,7 @@ struct NewSubnet {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     gateway_ip: Nullable<IpAddr>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     allocation_pools: Option<Vec<Object<Pool>>>,
     subnetpool_id: Option<String>,
     use_default_subnetpool: Option<bool>,
@@ -75,6 +78,7 @@ struct ChangedSubnet {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     gateway_ip: Nullable<IpAddr>,
+    #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
     allocation_pools: Option<Vec<Object<Pool>>>,
 }
 

@@ -7,10 +7,11 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::few::{WITHIN, few};
 use crate::{
     api::{
         App,
@@ -30,7 +31,12 @@ const COLLECTIONS: [(&str, Tagged); 3] =
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tags {
+    #[serde(deserialize_with = "tags")]
     tags: Vec<String>,
+}
+
+fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    few::<_, _, WITHIN>(deserializer)?.ok_or_else(|| de::Error::custom("expected a list of strings"))
 }
 
 pub(super) fn routes() -> Router<App> {

@@ -1,10 +1,22 @@
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use axum::{body::Body, http::Request};
 use secrecy::ExposeSecret;
 
-use super::harness::{Api, Scratch};
-use crate::api::{TokenError, auth::Gate, load_or_create_token};
+use tower::ServiceExt;
+
+use super::harness::{Api, Scratch, service};
+use crate::api::{
+    App, TokenError,
+    auth::{Gate, HostTokens},
+    listener::Peer,
+    load_or_create_token, router,
+};
 
 #[test]
 fn a_token_is_generated_once_and_readable_by_nobody_else() {
@@ -28,13 +40,20 @@ fn a_token_file_that_is_no_good_is_refused() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(load_or_create_token(&path), Err(TokenError::NoToken { .. })), "{text:?}");
     }
-    fs::write(&path, "secret").unwrap();
+    fs::write(&path, "fifteen-letters\n").unwrap();
+    let error = load_or_create_token(&path).unwrap_err().to_string();
+    assert!(error.contains("15 characters") && !error.contains("fifteen-letters"), "{error}");
+    assert!(matches!(load_or_create_token(scratch.path()), Err(TokenError::NotAFile { .. })));
+    let pipe = scratch.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert!(matches!(load_or_create_token(&pipe), Err(TokenError::NotAFile { .. })), "it doesn't wait for a writer");
+    fs::write(&path, "a-secret-of-some-length").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let error = load_or_create_token(&path).unwrap_err().to_string();
-    assert!(error.contains("0644") && !error.contains("secret"), "{error}");
+    assert!(error.contains("0644") && !error.contains("a-secret"), "{error}");
     assert!(matches!(load_or_create_token(&scratch.path().join("no/such")), Err(TokenError::Create { .. })));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(load_or_create_token(&path).unwrap().expose_secret(), "secret");
+    assert_eq!(load_or_create_token(&path).unwrap().expose_secret(), "a-secret-of-some-length");
 }
 
 async fn status(api: &Api, path: &str, header: (&str, &str)) -> u16 {
@@ -66,4 +85,49 @@ async fn without_a_token_web_pages_are_refused() {
     let api = Api::new().await;
     assert_eq!(status(&api, "/v2/l2-gateways", ("origin", "http://evil.example")).await, 403);
     assert_eq!(status(&api, "/v2/l2-gateways", ("accept", "*/*")).await, 200);
+}
+
+#[tokio::test]
+async fn guesses_cost_their_address_time_and_the_right_token_none() {
+    let api = Api::with(Gate::Token("the-right-token".into()), Vec::new()).await;
+    let call = |last: u8, token: &str| {
+        let request = Request::builder().uri("/v2.0/networks").header("x-auth-token", token);
+        let peer = Peer(SocketAddr::from(([192, 0, 2, last], 1)));
+        api.call(request.extension(peer).body(Body::empty()).unwrap())
+    };
+    for _ in 0..10 {
+        call(1, "wrong").await.expect(401);
+    }
+    let started = Instant::now();
+    call(1, "wrong").await.expect(401);
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
+    // Eight wait, further ones are refused at once.
+    let many = (0..20).map(|_| call(1, "wrong"));
+    let answers = futures_util::future::join_all(many).await;
+    let refused = answers.iter().filter(|answer| answer.status == 429).count();
+    assert_eq!((refused, answers.iter().filter(|answer| answer.status == 401).count()), (12, 8));
+    assert!(
+        answers.iter().filter(|answer| answer.status == 429).all(|answer| answer.headers.contains_key("retry-after"))
+    );
+    let started = Instant::now();
+    call(1, "the-right-token").await.expect(200);
+    call(2, "wrong").await.expect(401);
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_compute_nodes_bodies_are_short() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("host-tokens");
+    fs::write(&path, "compute-1:0123456789abcdef\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let app =
+        App::new(service(&scratch).await, Gate::Token("the-right-token".into()), HostTokens::load(&path).unwrap());
+    let router = router(app, None);
+    for (token, status) in [("0123456789abcdef", 413), ("the-right-token", 400)] {
+        let request = Request::builder().method("POST").uri("/v2.0/ports").header("x-auth-token", token);
+        let body = Body::from(vec![b' '; (4 << 20) + 1]);
+        let answer = router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
 }

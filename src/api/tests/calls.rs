@@ -7,7 +7,7 @@ use tower::ServiceExt;
 
 use super::harness::Api;
 use crate::{
-    api::{auth::Gate, problem::Problem, surrounded},
+    api::{auth::Gate, problem::Problem, surrounded, uninvited::Uninvited},
     fleet::UnknownSwitch,
     service::ServiceError,
     store::StoreError,
@@ -82,7 +82,7 @@ async fn a_panic_is_a_500_in_the_error_form() {
     async fn broken() -> &'static str {
         panic!("some cause")
     }
-    let router = surrounded(Router::new().route("/", get(broken)));
+    let router = surrounded(Router::new().route("/", get(broken)), &Uninvited::default());
     let response = router.oneshot(Request::builder().uri("/").body(axum::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), 500);
     assert!(response.headers().contains_key("x-openstack-request-id"));

@@ -97,7 +97,7 @@ async fn open(scratch: &Scratch) -> Store {
 
 fn over(store: Store) -> Service {
     #[allow(clippy::single_range_in_vec_init)] // one range of VNIs is what is meant
-    Service::new(store, Fleet::detached(), Settings { vni_ranges: vec![1000..=65535] })
+    Service::new(store, Fleet::detached(), Settings { vni_ranges: vec![1000..=65535], max_ports_per_host: 8 })
 }
 
 /// Every answer that a test sees is what `/openapi.json` says.

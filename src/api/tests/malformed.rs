@@ -172,3 +172,17 @@ async fn what_does_not_exist_is_404_whatever_it_is_called() {
         assert_eq!(status.error(404).0, "L2GatewayConnectionNotFound");
     }
 }
+
+#[tokio::test]
+async fn lists_of_a_request_are_bounded_while_they_are_read() {
+    let api = Api::new().await;
+    let many = |list: &str, count: usize| format!("[{}{list}]", format!("{list},").repeat(count - 1));
+    for (path, body, at) in [
+        ("networks", format!(r#"{{"networks": {}}}"#, many("{}", 20_001)), "networks"),
+        ("ports", format!(r#"{{"port": {{"fixed_ips": {}}}}}"#, many("{}", 4097)), "port.fixed_ips"),
+        ("l2-gateways", format!(r#"{{"l2_gateway": {{"devices": {}}}}}"#, many("{}", 4097)), "l2_gateway.devices"),
+    ] {
+        let (_, message) = api.send("POST", &format!("/v2.0/{path}"), body).await.error(400);
+        assert!(message.starts_with(at) && message.contains("has more than"), "{message}");
+    }
+}

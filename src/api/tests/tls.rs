@@ -57,6 +57,7 @@ async fn the_api_speaks_tls_and_renews_its_certificate() {
         admin_roles: Vec::new(),
         tls: Some(files.clone()),
         host_token_file: None,
+        max_ports_per_host: 8,
     };
     let bound = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
     let (address, monitoring, tls) = (bound.local_addr(), bound.monitoring_addr().unwrap(), bound.tls().unwrap());

@@ -62,6 +62,9 @@ pub enum ClientError {
         /// What failed, from the outside in.
         why: String,
     },
+    /// Too many other tokens are asked about.
+    #[error("Keystone is asked about too many other tokens: try again in a few seconds")]
+    Busy,
     /// No answer in time.
     #[error("Keystone at {url} did not answer within {} s", PATIENCE.as_secs())]
     TimedOut {

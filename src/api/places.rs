@@ -201,7 +201,7 @@ impl Drop for Place {
 pub(super) fn client(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-        ip => ip,
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 

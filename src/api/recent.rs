@@ -51,13 +51,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn however_many_ask_it_is_made_once_a_second() {
-        let (recent, made) = (Recent::default(), Arc::new(AtomicUsize::new(0)));
+        let (recent, count) = (Recent::default(), Arc::new(AtomicUsize::new(0)));
         let ask = || {
-            let (recent, made) = (recent.clone(), made.clone());
+            let (recent, count) = (recent.clone(), count.clone());
             async move {
                 let make = async {
                     tokio::time::sleep(Duration::from_millis(300)).await;
-                    made.fetch_add(1, Ordering::Relaxed).to_string()
+                    count.fetch_add(1, Ordering::Relaxed).to_string()
                 };
                 recent.get(make).await
             }

@@ -75,6 +75,20 @@ pub struct Fleet {
 #[error("no switch is called '{0}': plumgrid.ini has no section [switch:{0}]")]
 pub struct UnknownSwitch(pub String);
 
+/// Why a switch doesn't do what an operator asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SwitchError {
+    /// No section of plumgrid.ini bears this name.
+    #[error(transparent)]
+    Unknown(#[from] UnknownSwitch),
+    /// Its worker has too much to do to take the order.
+    #[error("switch '{0}' is busy, and did not take the order: try again in a few seconds")]
+    Busy(String),
+    /// Nobody is left to do it.
+    #[error("nothing was done at switch '{0}': the daemon is stopping. Try again when it runs")]
+    Stopping(String),
+}
+
 /// Why there is no dry run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -99,9 +113,9 @@ const PREVIEW_OPERATIONS: usize = 50_000;
 enum Command {
     Switches(oneshot::Sender<Vec<SwitchStatus>>),
     Switch(String, oneshot::Sender<Option<SwitchStatus>>),
-    Release(String, oneshot::Sender<Result<(), UnknownSwitch>>),
-    Hold(String, bool, oneshot::Sender<Result<(), UnknownSwitch>>),
-    Repair(String, oneshot::Sender<Result<(), UnknownSwitch>>),
+    Release(String, oneshot::Sender<Result<(), SwitchError>>),
+    Hold(String, bool, oneshot::Sender<Result<(), SwitchError>>),
+    Repair(String, oneshot::Sender<Result<(), SwitchError>>),
     Plan(String, PlanQuery, oneshot::Sender<Result<Preview, PlanError>>),
     Reconfigure(Vec<SwitchConfig>, oneshot::Sender<()>),
     /// A switch dialled in.
@@ -188,26 +202,26 @@ impl Fleet {
     /// Lets deletions through that the guard holds on this switch (`l2gw switch release`).
     ///
     /// # Errors
-    /// [`UnknownSwitch`] where no section bears the name.
-    pub async fn release(&self, name: &str) -> Result<(), UnknownSwitch> {
-        self.ask(|answer| Command::Release(name.to_owned(), answer)).await.unwrap_or(Ok(()))
+    /// [`SwitchError`] where no section bears the name, or nobody does it.
+    pub async fn release(&self, name: &str) -> Result<(), SwitchError> {
+        self.order(name, |answer| Command::Release(name.to_owned(), answer)).await
     }
 
     /// Holds all deletions of this switch, explained or not, or doesn't any more.
     ///
     /// # Errors
-    /// [`UnknownSwitch`] where no section bears the name.
-    pub async fn hold(&self, name: &str, hold: bool) -> Result<(), UnknownSwitch> {
-        self.ask(|answer| Command::Hold(name.to_owned(), hold, answer)).await.unwrap_or(Ok(()))
+    /// [`SwitchError`] where no section bears the name, or nobody does it.
+    pub async fn hold(&self, name: &str, hold: bool) -> Result<(), SwitchError> {
+        self.order(name, |answer| Command::Hold(name.to_owned(), hold, answer)).await
     }
 
     /// Compares everything on this switch and puts it right, rows that were left alone included; with `mode = observe`
     /// this is the only way.
     ///
     /// # Errors
-    /// [`UnknownSwitch`] where no section bears the name.
-    pub async fn repair(&self, name: &str) -> Result<(), UnknownSwitch> {
-        self.ask(|answer| Command::Repair(name.to_owned(), answer)).await.unwrap_or(Ok(()))
+    /// [`SwitchError`] where no section bears the name, or nobody does it.
+    pub async fn repair(&self, name: &str) -> Result<(), SwitchError> {
+        self.order(name, |answer| Command::Repair(name.to_owned(), answer)).await
     }
 
     /// What would be done at this switch now, with at most so many rows in words.
@@ -218,6 +232,14 @@ impl Fleet {
         let query = PlanQuery { operations: PREVIEW_OPERATIONS, rows };
         let stopping = || PlanError::Unready { switch: name.to_owned(), reason: "the daemon is stopping".to_owned() };
         self.ask(|answer| Command::Plan(name.to_owned(), query, answer)).await.unwrap_or_else(|| Err(stopping()))
+    }
+
+    async fn order(
+        &self,
+        name: &str,
+        command: impl FnOnce(oneshot::Sender<Result<(), SwitchError>>) -> Command,
+    ) -> Result<(), SwitchError> {
+        self.ask(command).await.unwrap_or_else(|| Err(SwitchError::Stopping(name.to_owned())))
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

@@ -11,6 +11,7 @@ pub mod notify;
 #[cfg_attr(feature = "systemd", allow(dead_code, reason = "with systemd the journal is written to natively"))]
 mod prefixed;
 pub mod printable;
+mod repeats;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use std::{
     os::{linux::fs::MetadataExt, unix::ffi::OsStrExt},
 };
 
+pub use repeats::Repeats;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 

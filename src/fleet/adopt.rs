@@ -76,7 +76,8 @@ impl Supervisor {
         tracing::info!(switch, peer = %arrival.peer, "the switch dialled in");
         if let Some(running) = self.workers.get_mut(&database) {
             running.introduced.clone_from(&arrival.names);
-            let _ = running.queries.send(Query::Adopt(Box::new(arrival))).await;
+            // A worker that doesn't read loses the connection, and the switch dials again.
+            let _ = running.queries.try_send(Query::Adopt(Box::new(arrival)));
         }
     }
 

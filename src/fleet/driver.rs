@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{block_in_place, yield_now},
     time::Instant,
 };
@@ -18,15 +18,14 @@ use super::{
     mailbox::Mailbox,
     query::{Query, Stopped},
     session::{Ended, Input, Session},
-    status,
-    target::{Moment, PlanQuery, Target},
+    status::{self, Published},
+    target::{Moment, Target},
 };
 use crate::{
     intent::HostNames,
     model::{
         Revision,
-        event::Preview,
-        status::{CertificateStatus, SwitchStatus},
+        status::{SessionState, SwitchStatus},
     },
     ovsdb::{CloseReason, Connection, Inbox, Incoming, alarm::Alarm, session::Backoff},
     relay::Report,
@@ -46,145 +45,218 @@ pub(super) struct Channels {
     /// What the switch reports, for the relay.
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) events: Events,
+    /// The last status, for those who ask while the worker is busy.
+    pub(super) publish: watch::Sender<Published>,
     /// The certificates of the session, with TLS.
     pub(super) shown: Shown,
     /// When the log warned of a certificate that expires.
     pub(super) warned: Option<Instant>,
 }
 
+/// One session's driver.
+struct Driver<'w> {
+    session: Session<'w>,
+    connection: Connection,
+    events: &'w Events,
+    publish: &'w watch::Sender<Published>,
+    shown: &'w Shown,
+    warned: &'w mut Option<Instant>,
+    /// Who wants to know which switches answer.
+    askers: Vec<oneshot::Sender<Vec<String>>>,
+    /// What the supervisor is still to hear of.
+    unconfirmed: Option<Revision>,
+    /// The compute nodes behind VTEPs, as they were told last.
+    hosts: Arc<HostNames>,
+    /// The state that was published last.
+    state: SessionState,
+    /// How long this session has worked since others could run.
+    busy: Duration,
+}
+
 /// Runs a session until it or the worker ends.
 pub(super) async fn run(
     target: &mut Target,
     io: &mut Channels,
-    mut connection: Connection,
+    connection: Connection,
     mut inbox: Inbox,
     backoff: &mut Backoff,
 ) -> Result<Ended, Stopped> {
-    let Channels { mailbox, queries, confirm, reports, events, shown, warned } = io;
+    let Channels { mailbox, queries, confirm, reports, events, publish, shown, warned } = io;
     let database = target.settings.database.clone();
-    let mut session = Session::new(target, now());
-    let mut unconfirmed: Option<Revision> = None;
-    let mut askers: Vec<oneshot::Sender<Vec<String>>> = Vec::new();
+    let mut driver = Driver {
+        session: Session::new(target, now()),
+        connection,
+        events,
+        publish,
+        shown,
+        warned,
+        askers: Vec::new(),
+        unconfirmed: None,
+        hosts: Arc::default(),
+        state: SessionState::Connecting,
+        busy: Duration::ZERO,
+    };
     let mut alarm = Alarm::new();
     let ended = loop {
-        // ===== What was decided is done, until there is nothing left.
-        let turn = std::time::Instant::now();
-        let advanced = loop {
-            let more = fast_or_apart(session.effort(), || session.advance());
-            let actions = session.actions();
-            let mut sent = Ok(());
-            for (request, params) in actions.requests() {
-                sent = connection.request(request.method, params).map(|id| debug_assert_eq!(id, request.id));
-                if sent.is_err() {
-                    break;
-                }
-            }
-            actions.clear_requests();
-            actions.events.drain(..).for_each(|event| events.send(event));
-            unconfirmed = actions.confirm.take().or(unconfirmed);
-            if let Some(patience) = actions.patience.take() {
-                connection.set_patience(patience);
-            }
-            if let Some(alive) = actions.alive.take() {
-                for asker in askers.drain(..) {
-                    // It may have gone.
-                    let _ = asker.send(alive.clone());
-                }
-            }
-            if std::mem::take(&mut actions.check_certificates) {
-                shown.warn_of_expiry(&session.target().names(), warned);
-            }
-            match sent.map_err(|error| Ended::lost(error.to_string())).and(more) {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(ended) => break Err(ended),
-            }
-        };
-        if let Err(ended) = advanced {
+        if let Err(ended) = driver.advance() {
             break ended;
         }
-        if turn.elapsed() > TURN {
+        if driver.busy > TURN {
+            driver.busy = Duration::ZERO;
             yield_now().await;
         }
-        // ===== What happens next is taken.
-        let deadline = Instant::from_std(session.deadline());
+        let deadline = Instant::from_std(driver.session.deadline());
         let step = tokio::select! {
             message = inbox.recv() => if let Some(message) = message {
                 backoff.replied();
-                let size = size(&message);
-                fast_or_apart(size, || session.handle(Input::Message(message), now()))
+                driver.handle(size(&message), Input::Message(message))
             } else {
                 let reason = inbox.close_reason().unwrap_or(CloseReason::Dropped);
                 Err(Ended { silence: reason.silence(), ..Ended::lost(reason.to_string()) })
             },
-            news = mailbox.take() => session.handle(Input::Desired(news), now()),
+            news = mailbox.take() => driver.handle(0, Input::Desired(news)),
             query = queries.recv() => match query {
+                Some(query) => driver.query(query),
                 None => return Err(Stopped),
-                Some(Query::Release) => session.handle(Input::Release, now()),
-                Some(Query::Hold(hold)) => session.handle(Input::Hold(hold), now()),
-                Some(Query::Repair) => session.handle(Input::Repair, now()),
-                Some(Query::Alive(asker)) => {
-                    askers.push(asker);
-                    session.handle(Input::AskAlive, now())
-                }
-                Some(Query::Status(hosts, answer)) => {
-                    // Whoever asked may have gone.
-                    let _ = answer.send(statuses(&mut session, &shown.status(), &hosts));
-                    Ok(())
-                }
-                Some(Query::Plan(query, answer)) => {
-                    let _ = answer.send(preview(&session, &query));
-                    Ok(())
-                }
-                // The session lives: the newcomer is closed.
-                Some(Query::Adopt(_)) => Ok(()),
             },
-            Ok(place) = reports.reserve(), if session.has_report() => {
-                if let Some(report) = session.next_report() {
+            Ok(place) = reports.reserve(), if driver.session.has_report() => {
+                if let Some(report) = driver.session.next_report() {
                     place.send(report);
                 }
                 Ok(())
             }
-            Ok(place) = confirm.reserve(), if unconfirmed.is_some() => {
-                if let Some(revision) = unconfirmed.take() {
+            Ok(place) = confirm.reserve(), if driver.unconfirmed.is_some() => {
+                if let Some(revision) = driver.unconfirmed.take() {
                     place.send((database.clone(), revision));
                 }
                 Ok(())
             }
             () = alarm.until(deadline) => {
-                session.handle(Input::Timer { received: connection.received() }, now())
+                let received = driver.connection.received();
+                driver.handle(0, Input::Timer { received })
             }
         };
         if let Err(ended) = step {
             break ended;
         }
     };
-    let mut last = session.end(inbox.close_reason().as_ref());
+    let mut last = driver.session.end(inbox.close_reason().as_ref());
     last.events.drain(..).for_each(|event| events.send(event));
     Ok(ended)
+}
+
+// ===== impl Driver =====
+
+impl Driver<'_> {
+    /// Hands one input in.
+    fn handle(&mut self, size: usize, input: Input) -> Result<(), Ended> {
+        if size > LARGE {
+            self.publish();
+        }
+        let begun = std::time::Instant::now();
+        let step = fast_or_apart(size, || self.session.handle(input, now()));
+        self.busy += begun.elapsed();
+        step
+    }
+
+    /// Has done what was decided, until nothing is left.
+    fn advance(&mut self) -> Result<(), Ended> {
+        let begun = std::time::Instant::now();
+        loop {
+            let effort = self.session.effort();
+            if effort > LARGE {
+                self.publish();
+            }
+            let more = fast_or_apart(effort, || self.session.advance());
+            // What was decided before it went wrong is done first.
+            self.perform()?;
+            if !more? {
+                break;
+            }
+        }
+        self.busy += begun.elapsed();
+        let state = self.session.target().session.state;
+        if state != self.state {
+            self.state = state;
+            self.publish();
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self) -> Result<(), Ended> {
+        let actions = self.session.actions();
+        let mut sent = Ok(());
+        for (request, params) in actions.requests() {
+            match self.connection.request(request.method, params) {
+                Ok(id) => debug_assert_eq!(id, request.id),
+                Err(error) => {
+                    sent = Err(Ended::lost(error.to_string()));
+                    break;
+                }
+            }
+        }
+        actions.clear_requests();
+        actions.events.drain(..).for_each(|event| self.events.send(event));
+        self.unconfirmed = actions.confirm.take().or(self.unconfirmed);
+        if let Some(patience) = actions.patience.take() {
+            self.connection.set_patience(patience);
+        }
+        if let Some(alive) = actions.alive.take() {
+            for asker in self.askers.drain(..) {
+                // It may have gone.
+                let _ = asker.send(alive.clone());
+            }
+        }
+        if std::mem::take(&mut actions.check_certificates) {
+            self.shown.warn_of_expiry(&self.session.target().names(), self.warned);
+        }
+        sent
+    }
+
+    fn query(&mut self, query: Query) -> Result<(), Ended> {
+        match query {
+            Query::Release => return self.handle(0, Input::Release),
+            Query::Hold(hold) => return self.handle(0, Input::Hold(hold)),
+            Query::Repair => return self.handle(0, Input::Repair),
+            Query::Alive(asker) => {
+                self.askers.push(asker);
+                return self.handle(0, Input::AskAlive);
+            }
+            Query::Status(hosts, answer) => {
+                self.hosts = hosts;
+                // Whoever asked may have gone.
+                let _ = answer.send(self.publish());
+            }
+            Query::Plan(query, answer) => {
+                let session = &self.session;
+                let _ = answer.send(fast_or_apart(session.audit_size(), || session.preview(&query)));
+            }
+            // The session lives: the newcomer is closed.
+            Query::Adopt(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Publishes the status, and returns it.
+    fn publish(&mut self) -> Vec<SwitchStatus> {
+        let certificates = self.shown.status();
+        let session = &mut self.session;
+        let statuses = if session.is_up() {
+            if session.wants_look() {
+                fast_or_apart(session.audit_size(), || session.look());
+            }
+            status::with_session(&session.view(), &certificates, &self.hosts)
+        } else {
+            status::without_session(session.target(), &certificates)
+        };
+        self.publish.send_replace(Published::new(statuses.clone(), SystemTime::now()));
+        statuses
+    }
 }
 
 /// Both clocks; the monotonic one is tokio's, so that tests can hold it.
 pub(super) fn now() -> Moment {
     Moment { at: Instant::now().into_std(), date: SystemTime::now() }
-}
-
-fn statuses(
-    session: &mut Session<'_>,
-    certificates: &[CertificateStatus],
-    hosts: &Arc<HostNames>,
-) -> Vec<SwitchStatus> {
-    if !session.is_up() {
-        return status::without_session(session.target(), certificates);
-    }
-    if session.wants_look() {
-        fast_or_apart(session.audit_size(), || session.look());
-    }
-    status::with_session(&session.view(), certificates, hosts)
-}
-
-fn preview(session: &Session<'_>, query: &PlanQuery) -> Result<Preview, String> {
-    fast_or_apart(session.audit_size(), || session.preview(query))
 }
 
 fn size(message: &Incoming) -> usize {

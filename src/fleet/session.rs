@@ -19,8 +19,11 @@ mod fence;
 mod follow;
 mod journal;
 mod lock;
+mod noise;
+mod role;
 mod send;
 mod setup;
+mod trouble;
 mod view;
 
 use std::{collections::BTreeSet, time::Instant};
@@ -30,6 +33,8 @@ use self::{
     audit::Audits,
     journal::Journal,
     lock::{Lock, LockAction, LockEvent},
+    noise::{Noise, Noises},
+    role::Role,
     setup::{Phase, Setup},
 };
 use super::{
@@ -79,6 +84,7 @@ pub(super) struct Session<'t> {
     now: Moment,
     actions: Actions,
     setup: Setup,
+    role: Role,
     lock: Lock,
     /// The request for the lock that isn't answered.
     lock_request: Option<u64>,
@@ -92,6 +98,7 @@ pub(super) struct Session<'t> {
     reporter: Reporter,
     alive: Option<alive::Asked>,
     progress: Progress,
+    noises: Noises,
 }
 
 /// How far the database is.
@@ -120,6 +127,7 @@ impl<'t> Session<'t> {
             now,
             actions,
             setup,
+            role: Role::default(),
             lock: Lock::new(target.lock_orphaned),
             lock_request: None,
             policy: policy(&target.settings.sections, target.hold),
@@ -132,6 +140,7 @@ impl<'t> Session<'t> {
             reporter: Reporter::new(&target.settings.database),
             alive: None,
             progress: Progress { draining: BTreeSet::new(), draining_unknown: true, confirmed: None },
+            noises: Noises::default(),
             target,
         }
     }
@@ -196,7 +205,8 @@ impl<'t> Session<'t> {
         if self.setup.phase != Phase::Following {
             return self.setup.next();
         }
-        let timers = [self.work.next_tick(), self.alive.as_ref().map(|asked| asked.until), self.lock.due()];
+        let alive = self.alive.as_ref().map(|asked| asked.until);
+        let timers = [self.work.next_tick(), alive, self.lock.due(), self.answer_due()];
         timers.into_iter().flatten().fold(self.audits.next, Instant::min)
     }
 
@@ -225,9 +235,11 @@ impl<'t> Session<'t> {
 
 impl Session<'_> {
     fn take(&mut self, message: Incoming) -> Step {
+        self.work.heard = Some(self.now.at);
         match message {
             Incoming::Reply { id, result } => self.reply(id, result),
             Incoming::Update { monitor, updates } if monitor == MONITOR => self.update(&updates),
+            Incoming::Update { monitor, updates } if monitor == role::MONITOR => self.role_changed(&updates),
             Incoming::Locked(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Granted),
             Incoming::Stolen(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Stolen),
             Incoming::MonitorCanceled(monitor) if monitor == MONITOR => {
@@ -251,6 +263,7 @@ impl Session<'_> {
             return Ok(());
         }
         match self.setup.phase {
+            _ if self.setup.role == id => self.role_answered(result),
             Phase::Schema(request) if request == id => self.identify(result),
             Phase::Monitor(request) if request == id => self.synchronise(result),
             _ => self.answered(id, result),
@@ -263,6 +276,7 @@ impl Session<'_> {
         }
         self.still_alive()?;
         self.lock_event(&LockEvent::Due)?;
+        self.check_unanswered()?;
         self.work.tick(self.now.at);
         if self.audits.next <= self.now.at {
             self.actions.check_certificates = true;

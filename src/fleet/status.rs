@@ -30,6 +30,28 @@ use crate::{
 /// Faults of a switch and its ports that are listed.
 const FAULTS: usize = 100;
 
+/// What a worker published last, for those who ask while it is busy.
+#[derive(Debug, Clone)]
+pub(super) struct Published {
+    statuses: Vec<SwitchStatus>,
+    at: SystemTime,
+}
+
+impl Published {
+    pub(super) fn new(statuses: Vec<SwitchStatus>, at: SystemTime) -> Self {
+        Self { statuses, at }
+    }
+
+    /// The same, marked: the worker doesn't answer.
+    pub(super) fn when_busy(&self) -> Vec<SwitchStatus> {
+        let mut statuses = self.statuses.clone();
+        for status in &mut statuses {
+            status.add(Reason::Busy { at: rfc3339(self.at) });
+        }
+        statuses
+    }
+}
+
 /// The switches of a worker without a session.
 pub(super) fn without_session(target: &Target, certificates: &[CertificateStatus]) -> Vec<SwitchStatus> {
     let why: Arc<str> = match target.session.reason.as_str() {
@@ -226,6 +248,9 @@ impl<'a> Look<'a> {
         if let Some(reason) = locked(view) {
             status.add(reason);
         }
+        if let Some(trouble) = &view.target.trouble {
+            status.add(Reason::Unwritable(trouble.text.as_str().into()));
+        }
         if !status.faults.is_empty() {
             status.add(Reason::Faults(Names::new(status.faults.iter().map(String::as_str))));
         }
@@ -297,7 +322,8 @@ impl<'a> Look<'a> {
             return if view.target.observes() && !view.target.repairing {
                 Reason::Observed
             } else {
-                locked(view).unwrap_or(Reason::Writing)
+                let trouble = || Some(Reason::Unwritable(view.target.trouble.as_ref()?.text.as_str().into()));
+                locked(view).or_else(trouble).unwrap_or(Reason::Writing)
             };
         }
         self.degraded(look, port_row, network)

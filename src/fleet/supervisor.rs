@@ -6,19 +6,21 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures_util::future::join_all;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{self, AbortHandle, JoinError, JoinSet},
     time::{sleep, timeout},
 };
 
 use super::{
-    Command, Database, FleetSettings, PlanError, UnknownSwitch,
+    Command, Database, FleetSettings, PlanError, SwitchError, UnknownSwitch,
     certificates::Shown,
     driver,
     mailbox::Mailbox,
     passive::Lobby,
     query::Query,
+    status::{self, Published},
     target::{News, Settings, Target},
     worker::Worker,
 };
@@ -74,6 +76,7 @@ pub(super) struct Running {
     pub(super) introduced: Vec<String>,
     mailbox: Arc<Mailbox>,
     pub(super) queries: mpsc::Sender<Query>,
+    published: watch::Receiver<Published>,
     task: AbortHandle,
     /// The revision of the last change that concerns the database, and the last one that it confirmed.
     delivered: Revision,
@@ -233,8 +236,9 @@ impl Supervisor {
                 let asked = self.workers.values().map(ask).collect::<Vec<_>>();
                 tokio::spawn(async move {
                     let mut all = Vec::new();
-                    for statuses in asked {
-                        all.extend(statuses.await);
+                    // All at once: one that is busy must not delay the others.
+                    for statuses in join_all(asked).await {
+                        all.extend(statuses);
                     }
                     all.sort_by(|a, b| a.name.cmp(&b.name));
                     let _ = answer.send(all);
@@ -253,7 +257,7 @@ impl Supervisor {
                 });
             }
             Command::Release(name, answer) => {
-                let _ = answer.send(self.tell(name, Query::Release).await);
+                let _ = answer.send(self.tell(name, Query::Release));
             }
             Command::Hold(name, hold, answer) => {
                 if hold {
@@ -264,10 +268,10 @@ impl Supervisor {
                 // Another switch of the same database may be held still.
                 let sections = self.running(&name).map(|running| &running.sections);
                 let hold = sections.is_some_and(|all| all.iter().any(|s| self.settings.holds.contains(&s.name)));
-                let _ = answer.send(self.tell(name, Query::Hold(hold)).await);
+                let _ = answer.send(self.tell(name, Query::Hold(hold)));
             }
             Command::Repair(name, answer) => {
-                let _ = answer.send(self.tell(name, Query::Repair).await);
+                let _ = answer.send(self.tell(name, Query::Repair));
             }
             Command::Plan(name, query, answer) => {
                 let Some(running) = self.running(&name) else {
@@ -308,11 +312,10 @@ impl Supervisor {
         self.workers.values().find(|running| running.sections.iter().any(|s| s.name == section))
     }
 
-    async fn tell(&self, section: String, query: Query) -> Result<(), UnknownSwitch> {
-        let Some(running) = self.running(&section) else { return Err(UnknownSwitch(section)) };
-        // It failed: the worker is gone, and a new one begins from what is configured.
-        let _ = running.queries.send(query).await;
-        Ok(())
+    /// Gives an order. Never waits: a worker that doesn't read must not hold up the others.
+    fn tell(&self, section: String, query: Query) -> Result<(), SwitchError> {
+        let Some(running) = self.running(&section) else { return Err(UnknownSwitch(section).into()) };
+        running.queries.try_send(query).map_err(|_| SwitchError::Busy(section))
     }
 
     /// Starts, changes and stops workers. A database whose sections stay as they are keeps its session.
@@ -375,7 +378,11 @@ impl Supervisor {
             previous_prefixes: self.settings.previous_prefixes.clone(),
         };
         let hold = sections.iter().any(|section| self.settings.holds.contains(&section.name));
+        let target = Target::new(settings, hold, SystemTime::now());
+        let (publish, published) =
+            watch::channel(Published::new(status::without_session(&target, &[]), SystemTime::now()));
         let io = driver::Channels {
+            publish,
             mailbox: mailbox.clone(),
             queries: asked,
             confirm: self.confirmed.clone(),
@@ -384,7 +391,7 @@ impl Supervisor {
             shown: Shown::default(),
             warned: None,
         };
-        let worker = Worker::new(Target::new(settings, hold, SystemTime::now()), io);
+        let worker = Worker::new(target, io);
         let task = self.tasks.spawn(async move {
             sleep(delay).await;
             worker.run().await;
@@ -395,6 +402,7 @@ impl Supervisor {
             introduced: Vec::new(),
             mailbox,
             queries,
+            published,
             task,
             delivered: 0,
             confirmed: None,
@@ -430,20 +438,21 @@ impl Running {
     }
 }
 
-/// Asks a worker; it says nothing only if it failed.
+/// Asks a worker. For one that is busy, the last status that it published answers.
 fn ask_status(
     running: &Running,
     latest: Revision,
     hosts: Arc<HostNames>,
 ) -> impl Future<Output = Vec<SwitchStatus>> + Send + use<> {
     let (answer, answered) = oneshot::channel();
-    let (queries, delivered) = (running.queries.clone(), running.delivered);
+    let (queries, published, delivered) = (running.queries.clone(), running.published.clone(), running.delivered);
     async move {
         let asked = async {
             queries.send(Query::Status(hosts, answer)).await.ok()?;
             answered.await.ok()
         };
-        let mut statuses = timeout(STATUS_TIMEOUT, asked).await.ok().flatten().unwrap_or_default();
+        let answer = timeout(STATUS_TIMEOUT, asked).await.ok().flatten();
+        let mut statuses = answer.unwrap_or_else(|| published.borrow().when_busy());
         // What doesn't concern it, it is not told of, and has.
         let lift = |revision: Revision| if revision >= delivered { latest.max(revision) } else { revision };
         for status in &mut statuses {

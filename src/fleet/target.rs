@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::Database;
@@ -48,6 +48,19 @@ pub(super) struct Target {
     pub(super) repairing: bool,
     /// A session died while it held the lock, and the server may not have noticed.
     pub(super) lock_orphaned: bool,
+    /// How often in a row the server said that a lock isn't ours which it gave us.
+    pub(super) contradictions: u32,
+    /// The database takes no writes.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// The database takes no writes, whatever they are about.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    /// Why, in the switch's words.
+    pub(super) text: String,
+    /// The wait before the next attempt.
+    pub(super) wait: Duration,
 }
 
 /// The state of the session, for the status.
@@ -136,6 +149,8 @@ impl Target {
             released: false,
             repairing: false,
             lock_orphaned: false,
+            contradictions: 0,
+            trouble: None,
         }
     }
 

@@ -54,6 +54,8 @@ pub(super) struct Work {
     pub(super) held: BTreeSet<NetworkId>,
     /// Nothing is sent before: the database itself is in trouble.
     pub(super) paused: Option<Instant>,
+    /// When the last message came.
+    pub(super) heard: Option<Instant>,
 }
 
 // ===== impl Work: what is to be looked at =====
@@ -68,6 +70,7 @@ impl Work {
     }
 
     pub(super) fn take_unsynced(&mut self) -> BTreeSet<NetworkId> {
+        self.unsynced.extend(self.queue.take_overfull());
         std::mem::take(&mut self.unsynced)
     }
 
@@ -151,6 +154,11 @@ impl Work {
         self.sent.len()
     }
 
+    /// When the oldest of them was sent.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.sent.values().map(|sent| sent.at).min()
+    }
+
     pub(super) fn sent(&mut self, id: u64, sent: Sent) {
         self.in_flight.reserve(&sent.transaction);
         self.sent.insert(id, sent);
@@ -190,6 +198,9 @@ impl Work {
             }
         }
         self.queue.extend(self.faults.due(now));
+        for trial in self.faults.trials(now) {
+            self.queue.again(trial);
+        }
     }
 
     /// When [`Work::tick`] has something to do next.

@@ -10,7 +10,7 @@ use super::{
     passive::Arrival,
     query::{Query, Stopped},
     session::Ended,
-    status,
+    status::{self, Published},
     target::Target,
 };
 use crate::{
@@ -104,6 +104,8 @@ impl Worker {
         if let Some(event) = self.target.enter(state, reason, SystemTime::now()) {
             self.io.events.send(event);
         }
+        let statuses = status::without_session(&self.target, &self.io.shown.status());
+        self.io.publish.send_replace(Published::new(statuses, SystemTime::now()));
     }
 
     fn inactivity_probe(&self) -> Duration {

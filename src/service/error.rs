@@ -1,7 +1,7 @@
 //! Why the service refused: one variant a condition. Front ends map them to their status and type.
 
 use crate::{
-    fleet::UnknownSwitch,
+    fleet::{SwitchError, UnknownSwitch},
     model::{ConnectionId, EndpointId, GatewayId, MacAddr, NetworkId, PortId, Revision, SubnetId, VlanId, Vni},
     store::StoreError,
 };
@@ -371,6 +371,10 @@ pub enum ServiceError {
         reason: String,
     },
 
+    /// A switch that can't do now what an operator asked for.
+    #[error(transparent)]
+    SwitchBusy(SwitchError),
+
     // ===== a source =====
     /// Networks and ports are another's.
     #[error(
@@ -389,6 +393,15 @@ pub enum ServiceError {
     /// The store failed; [`StoreError::is_unavailable`] tells whether trying again later may help.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<SwitchError> for ServiceError {
+    fn from(error: SwitchError) -> Self {
+        match error {
+            SwitchError::Unknown(unknown) => unknown.into(),
+            SwitchError::Busy(_) | SwitchError::Stopping(_) => Self::SwitchBusy(error),
+        }
+    }
 }
 
 fn join<T: ToString>(ids: &[T]) -> String {

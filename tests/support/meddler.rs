@@ -87,6 +87,14 @@ impl Meddler {
         }
     }
 
+    /// What was held is lost, and nothing is held any more.
+    pub(crate) fn forget(&self) {
+        with(&self.state, |state| {
+            state.hold = None;
+            state.held.clear();
+        });
+    }
+
     /// The next request of this method is answered with this error, and the server never hears of it.
     pub(crate) fn refuse(&self, method: &str, error: &Value) {
         with(&self.state, |state| state.answers.push((method.to_owned(), error.clone())));

@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod clock;
+pub(crate) mod cluster;
 pub(crate) mod daemon;
 pub(crate) mod door;
 pub(crate) mod dump;

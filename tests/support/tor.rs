@@ -235,7 +235,8 @@ impl Tor {
         self.appctl(&["vlog/set", "console:info"]);
     }
 
-    fn appctl(&self, args: &[&str]) {
+    /// ovs-appctl on this server.
+    pub(crate) fn appctl(&self, args: &[&str]) {
         let target = self.scratch.join("ctl").display().to_string();
         let mut all = vec!["-t", target.as_str()];
         all.extend_from_slice(args);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::scene::{COMPUTE_2, MACHINES, Scene};
-use crate::support::{dump::Dump, tor::Tor};
+use crate::support::{PATIENCE, dump::Dump, eventually, tor::Tor};
 
 const SOON: Duration = Duration::from_secs(1);
 
@@ -133,4 +133,40 @@ fn no_fights() {
     bench.tor.transact(&[alter]);
     bench.scene.rest.wait_status(&bench.scene.connection, "conflict");
     assert!(bench.tor.dump().macs().iter().any(|mac| mac.ip == "10.9.9.9"));
+}
+
+/// Twenty connects and disconnects within a minute: what follows from them, the switch's answer included, is nobody
+/// else's change, whether the next connection comes after the last row has gone or in the middle of it.
+#[test]
+fn our_own_tear_down_is_no_drift() {
+    let Bench { tor, scene, .. } = bench();
+    let name = scene.logical_switch();
+    let mut connection = scene.connection.clone();
+    for round in 0..20 {
+        // Another one each time: one that comes and goes is flooded, which the status says.
+        let learned = format!("02:00:00:00:0a:{round:02x}");
+        tor.learn(&name, &learned, "");
+        scene.rest.disconnect(&connection);
+        tor.wait("the binding goes", |dump| dump.bindings().is_empty());
+        // The switch forgets what it has learned there, in answer.
+        tor.unlearn(&name, &learned);
+        if round % 2 == 0 {
+            tor.wait("all of it goes", |dump| dump.logical_switches().is_empty() && dump.macs().is_empty());
+        }
+        connection = scene.rest.connect(&scene.gateway, &scene.network, 50);
+        scene.rest.wait_status(&connection, "active");
+        assert!(scene.is_on(&tor.dump()), "round {round}: {:#?}", tor.dump());
+    }
+    // A change of somebody else's comes into the journal, and nothing before it did.
+    tor.vtep_ctl(&["del-ucast-remote", &name, MACHINES[0].0]);
+    tor.wait("it is put back", |dump| scene.is_on(dump));
+    let drifted = eventually("the journal", PATIENCE, || {
+        let journal = scene.daemon.admin("audit", &json!({"kinds": ["drift"]}));
+        match journal["entries"].as_array().or_else(|| journal.as_array()) {
+            Some(entries) if !entries.is_empty() => Ok(entries.clone()),
+            _ => Err(journal.to_string()),
+        }
+    });
+    assert_eq!(drifted.len(), 1, "{drifted:#?}");
+    assert!(drifted[0].to_string().contains(MACHINES[0].0), "{drifted:#?}");
 }

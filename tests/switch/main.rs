@@ -30,6 +30,7 @@ mod random;
 mod rivals;
 mod scene;
 mod schemas;
+mod standby;
 mod transports;
 mod twins;
 mod usecase;

@@ -1,6 +1,6 @@
 //! Rows that somebody else changed are put back, unless that became a fight.
 
-use super::Session;
+use super::{Noise, Session};
 use crate::plan::{Key, Planner, Verdict};
 
 impl Session<'_> {
@@ -22,8 +22,8 @@ impl Session<'_> {
                     self.note_drift(key, repair, repaired);
                     if repaired {
                         self.work.queue.push(key);
-                    } else {
-                        tracing::warn!(switch = %self.target.names(), ?key, "somebody else keeps changing a row; leaving it alone for a while");
+                    } else if let Some(left_out) = self.note(Noise::Contested) {
+                        tracing::warn!(switch = %self.target.names(), ?key, left_out, "somebody else keeps changing a row; leaving it alone for a while");
                     }
                 }
                 Verdict::Wait | Verdict::Conflict | Verdict::Uncounted | Verdict::Held => self.work.queue.push(key),

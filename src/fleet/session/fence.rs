@@ -1,6 +1,6 @@
 //! What a session does about the lock: carries out what [`Lock`](super::lock::Lock) decides.
 
-use super::{Ended, LockAction, LockEvent, LockState, Session, Step};
+use super::{Ended, LockAction, LockEvent, LockState, Noise, Session, Step};
 use crate::{
     config::LockPolicy,
     ovsdb::{Raw, RpcError},
@@ -36,18 +36,23 @@ impl Session<'_> {
             }
             LockAction::Begun => self.lock_begun(matches!(event, LockEvent::Granted)),
             LockAction::Stopped => {
-                tracing::warn!(switch = %self.target.names(), "the switch's lock was taken by another controller");
-                let event = self
-                    .target
-                    .session_event("the lock was taken by another controller: nothing is written until it is free");
-                self.actions.events.push(event);
+                if let Some(left_out) = self.note(Noise::Lock) {
+                    tracing::warn!(switch = %self.target.names(), left_out, "the switch's lock was taken by another controller");
+                    let event = self
+                        .target
+                        .session_event("the lock was taken by another controller: nothing is written until it is free");
+                    self.actions.events.push(event);
+                }
             }
             LockAction::Blocked => {
-                let reason = self.lock.state().obstacle(&self.target.settings.deployment).unwrap_or_default();
-                tracing::info!(switch = %self.target.names(), reason, "the switch's lock isn't ours");
+                if let Some(left_out) = self.note(Noise::Lock) {
+                    let reason = self.lock.state().obstacle(&self.target.settings.deployment).unwrap_or_default();
+                    tracing::info!(switch = %self.target.names(), reason, left_out, "the switch's lock isn't ours");
+                }
             }
             LockAction::Contradicted => {
-                return Err(Ended::lost("the switch says that its lock isn't ours any more; asking for it anew"));
+                self.target.contradictions += 1;
+                return Err(Ended::lost(contradicted(self.target.contradictions)));
             }
         }
         if *self.lock.state() == LockState::Unsupported && self.target.lock_policy() == LockPolicy::Required {
@@ -58,8 +63,8 @@ impl Session<'_> {
 
     /// `waited`: the server reported it, after others had held it.
     fn lock_begun(&mut self, waited: bool) {
-        if waited {
-            tracing::info!(switch = %self.target.names(), "the switch's lock is ours now");
+        if waited && let Some(left_out) = self.note(Noise::Lock) {
+            tracing::info!(switch = %self.target.names(), left_out, "the switch's lock is ours now");
             self.actions.events.push(self.target.session_event("the lock is ours"));
         }
         self.progress.confirmed = None;
@@ -75,4 +80,16 @@ impl Session<'_> {
             self.lock_request = Some(id);
         }
     }
+}
+
+/// `count`: in a row, without a transaction that was committed in between.
+fn contradicted(count: u32) -> String {
+    let text = "the switch says that its lock isn't ours any more; asking for it anew";
+    if count < 2 {
+        return text.to_owned();
+    }
+    format!(
+        "{text}. That happened {count} times: it may be an OVSDB relay, whose locks the server behind it doesn't know: set \
+         lock = off where nobody else writes, or set management_ip to the server behind it"
+    )
 }

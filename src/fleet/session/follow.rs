@@ -34,10 +34,16 @@ impl Session<'_> {
         }
         for ChangedNetwork { id, rows, macs } in changed.networks {
             if rows {
+                self.work.faults.reconsider(&Key::Network(id));
                 self.work.queue.push(Key::Network(id));
             }
             match macs {
-                Some(macs) => self.work.queue.extend(macs.into_iter().map(|mac| Key::Mac(id, mac))),
+                Some(macs) => {
+                    for key in macs.into_iter().map(|mac| Key::Mac(id, mac)) {
+                        self.work.faults.reconsider(&key);
+                        self.work.queue.push(key);
+                    }
+                }
                 None => self.work.compare_all_of(id),
             }
         }

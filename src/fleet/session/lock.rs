@@ -12,9 +12,14 @@
 //!      Standby (read-only), Refused (any other error)
 //! ```
 //!
+//! A server that follows a cluster's leader, or is a relay, makes `Standby` of any state until it leads.
+//!
 //! Nothing is written but in the states `Off`, `Unsupported` and `Held`.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use crate::ovsdb::RpcError;
 
@@ -44,10 +49,21 @@ pub(in crate::fleet) enum LockState {
     },
     /// It was taken from us; we are in the server's queue.
     Lost,
-    /// The server is read-only: a standby of a replicated pair.
-    Standby,
+    /// The server's database isn't to be written, whoever holds the lock.
+    Standby(Standby),
     /// The server refused to give it, for a reason of its own.
     Refused(String),
+}
+
+/// Why a server isn't to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::fleet) enum Standby {
+    /// It is read-only: the backup of a replicated pair.
+    ReadOnly,
+    /// It follows the leader of a RAFT cluster. The leader, and another member, know nothing of its locks.
+    Follower,
+    /// It is an OVSDB relay: the server behind it, which checks what a transaction asserts, knows nothing of its locks.
+    Relay,
 }
 
 /// What concerns the lock.
@@ -69,6 +85,12 @@ pub(super) enum LockEvent<'a> {
     NotOwner(u64),
     /// The moment [`Lock::due`] came.
     Due,
+    /// The server follows the leader of a cluster.
+    Following,
+    /// The server is a relay.
+    Relaying,
+    /// The server leads its cluster, or stands alone.
+    Leading,
 }
 
 /// What is to be done about it.
@@ -97,6 +119,7 @@ pub(super) enum LockAction {
 #[derive(Debug)]
 pub(super) struct Lock {
     state: LockState,
+    wanted: bool,
     /// Our last session may still hold it.
     orphaned: bool,
     tenures: u64,
@@ -115,7 +138,7 @@ impl LockState {
             Self::Off => "off",
             Self::Unsupported => "unsupported",
             Self::Held { .. } => "held",
-            Self::Standby => "standby",
+            Self::Standby(_) => "standby",
             Self::Requested | Self::Waiting | Self::Stealing | Self::Lost | Self::Refused(_) => "waiting",
         }
     }
@@ -129,6 +152,11 @@ impl LockState {
         if let Self::Held { tenure } = self { Some(*tenure) } else { None }
     }
 
+    /// Whether the server has us as holder, or in its queue.
+    fn is_asked_for(&self) -> bool {
+        matches!(self, Self::Requested | Self::Waiting | Self::Stealing | Self::Held { .. } | Self::Lost)
+    }
+
     /// Why nothing is written, and what to do; `None`: something is.
     pub(in crate::fleet) fn obstacle(&self, name: &str) -> Option<String> {
         match self {
@@ -140,15 +168,30 @@ impl LockState {
                 "another controller holds the switch's lock '{name}': another vtepd with deployment = {name}, or a tool \
                  that took it; nothing is written until it lets go. Stop it, or give one of the two another deployment"
             )),
-            Self::Standby => Some(
-                "the switch's database is read-only, a standby: nothing is written until it is promoted; for the active \
-                 one, set its address"
-                    .to_owned(),
-            ),
+            Self::Standby(standby) => Some(standby.to_string()),
             Self::Refused(error) => Some(format!(
                 "the switch refused us its lock '{name}' ({error}): it is asked again; where it can't lock, set lock = off"
             )),
         }
+    }
+}
+
+impl fmt::Display for Standby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReadOnly => {
+                "the switch's database is read-only, a standby: nothing is written until it is made the active one, or \
+                 management_ip is set to the active one's address"
+            }
+            Self::Follower => {
+                "the server follows the leader of a RAFT cluster, and its locks are unknown to the other members: nothing \
+                 is written until it leads, or management_ip is set to the leader's address"
+            }
+            Self::Relay => {
+                "the server is an OVSDB relay, and its locks are unknown to the server behind it: nothing is written. Set \
+                 lock = off where nobody else writes, or set management_ip to the server behind it"
+            }
+        })
     }
 }
 
@@ -157,7 +200,15 @@ impl LockState {
 impl Lock {
     /// At the start of a session. `orphaned`: the last one died while it held the lock.
     pub(super) fn new(orphaned: bool) -> Self {
-        Self { state: LockState::Off, orphaned, tenures: 0, due: None, wait: RETRY_MIN, obstacle: LockState::Off }
+        Self {
+            state: LockState::Off,
+            wanted: false,
+            orphaned,
+            tenures: 0,
+            due: None,
+            wait: RETRY_MIN,
+            obstacle: LockState::Off,
+        }
     }
 
     pub(super) fn state(&self) -> &LockState {
@@ -176,13 +227,25 @@ impl Lock {
 
     /// Moves on. Events that don't fit the state are repetitions, or have been overtaken: they change nothing.
     pub(super) fn on(&mut self, event: &LockEvent<'_>, now: Instant) -> LockAction {
-        use LockState::{Held, Lost, Off, Refused, Requested, Standby, Stealing, Unsupported, Waiting};
+        use LockState::{Held, Lost, Off, Refused, Requested, Stealing, Unsupported, Waiting};
+        match event {
+            LockEvent::Wanted => self.wanted = true,
+            LockEvent::Unwanted => self.wanted = false,
+            _ => {}
+        }
         match (event, &self.state) {
+            (LockEvent::Following, state) => self.stand_by(state.is_asked_for(), Standby::Follower),
+            (LockEvent::Relaying, state) => self.stand_by(state.is_asked_for(), Standby::Relay),
+            (LockEvent::Leading, LockState::Standby(Standby::Follower | Standby::Relay)) if self.wanted => {
+                self.enter(Requested, None);
+                LockAction::Ask
+            }
             (LockEvent::Wanted, Off) => {
                 self.enter(Requested, None);
                 LockAction::Ask
             }
-            (LockEvent::Unwanted, Off | Unsupported | Standby | Refused(_)) => {
+            (LockEvent::Leading, LockState::Standby(Standby::Follower | Standby::Relay))
+            | (LockEvent::Unwanted, Off | Unsupported | LockState::Standby(Standby::ReadOnly) | Refused(_)) => {
                 self.enter(Off, None);
                 LockAction::None
             }
@@ -209,12 +272,21 @@ impl Lock {
                 self.enter(Stealing, None);
                 LockAction::Steal
             }
-            (LockEvent::Due, Standby | Refused(_)) if self.is_due(now) => {
+            (LockEvent::Due, LockState::Standby(Standby::ReadOnly) | Refused(_)) if self.is_due(now) => {
                 self.enter(Requested, None);
                 LockAction::Ask
             }
             _ => LockAction::None,
         }
+    }
+
+    /// Gives back what was asked for, and waits until the server leads.
+    fn stand_by(&mut self, asked_for: bool, standby: Standby) -> LockAction {
+        if self.state == LockState::Standby(standby) {
+            return LockAction::None;
+        }
+        self.enter(LockState::Standby(standby), None);
+        if asked_for { LockAction::GiveBack } else { self.blocked() }
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -242,7 +314,7 @@ impl Lock {
         // ovsdb-server: "lock and unlock methods not allowed, DB server is read only."
         let text = error.to_string();
         let read_only = text.contains("read only") || text.contains("read-only");
-        let state = if read_only { LockState::Standby } else { LockState::Refused(text) };
+        let state = if read_only { LockState::Standby(Standby::ReadOnly) } else { LockState::Refused(text) };
         self.enter(state, Some(now + self.wait));
         self.wait = (self.wait * 2).min(RETRY_MAX);
         self.blocked()

@@ -1,8 +1,8 @@
 //! What a session sends: transactions from the queue, and what becomes of them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use super::{Ended, LockEvent, Phase, Session, Step};
+use super::{LockEvent, Noise, Phase, Session, Step};
 use crate::{
     fleet::{pace::Pace, work::Sent},
     model::NetworkId,
@@ -13,9 +13,6 @@ use crate::{
     plan::{Guard, Key, Planner, Tally, Transaction, Verdict},
     vtep,
 };
-
-/// How long the database rests after it said that it has no resources.
-const PAUSE: Duration = Duration::from_secs(1);
 
 // ===== impl Session: what is sent =====
 
@@ -104,9 +101,11 @@ impl Session<'_> {
         self.guard = if self.target.released { Guard::Pass } else { count.verdict(&self.policy) };
         if self.guard == Guard::Hold {
             let networks: BTreeSet<_> = count.unexplained.keys().copied().collect();
-            if networks != self.work.held {
+            if networks != self.work.held
+                && let Some(left_out) = self.note(Noise::Held)
+            {
                 tracing::warn!(
-                    switch = %self.target.names(), rows = count.total(), of = count.own,
+                    switch = %self.target.names(), rows = count.total(), of = count.own, left_out,
                     "deletions that nothing explains are held; look at the desired state, then release them"
                 );
             }
@@ -126,8 +125,15 @@ impl Session<'_> {
     /// A transaction was answered.
     pub(super) fn answered(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
         let Some((sent, keys)) = self.work.answered(id) else { return Ok(()) };
-        let raw =
-            result.map_err(|error| Ended::lost(format!("the switch refused a transaction as a whole: {error}")))?;
+        let raw = match result {
+            Ok(raw) => raw,
+            Err(error) => {
+                self.target.counters.failures += 1;
+                self.work.queue.extend(sent.transaction.keys);
+                self.troubled(format!("the switch refuses transactions as a whole: {error}"));
+                return Ok(());
+            }
+        };
         let assert = usize::from(sent.tenure.is_some());
         let operations = sent.transaction.operations.len();
         let reply = Reply::read(&mut raw.cursor(), operations + assert)?;
@@ -136,6 +142,8 @@ impl Session<'_> {
         }
         self.pace.answered(operations, self.now.at.duration_since(sent.at));
         self.applied(sent.rows, &sent.transaction);
+        self.recovered();
+        self.work.faults.committed(&sent.asked, self.now.at);
         let mut seen = Vec::with_capacity(keys.len());
         for (key, updated) in keys {
             if updated {
@@ -165,34 +173,61 @@ impl Session<'_> {
         let operation =
             failure.operation.and_then(|operation| operation.checked_sub(usize::from(sent.tenure.is_some())));
         let culprit = operation.and_then(|operation| sent.transaction.key_of(operation));
-        let mut keys = sent.transaction.keys;
         match (failure.error, culprit) {
             ("not owner", _) => {
-                self.work.queue.extend(keys);
+                self.work.queue.extend(sent.transaction.keys);
                 if let Some(tenure) = sent.tenure {
                     return self.lock_event(&LockEvent::NotOwner(tenure));
                 }
             }
             ("resources exhausted" | "I/O error", _) => {
-                tracing::warn!(switch = %self.target.names(), error, "the switch's database is in trouble");
-                self.work.paused = Some(self.now.at + PAUSE);
-                self.work.queue.extend(keys);
+                self.work.queue.extend(sent.transaction.keys);
+                self.troubled(format!("the switch's database is in trouble: {error}"));
             }
             (_, Some(culprit)) => {
                 self.blame(culprit, &error);
+                let mut keys = sent.transaction.keys;
                 keys.retain(|key| *key != culprit);
                 self.work.queue.again(keys);
             }
+            // The commit failed as a whole: a table would have too many rows, say.
+            (_, None) if self.work.faults.is_known(&error) => self.join_refused(&sent.transaction, sent.asked, &error),
             (_, None) if sent.asked.len() > 1 => self.work.queue.bisect(sent.asked),
-            (_, None) => sent.asked.into_iter().for_each(|key| self.blame(key, &error)),
+            (_, None) => self.refuse_all(sent.asked, &error),
         }
         Ok(())
     }
 
-    fn blame(&mut self, key: Key, error: &str) {
+    /// A transaction was refused for what refused rows before. Those that insert wait together with them; those that only
+    /// change or delete may be innocent, and make room.
+    fn join_refused(&mut self, transaction: &Transaction, asked: Vec<Key>, error: &str) {
+        let inserting = transaction.inserting();
+        let (inserting, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(|key| inserting.contains(key));
+        match (inserting.is_empty(), others.len()) {
+            (true, 1) => self.refuse_all(others, error),
+            (true, _) => self.work.queue.bisect(others),
+            (false, _) => {
+                self.work.queue.again(others);
+                self.refuse_all(inserting, error);
+            }
+        }
+    }
+
+    fn refuse_all(&mut self, keys: Vec<Key>, error: &str) {
+        let first = keys.first().copied();
         // Reported once, not with each attempt.
-        if self.work.faults.blame(key, error, self.now.at) {
-            tracing::warn!(switch = %self.target.names(), ?key, error, "the switch refused a row");
+        if self.work.faults.refuse_together(keys, error, self.now.at)
+            && let Some(left_out) = self.note(Noise::Refused)
+        {
+            tracing::warn!(switch = %self.target.names(), key = ?first, error, left_out, "the switch refused rows when they were to be committed");
+        }
+    }
+
+    fn blame(&mut self, key: Key, error: &str) {
+        if self.work.faults.blame(key, error, self.now.at)
+            && let Some(left_out) = self.note(Noise::Refused)
+        {
+            tracing::warn!(switch = %self.target.names(), ?key, error, left_out, "the switch refused a row");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Actions, Ended, LockEvent, MONITOR, Session, Step};
+use super::{Actions, Ended, LockEvent, MONITOR, Session, Step, role};
 use crate::{
     config::LockPolicy,
     fleet::policy::extras,
@@ -28,6 +28,8 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) phase: Phase,
+    /// The request for what the server is to its database.
+    pub(super) role: u64,
     pub(super) schema_version: String,
     /// When silence is looked for.
     next: Instant,
@@ -40,10 +42,13 @@ pub(super) struct Setup {
 
 impl Setup {
     pub(super) fn begin(actions: &mut Actions, now: Instant) -> Self {
+        // First, because the answer decides whether the lock is asked for.
+        let role = actions.request("monitor", |params| params.extend_from_slice(role::params().as_bytes()));
         let write = |params: &mut Vec<u8>| params.extend_from_slice(format!("[\"{}\"]", vtep::DATABASE).as_bytes());
         let request = actions.request("get_schema", write);
         Self {
             phase: Phase::Schema(request),
+            role,
             schema_version: String::new(),
             next: now + SILENCE,
             end: now + TIMEOUT,

@@ -9,6 +9,9 @@ use crate::{
     plan::{Audit, Key},
 };
 
+/// Changed MACs of one network that wait at most; what an audit found may be more.
+const MAX_CHANGES: usize = 100_000;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(in crate::fleet) struct Queue {
@@ -17,6 +20,8 @@ pub(in crate::fleet) struct Queue {
     /// Tunnels, managers.
     extras: BTreeSet<Key>,
     macs: BTreeMap<NetworkId, VecDeque<MacAddr>>,
+    /// Networks of which so many MACs wait that comparing all of them costs less.
+    overfull: BTreeSet<NetworkId>,
     /// Halves of transactions that failed: sent apart, until the row at fault is alone.
     halves: VecDeque<Vec<Key>>,
 }
@@ -29,7 +34,15 @@ impl Queue {
             Key::Network(network) => drop(self.networks.insert(network)),
             Key::Binding(port, vlan) => drop(self.bindings.insert((port, vlan))),
             Key::Tunnel(_) | Key::Managers => drop(self.extras.insert(key)),
-            Key::Mac(network, mac) => self.macs.entry(network).or_default().push_back(mac),
+            Key::Mac(network, mac) => {
+                let macs = self.macs.entry(network).or_default();
+                if macs.len() >= MAX_CHANGES {
+                    // A MAC may wait many times over: nothing is taken from the queue while somebody else writes.
+                    self.overfull.insert(network);
+                } else {
+                    macs.push_back(mac);
+                }
+            }
         }
     }
 
@@ -44,6 +57,11 @@ impl Queue {
         for (network, macs) in audit.macs {
             self.macs.entry(network).or_default().extend(macs);
         }
+    }
+
+    /// Networks of which everything is to be compared: changes of theirs had no room.
+    pub(super) fn take_overfull(&mut self) -> BTreeSet<NetworkId> {
+        std::mem::take(&mut self.overfull)
     }
 
     /// The half of a failed transaction that comes next.
@@ -90,6 +108,7 @@ impl Queue {
             && self.bindings.is_empty()
             && self.extras.is_empty()
             && self.macs.is_empty()
+            && self.overfull.is_empty()
             && self.halves.is_empty()
     }
 

@@ -69,6 +69,7 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         E::NotOwnHost { .. } => (Forbidden, "PolicyNotAuthorized"),
         E::FdbBehind { .. } => (Unavailable, "ServiceUnavailable"),
         E::SwitchUnready { .. } => (Unavailable, "SwitchUnready"),
+        E::SwitchBusy(_) => (Unavailable, "SwitchBusy"),
         E::OwnedByNeutron { .. } => (Forbidden, "OwnedByNeutron"),
         E::NoSource => (NotFound, "SourceNotFound"),
 

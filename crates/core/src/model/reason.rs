@@ -48,6 +48,13 @@ pub enum Reason {
     Observed,
     /// The OVSDB lock isn't ours, or the server isn't to be written: why, and what to do.
     Locked(Arc<str>),
+    /// The switch's database takes no writes, and why.
+    Unwritable(Arc<str>),
+    /// The switch's worker doesn't answer: this is how it was at that time.
+    Busy {
+        /// RFC 3339, UTC.
+        at: String,
+    },
     /// Rows of disconnected networks are being removed.
     Draining,
     /// No session, and why.
@@ -269,7 +276,8 @@ impl Reason {
             | Self::NetworkUnknown
             | Self::Writing
             | Self::Observed
-            | Self::Locked(_) => Status::Pending,
+            | Self::Locked(_)
+            | Self::Busy { .. } => Status::Pending,
             Self::Faults(_)
             | Self::TunnelDown { .. }
             | Self::Degraded(_)
@@ -295,6 +303,7 @@ impl Reason {
             | Self::PortMissing { .. }
             | Self::NetworkDeleted { .. }
             | Self::NoSegment { .. }
+            | Self::Unwritable(_)
             | Self::RowRefused { .. } => Status::Error,
         }
     }
@@ -304,7 +313,9 @@ impl Reason {
     pub fn kind(&self) -> Option<ProblemKind> {
         Some(match self {
             Self::None | Self::Standby { .. } => return None,
-            Self::AwaitsRelease | Self::NotDelivered | Self::NetworkUnknown | Self::Writing => ProblemKind::Pending,
+            Self::AwaitsRelease | Self::NotDelivered | Self::NetworkUnknown | Self::Writing | Self::Busy { .. } => {
+                ProblemKind::Pending
+            }
             Self::Observed => ProblemKind::Observed,
             Self::Locked(_) => ProblemKind::Lock,
             Self::Draining => ProblemKind::Draining,
@@ -316,7 +327,7 @@ impl Reason {
             Self::VlanTaken { .. } | Self::VlanForeign { .. } | Self::VniForeign { .. } | Self::RowContested { .. } => {
                 ProblemKind::Conflict
             }
-            Self::RowRefused { .. } => ProblemKind::Row,
+            Self::RowRefused { .. } | Self::Unwritable(_) => ProblemKind::Row,
             Self::HeldByOperator | Self::HeldByGuard => ProblemKind::Held,
             Self::Faults(_) => ProblemKind::Fault,
             Self::TunnelDown { .. } => ProblemKind::Tunnel,
@@ -341,6 +352,8 @@ impl Reason {
             }
             Self::Observed => format!("l2gw switch repair {section}"),
             Self::Locked(_) => "do as the reason says".to_owned(),
+            Self::Unwritable(_) => "look at the load and the log of the switch; it is tried again by itself".to_owned(),
+            Self::Busy { .. } => "look again in a few seconds; where it stays so, look at the switch's size".to_owned(),
             Self::NoSession(_) => "check that it is reachable; it is dialled again by itself".to_owned(),
             Self::PeerRefused { names, .. } if !names.is_empty() => format!(
                 "if that is the switch, set physical_switch = {} in [switch:{section}] and run 'l2gw reload'; else let the \

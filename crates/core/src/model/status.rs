@@ -64,7 +64,7 @@ pub struct SessionStatus {
     pub transport: String,
     /// Version of the switch's hardware_vtep schema; empty while unknown.
     pub schema_version: String,
-    /// `held`, `waiting`, `unsupported` or `off`.
+    /// `held`, `waiting`, `standby` (the server is not to be written), `unsupported` or `off`.
     pub lock: String,
     /// Socket address of the peer; empty while not connected.
     pub peer: String,

@@ -86,6 +86,31 @@ impl Transaction {
         self.keys.get(*self.owners.get(operation)? as usize).copied()
     }
 
+    /// The keys for which it inserts rows.
+    #[must_use]
+    pub fn inserting(&self) -> FastSet<Key> {
+        let inserts = |operation: &Operation| match operation {
+            Operation::InsertLogicalSwitch { .. }
+            | Operation::InsertFlood { .. }
+            | Operation::InsertMac { .. }
+            | Operation::InsertManager { .. }
+            | Operation::InsertLocator { .. }
+            | Operation::InsertLocatorSet { .. } => true,
+            Operation::UpdateLogicalSwitch { .. }
+            | Operation::UpdateFlood { .. }
+            | Operation::UpdateMac { .. }
+            | Operation::ConfigureTunnel { .. }
+            | Operation::DeleteLogicalSwitch { .. }
+            | Operation::DeleteMulticast { .. }
+            | Operation::DeleteMac { .. }
+            | Operation::ExpectBindings { .. }
+            | Operation::ReferManagers { .. }
+            | Operation::Bind { .. } => false,
+        };
+        let numbers = (0..self.operations.len()).filter(|number| inserts(&self.operations[*number]));
+        numbers.filter_map(|number| self.key_of(number)).collect()
+    }
+
     /// The ports whose bindings it changes.
     pub fn ports(&self) -> impl Iterator<Item = Uuid> {
         self.ports.keys().copied()

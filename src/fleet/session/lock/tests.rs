@@ -1,5 +1,5 @@
 use super::{
-    LockState::{Held, Lost, Off, Refused, Requested, Standby, Stealing, Unsupported, Waiting},
+    LockState::{Held, Lost, Off, Refused, Requested, Stealing, Unsupported, Waiting},
     *,
 };
 
@@ -20,7 +20,9 @@ fn lock_in(state: &LockState, orphaned: bool, now: Instant) -> Lock {
         LockState::Waiting => vec![LockEvent::Wanted, LockEvent::Answered(false)],
         LockState::Held { .. } => vec![LockEvent::Wanted, LockEvent::Answered(true)],
         LockState::Lost => vec![LockEvent::Wanted, LockEvent::Answered(true), LockEvent::Stolen],
-        LockState::Standby => vec![LockEvent::Wanted, LockEvent::Failed(&read_only)],
+        LockState::Standby(Standby::ReadOnly) => vec![LockEvent::Wanted, LockEvent::Failed(&read_only)],
+        LockState::Standby(Standby::Follower) => vec![LockEvent::Following, LockEvent::Wanted],
+        LockState::Standby(Standby::Relay) => vec![LockEvent::Relaying, LockEvent::Wanted],
         LockState::Refused(_) => vec![LockEvent::Wanted, LockEvent::Failed(&busy)],
         LockState::Stealing => {
             lock = Lock::new(true);
@@ -40,18 +42,22 @@ fn lock_in(state: &LockState, orphaned: bool, now: Instant) -> Lock {
 const READ_ONLY: &str = "lock and unlock methods not allowed, DB server is read only.";
 
 /// What becomes of each state, and what is done; `None`: nothing.
-type Row = [Option<(LockState, LockAction)>; 9];
+type Row = [Option<(LockState, LockAction)>; 11];
 
 /// Every event in every state.
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is one table")]
 fn transitions() {
     use LockAction::{Ask, Begun, Blocked, Contradicted, GiveBack, None as Nothing, Steal, Stopped};
     let first = Held { tenure: 1 };
     let busy = || Refused(error("busy").to_string());
     let (unknown, read_only, other) = (error("unknown method"), error(READ_ONLY), error("busy"));
-    // In this order: Off, Unsupported, Requested, Waiting, Stealing, Held, Lost, Standby, Refused.
-    let states = [Off, Unsupported, Requested, Waiting, Stealing, first.clone(), Lost, Standby, busy()];
-    let same = || std::array::from_fn::<_, 9, _>(|_| None);
+    let standby = || LockState::Standby(Standby::ReadOnly);
+    let follower = || LockState::Standby(Standby::Follower);
+    let relay = || LockState::Standby(Standby::Relay);
+    let states =
+        [Off, Unsupported, Requested, Waiting, Stealing, first.clone(), Lost, standby(), busy(), follower(), relay()];
+    let same = || std::array::from_fn::<_, 11, _>(|_| None);
     let with = |changes: Vec<(usize, LockState, LockAction)>| {
         let mut row = same();
         for (index, state, action) in changes {
@@ -78,7 +84,7 @@ fn transitions() {
         // The theft had been blocked before by the same holder: that is no news.
         (LockEvent::Answered(false), with(vec![(2, Waiting, Blocked), (4, Waiting, Nothing)])),
         (LockEvent::Failed(&unknown), with(vec![(2, Unsupported, Nothing), (4, Unsupported, Nothing)])),
-        (LockEvent::Failed(&read_only), with(vec![(2, Standby, Blocked), (4, Standby, Blocked)])),
+        (LockEvent::Failed(&read_only), with(vec![(2, standby(), Blocked), (4, standby(), Blocked)])),
         (LockEvent::Failed(&other), with(vec![(2, busy(), Blocked), (4, busy(), Blocked)])),
         // A second `locked` for the owner, sent whenever a waiter leaves, is no new tenure. While we steal, we have left
         // the queue that a `locked` would be about.
@@ -91,6 +97,37 @@ fn transitions() {
         // Of an earlier tenure: we know.
         (LockEvent::NotOwner(0), same()),
         (LockEvent::Due, same()),
+        (
+            LockEvent::Following,
+            with(vec![
+                (0, follower(), Blocked),
+                (1, follower(), Blocked),
+                (2, follower(), GiveBack),
+                (3, follower(), GiveBack),
+                (4, follower(), GiveBack),
+                (5, follower(), GiveBack),
+                (6, follower(), GiveBack),
+                (7, follower(), Blocked),
+                (8, follower(), Blocked),
+                (10, follower(), Blocked),
+            ]),
+        ),
+        (
+            LockEvent::Relaying,
+            with(vec![
+                (0, relay(), Blocked),
+                (1, relay(), Blocked),
+                (2, relay(), GiveBack),
+                (3, relay(), GiveBack),
+                (4, relay(), GiveBack),
+                (5, relay(), GiveBack),
+                (6, relay(), GiveBack),
+                (7, relay(), Blocked),
+                (8, relay(), Blocked),
+                (9, relay(), Blocked),
+            ]),
+        ),
+        (LockEvent::Leading, with(vec![(9, Requested, Ask), (10, Requested, Ask)])),
     ];
     let now = Instant::now() + ORPHANED * 2;
     for (event, row) in &table {
@@ -106,7 +143,8 @@ fn transitions() {
     for (state, orphaned, after, action) in [
         (Waiting, true, Stealing, Steal),
         (Waiting, false, Waiting, Nothing),
-        (Standby, false, Requested, Ask),
+        (standby(), false, Requested, Ask),
+        (follower(), false, follower(), Nothing),
         (busy(), true, Requested, Ask),
         (Requested, true, Requested, Nothing),
         (first.clone(), false, first, Nothing),
@@ -133,7 +171,9 @@ fn only_who_holds_it_or_needs_none_may_write() {
         (Waiting, false, "waiting"),
         (Stealing, false, "waiting"),
         (Lost, false, "waiting"),
-        (Standby, false, "standby"),
+        (LockState::Standby(Standby::ReadOnly), false, "standby"),
+        (LockState::Standby(Standby::Follower), false, "standby"),
+        (LockState::Standby(Standby::Relay), false, "standby"),
         (busy, false, "waiting"),
     ];
     for (state, may_write, word) in table {
@@ -179,7 +219,7 @@ fn a_session_that_dies_without_a_word_leaves_its_lock_behind() {
         (LockState::Waiting, true, false, true),
         (LockState::Waiting, false, true, false),
         (LockState::Lost, false, true, false),
-        (LockState::Standby, true, true, true),
+        (LockState::Standby(Standby::ReadOnly), true, true, true),
         // A theft is tried once.
         (LockState::Stealing, true, true, false),
     ] {
@@ -194,4 +234,15 @@ fn a_session_that_dies_without_a_word_leaves_its_lock_behind() {
     assert_eq!(lock.on(&LockEvent::Due, now + ORPHANED), LockAction::Steal);
     assert_eq!(lock.on(&LockEvent::Answered(true), now + ORPHANED), LockAction::Begun);
     assert!(!lock.is_left_behind(false));
+}
+
+/// A follower that leads at last needs no lock where none is wanted.
+#[test]
+fn a_lock_that_is_not_wanted_is_not_asked_for_by_a_leader() {
+    let (mut lock, now) = (Lock::new(false), Instant::now());
+    lock.on(&LockEvent::Following, now);
+    assert!(!lock.state().may_write());
+    assert_eq!(lock.on(&LockEvent::Leading, now), LockAction::None);
+    assert_eq!(lock.state(), &LockState::Off);
+    assert!(lock.state().may_write());
 }

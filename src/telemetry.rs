@@ -55,7 +55,18 @@ impl LogHandle {
     /// # Errors
     /// [`LogError::Levels`]; the old levels stay.
     pub fn reload(&self, levels: &str) -> Result<(), LogError> {
-        let filter = filter(levels, rust_log())?;
+        self.replace(filter(levels, rust_log())?)
+    }
+
+    /// Takes an operator's levels, whatever `RUST_LOG` says.
+    ///
+    /// # Errors
+    /// [`LogError::Levels`]; the old levels stay.
+    pub fn set(&self, levels: &str) -> Result<(), LogError> {
+        self.replace(parsed(levels.to_owned(), "as given")?)
+    }
+
+    fn replace(&self, filter: EnvFilter) -> Result<(), LogError> {
         self.filter.reload(filter).map_err(|error| LogError::Twice(error.to_string()))
     }
 }
@@ -85,10 +96,13 @@ fn rust_log() -> Option<String> {
 }
 
 fn filter(levels: &str, rust_log: Option<String>) -> Result<EnvFilter, LogError> {
-    let (levels, origin) = match rust_log {
-        Some(levels) => (levels, "RUST_LOG"),
-        None => (levels.to_owned(), "[DEFAULT]"),
-    };
+    match rust_log {
+        Some(levels) => parsed(levels, "RUST_LOG"),
+        None => parsed(levels.to_owned(), "[DEFAULT]"),
+    }
+}
+
+fn parsed(levels: String, origin: &'static str) -> Result<EnvFilter, LogError> {
     let refused = |why: String| LogError::Levels { levels: levels.clone(), origin, why };
     if let Some(word) = levels_of(&levels).into_iter().find(|word| word.parse::<LevelFilter>().is_err()) {
         return Err(refused(format!(

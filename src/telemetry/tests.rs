@@ -30,6 +30,16 @@ fn rust_log_overrides_the_configuration_and_wrong_levels_are_refused() {
     }
 }
 
+#[test]
+fn an_operators_levels_are_taken() {
+    let (log, _layer) = LogHandle::detached();
+    log.set("warn,vtepd=trace").unwrap();
+    assert_eq!(log.filter.with_current(ToString::to_string).unwrap(), "vtepd=trace,warn");
+    let wrong = log.set("vtepd=verbose").unwrap_err();
+    assert!(matches!(&wrong, LogError::Levels { why, .. } if why.starts_with("'verbose' is no level")), "{wrong}");
+    assert_eq!(log.filter.with_current(ToString::to_string).unwrap(), "vtepd=trace,warn", "the old ones stay");
+}
+
 #[cfg(feature = "systemd")]
 #[test]
 fn a_journal_entry_holds_the_fields_of_event_and_span() {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     l2gw::{Scene, alone},
-    support::{PATIENCE, eventually},
+    support::{PATIENCE, daemon::Home, eventually, tor::Tor},
 };
 
 /// Arguments, the exit code, and what standard error says.
@@ -298,4 +298,22 @@ fn two_devices_are_changed_at_once_each_in_its_own_way() {
     let named = |name: &str, vlans: &[u16]| json!({"name": name, "segmentation-id": vlans});
     assert_eq!(interfaces(0), json!([named("Ethernet40", &[]), named("Ethernet41", &[5, 6])]));
     assert_eq!(interfaces(1), json!([named("Ethernet41", &[7])]));
+}
+
+/// A switch under another name than its section's is refused; where the section is looked at, the peer is shown.
+#[test]
+fn a_passive_switch_of_another_name_is_shown() {
+    let tor = Tor::start("leaf-7", "192.0.2.1");
+    let home = Home::new().more("[listen]\nptcp = 127.0.0.1:0\n").switch("t", "transport = passive\n");
+    let daemon = home.start();
+    tor.dial(&format!("tcp:{}", daemon.listens("ptcp")));
+    let socket = daemon.home.admin_socket().display().to_string();
+    let shown = eventually("the peer was refused", PATIENCE, || {
+        let said = alone(&["--socket", &socket, "switch", "show", "t"]).expect(0);
+        if said.out.contains("leaf-7") { Ok(said.out) } else { Err(said.out) }
+    });
+    for words in ["Peers that dialled in and were refused:", "leaf-7  127.0.0.1", "no section with transport = passive"]
+    {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
 }

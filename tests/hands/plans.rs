@@ -91,6 +91,9 @@ fn a_held_switch_deletes_nothing_until_it_is_released() {
     let held = waits_until_differs(&scene, "deletions are held");
     assert!(held.contains("'l2gw switch release tor-switch-1' lets them go"), "{held}");
     assert_eq!(scene.tors[0].dump(), filled);
+    // A repair doesn't release them, and who waits for it is told.
+    let said = scene.run(&["switch", "repair", "tor-switch-1", "--wait"]).expect(1);
+    assert!(said.err.contains("held"), "{}", said.err);
     // What comes is written all the same.
     scene.ok(&["network", "create", "blue"]);
     scene.ok(&["gateway", "create", "g", "--device", "name=tor-switch-1,interface_names=Ethernet41:60"]);

@@ -21,6 +21,7 @@ use crate::{
         journal::{Entry, JournalFilter, Kind},
         view::{BadBody, SourceView},
     },
+    telemetry::LogError,
 };
 
 /// Entries of the journal, unless another number is asked for.
@@ -75,8 +76,11 @@ async fn status(call: Call, _: NoParams) -> Answer<Whole> {
 }
 
 async fn log_level(call: Call, params: Levels) -> Answer<Nothing> {
-    let changed = call.context.controls.log.reload(&params.levels);
-    done(changed.map_err(|error| BadBody::field("levels", error.to_string()))?)
+    let changed = call.context.controls.log.set(&params.levels);
+    done(changed.map_err(|error| match error {
+        LogError::Levels { why, .. } => BadBody::field("levels", why),
+        other @ LogError::Twice(_) => BadBody::field("levels", other.to_string()),
+    })?)
 }
 
 async fn reload(call: Call, _: NoParams) -> Answer<Reload> {

@@ -34,7 +34,14 @@ pub(super) struct Plan {
     pub(super) transaction: Box<RawValue>,
     pub(super) more: bool,
     pub(super) later: Vec<Later>,
+    /// Wanted rows that can't be written: the first ones, and their number.
+    pub(super) blocked: Vec<Value>,
+    pub(super) blocked_total: u64,
+    /// Deletions that are held: their number, and by network.
     pub(super) held: u64,
+    pub(super) held_networks: Vec<Value>,
+    /// What a release would send first.
+    pub(super) release: Box<RawValue>,
 }
 
 /// What goes once its bindings have gone.
@@ -54,8 +61,12 @@ impl Diff {
 /// Prints a plan; fine is one that does nothing.
 pub(super) fn print(output: Output, plan: &Plan) -> Done {
     let total = plan.inserts + plan.updates + plan.deletes;
-    let same = total == 0 && plan.held == 0 && plan.later.is_empty();
+    let same = total == 0 && plan.blocked_total == 0 && plan.held == 0 && plan.later.is_empty();
     match output.format() {
+        Format::Json if total == 0 && plan.held > 0 => {
+            terminal::programs(&json(&format!("{}\n", plan.release)))?;
+            terminal::remark(&"l2gw: note: these deletions are held: this is what a release sends");
+        }
         Format::Json => terminal::programs(&json(&format!("{}\n", plan.transaction)))?,
         Format::Table if same => Output::text(&format!("{}: nothing differs\n", plan.switch))?,
         Format::Table => table(output, plan, total)?,
@@ -78,6 +89,13 @@ fn table(output: Output, plan: &Plan, total: u64) -> Result<(), super::Failure> 
     if hidden > 0 {
         let _ = writeln!(text, "{hidden} more rows are not shown: --rows {total} shows them");
     }
+    if plan.blocked_total > 0 {
+        let _ = writeln!(text, "{} can't be written:", plan.blocked_total);
+    }
+    for row in &plan.blocked {
+        let [table, row, reason] = ["table", "row", "reason"].map(|member| self::text(&row[member]));
+        let _ = writeln!(text, "  {table} {row}: {reason}");
+    }
     for Later { logical_switch, rows } in &plan.later {
         let _ = writeln!(text, "then {logical_switch} goes, with {rows} rows, once its bindings have gone");
     }
@@ -85,10 +103,19 @@ fn table(output: Output, plan: &Plan, total: u64) -> Result<(), super::Failure> 
         let held = plan.held;
         let _ = writeln!(text, "{held} deletions are held: 'l2gw switch release {switch}' lets them go");
     }
+    for network in &plan.held_networks {
+        let bindings: Vec<String> = network["bindings"].as_array().into_iter().flatten().map(self::text).collect();
+        let [id, rows, macs] = ["network_id", "rows", "macs"].map(|member| self::text(&network[member]));
+        let _ = writeln!(text, "  network {id}: {rows} rows, {macs} of them MACs; bindings: {}", list(&bindings));
+    }
     if plan.observe {
         let _ = writeln!(text, "mode = observe: nothing is sent; 'l2gw switch repair {switch}' applies it");
     }
     Output::text(&text)
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn columns() -> [Column; 5] {

@@ -18,7 +18,7 @@ use crate::{
     fleet,
     intent::{Intent, Update},
     model::FeedEvent,
-    plan::{Desired, Guard, InFlight, Planner, Section},
+    plan::{Desired, Guard, InFlight, Planner, Section, Transaction},
     relay::Resolver,
     store::{StoreError, read_all},
     vtep::{self, Columns, Ownership, Replica, Touched},
@@ -65,11 +65,12 @@ impl Plan {
             quarantined: &|_| false,
             guard: Guard::Unknown,
         };
-        let dry = planner.dry_run(OPERATIONS, self.rows);
-        let mut transaction = Vec::new();
-        vtep::encode(None, &dry.first.operations, &mut transaction);
-        let transaction = RawValue::from_string(String::from_utf8_lossy(&transaction).into_owned())?;
-        let rows = dry.rows.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+        let dry = planner.dry_run(OPERATIONS, self.rows, &[]);
+        let encode = |transaction: &Transaction| {
+            let mut text = Vec::new();
+            vtep::encode(None, &transaction.operations, &mut text);
+            RawValue::from_string(String::from_utf8_lossy(&text).into_owned())
+        };
         let later = dry.later.into_iter().map(|(logical_switch, rows)| Later { logical_switch, rows: rows as u64 });
         let plan = diff::Plan {
             switch: sections.iter().map(|section| section.name.as_str()).collect::<Vec<_>>().join(","),
@@ -77,11 +78,15 @@ impl Plan {
             inserts: dry.tally.inserts,
             updates: dry.tally.updates,
             deletes: dry.tally.deletes,
-            rows,
-            transaction,
+            rows: values(&dry.rows)?,
+            transaction: encode(&dry.first)?,
             more: dry.more,
             later: later.collect(),
-            held: dry.held as u64,
+            blocked: values(&dry.blocked)?,
+            blocked_total: dry.blocked_total as u64,
+            held: dry.held.total as u64,
+            held_networks: values(&dry.held.networks)?,
+            release: encode(&dry.held.release)?,
         };
         diff::print(output, &plan)
     }
@@ -121,6 +126,10 @@ impl Plan {
     }
 }
 
+fn values<T: serde::Serialize>(rows: &[T]) -> Result<Vec<serde_json::Value>, serde_json::Error> {
+    rows.iter().map(serde_json::to_value).collect()
+}
+
 /// What the sections of one database should hold, as a worker would put it together.
 fn desired(intent: &Intent, sections: &[&SwitchConfig]) -> Desired {
     let mut desired = Desired::default();
@@ -128,7 +137,7 @@ fn desired(intent: &Intent, sections: &[&SwitchConfig]) -> Desired {
         let physical_switch = config.physical_switch.clone();
         if let Update::Switch { intent, networks, .. } = intent.switch(&physical_switch) {
             desired.networks.extend(networks.into_iter().map(|network| (network.id, network)));
-            desired.sections.insert(physical_switch.clone(), Section { physical_switch, intent });
+            desired.sections.insert(physical_switch.clone(), Section::new(physical_switch, intent));
         }
     }
     desired

@@ -20,6 +20,7 @@ mod follow;
 mod journal;
 mod lock;
 mod noise;
+mod obstacles;
 mod role;
 mod send;
 mod setup;
@@ -34,6 +35,7 @@ use self::{
     journal::Journal,
     lock::{Lock, LockAction, LockEvent},
     noise::{Noise, Noises},
+    obstacles::Obstacles,
     role::Role,
     setup::{Phase, Setup},
 };
@@ -94,6 +96,7 @@ pub(super) struct Session<'t> {
     pace: Pace,
     guard: Guard,
     audits: Audits,
+    obstacles: Obstacles,
     journal: Journal,
     reporter: Reporter,
     alive: Option<alive::Asked>,
@@ -136,6 +139,7 @@ impl<'t> Session<'t> {
             pace: Pace::default(),
             guard: Guard::Unknown,
             audits: Audits::new(now.at),
+            obstacles: Obstacles::default(),
             journal: Journal::default(),
             reporter: Reporter::new(&target.settings.database),
             alive: None,

@@ -129,7 +129,7 @@ impl Target {
     pub(super) fn new(settings: Settings, hold: bool, now: SystemTime) -> Self {
         let section = |config: &SwitchConfig| {
             let physical_switch = config.physical_switch.clone();
-            (physical_switch.clone(), Section { physical_switch, ..Section::default() })
+            (physical_switch.clone(), Section::new(physical_switch, Arc::default()))
         };
         let sections = settings.sections.iter().map(section).collect();
         Self {
@@ -186,7 +186,7 @@ impl Target {
         let mut changed = Changed::default();
         for (name, intent) in news.switches {
             if let Some(section) = self.desired.sections.get_mut(&name) {
-                let before = std::mem::replace(&mut section.intent, intent);
+                let before = section.set_intent(intent);
                 changed.switches.push((name, before));
             }
         }

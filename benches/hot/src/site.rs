@@ -176,7 +176,7 @@ pub(crate) fn take(desired: &mut Desired, updates: Vec<Update>) -> Vec<MacAddr> 
     for update in updates {
         match update {
             Update::Switch { switch, intent, networks } => {
-                let section = Section { physical_switch: switch.clone(), intent };
+                let section = Section::new(switch.clone(), intent);
                 desired.sections.insert(switch, section);
                 desired.networks.extend(networks.into_iter().map(|network| (network.id, network)));
             }

@@ -11,17 +11,21 @@ mod desired;
 mod dry_run;
 mod explain;
 mod extras;
+mod guard;
 mod macs;
 mod network;
+mod obstacle;
 mod transaction;
 mod view;
 
 use uuid::Uuid;
 
-pub use audit::{Audit, GuardCount};
+pub use audit::Audit;
 pub use desired::{Desired, Section};
-pub use dry_run::DryRun;
+pub use dry_run::{DryRun, HeldDeletions};
 pub use extras::{Bfd, Extras, Replication};
+pub use guard::GuardCount;
+pub use obstacle::{Blocked, BlockedSubject, Obstacle};
 pub use transaction::{Tally, Transaction};
 
 use crate::{
@@ -32,6 +36,7 @@ use crate::{
     },
     vtep::{Columns, LogicalSwitchIndex, Owner, Replica},
 };
+use bindings::Moves;
 use view::View;
 
 /// A piece of work: rows that are compared, written and blamed together.
@@ -133,6 +138,13 @@ pub struct Planner<'a> {
     pub guard: Guard,
 }
 
+/// What keys that are compared in a row have in common. It holds while neither the desired state nor the replica changes.
+#[derive(Default)]
+struct Seen<'a> {
+    view: Option<View<'a>>,
+    moves: Moves<'a>,
+}
+
 /// Whether a database should hold a network.
 #[derive(Clone, Copy)]
 enum Wanted<'a> {
@@ -184,7 +196,7 @@ impl InFlight {
 impl<'a> Planner<'a> {
     /// Adds what this key needs to the transaction.
     pub fn add(&self, key: Key, transaction: &mut Transaction) -> Verdict {
-        self.add_seen(key, &mut None, transaction)
+        self.add_seen(key, &mut Seen::default(), transaction)
     }
 
     /// Adds what keys need until the transaction has so many operations, and tells what became of each key. Those of one
@@ -196,25 +208,25 @@ impl<'a> Planner<'a> {
         mut next: impl FnMut() -> Option<Key>,
         mut tell: impl FnMut(Key, Verdict),
     ) {
-        let mut view = None;
+        let mut seen = Seen::default();
         while transaction.len() < operations
             && let Some(key) = next()
         {
-            tell(key, self.add_seen(key, &mut view, transaction));
+            tell(key, self.add_seen(key, &mut seen, transaction));
         }
     }
 
     /// What each of these keys needs, by itself.
     pub fn judge(&self, keys: impl IntoIterator<Item = Key>, mut tell: impl FnMut(Key, Verdict, Transaction)) {
-        let mut view = None;
+        let mut seen = Seen::default();
         for key in keys {
             let mut transaction = Transaction::default();
-            let verdict = self.add_seen(key, &mut view, &mut transaction);
+            let verdict = self.add_seen(key, &mut seen, &mut transaction);
             tell(key, verdict, transaction);
         }
     }
 
-    fn add_seen(&self, key: Key, view: &mut Option<View<'a>>, transaction: &mut Transaction) -> Verdict {
+    fn add_seen(&self, key: Key, seen: &mut Seen<'a>, transaction: &mut Transaction) -> Verdict {
         if self.in_flight.keys.contains_key(&key) {
             return Verdict::Wait;
         }
@@ -226,13 +238,13 @@ impl<'a> Planner<'a> {
         }
         match key {
             Key::Network(network) => self.add_network(network, transaction),
-            Key::Binding(port, vlan) => self.add_binding(port, vlan, transaction),
+            Key::Binding(port, vlan) => self.add_binding(port, vlan, &mut seen.moves, transaction),
             Key::Tunnel(row) => self.add_tunnel(row, transaction),
             Key::Managers => self.add_managers(transaction),
             Key::Mac(network, mac) => {
-                let view = match view {
+                let view = match &mut seen.view {
                     Some(view) if view.network == network => view,
-                    _ => view.insert(self.view(network)),
+                    view => view.insert(self.view(network)),
                 };
                 self.add_mac(view, mac, transaction)
             }
@@ -302,14 +314,24 @@ impl<'a> Planner<'a> {
     /// again reaches the desired state in a few rounds.
     #[must_use]
     pub fn plan(&self, operations: usize) -> Vec<Transaction> {
+        let planner = Planner { guard: self.guard_verdict(), ..*self };
+        planner.plan_keys(planner.audit(None).keys(), operations, |_, _| {})
+    }
+
+    /// The same for these keys, and what becomes of each.
+    fn plan_keys(
+        &self,
+        keys: impl Iterator<Item = Key>,
+        operations: usize,
+        mut tell: impl FnMut(Key, Verdict),
+    ) -> Vec<Transaction> {
         let mut in_flight = self.in_flight.clone();
-        let (audit, guard) = (self.audit(None), self.guard_verdict());
         let mut transactions = Vec::new();
-        let mut keys = audit.keys().peekable();
+        let mut keys = keys.peekable();
         while keys.peek().is_some() {
-            let planner = Planner { guard, in_flight: &in_flight, ..*self };
+            let planner = Planner { in_flight: &in_flight, ..*self };
             let mut transaction = Transaction::default();
-            planner.fill(operations, &mut transaction, || keys.next(), |_, _| {});
+            planner.fill(operations, &mut transaction, || keys.next(), &mut tell);
             let transaction = transaction.finish(self.actual);
             if !transaction.operations.is_empty() {
                 in_flight.reserve(&transaction);
@@ -325,9 +347,6 @@ impl<'a> Planner<'a> {
         if self.guard == Guard::Unknown { self.count_unexplained().verdict(self.policy) } else { self.guard }
     }
 }
-
-/// Names of networks with something, for counting.
-type PerNetwork<T> = FastMap<NetworkId, T>;
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::model::{
     Revision,
-    event::{PlannedRow, Preview},
+    event::{BlockedRow, HeldNetwork, PlannedRow, Preview},
     reason::Reason,
     status::{BindingStatus, Status, SwitchStatus},
 };
@@ -63,13 +63,33 @@ async fn show(call: Call, params: OneSwitch) -> Answer<SwitchStatus> {
 
 async fn diff(call: Call, params: WhichPlan) -> Answer<PlanView> {
     let limit = params.rows.unwrap_or(ROWS).min(MAX_ROWS);
-    let Preview { observe, revision, inserts, updates, deletes, rows, transaction, more, later, held } =
-        call.service().preview(&params.switch, limit).await?;
-    let text = String::from_utf8(transaction).map_err(|error| Fault::bug(error.to_string()))?;
-    let transaction = RawValue::from_string(text).map_err(|error| Fault::bug(error.to_string()))?;
-    let later = later.into_iter().map(|(logical_switch, rows)| Later { logical_switch, rows }).collect();
-    let switch = params.switch;
-    raw(&PlanView { switch, observe, revision, inserts, updates, deletes, rows, transaction, more, later, held })
+    let preview = call.service().preview(&params.switch, limit).await?;
+    let Preview { observe, revision, inserts, updates, deletes, rows, more, blocked, blocked_total, .. } = preview;
+    let later = preview.later.into_iter().map(|(logical_switch, rows)| Later { logical_switch, rows }).collect();
+    raw(&PlanView {
+        switch: params.switch,
+        observe,
+        revision,
+        inserts,
+        updates,
+        deletes,
+        rows,
+        transaction: json(preview.transaction)?,
+        more,
+        later,
+        blocked,
+        blocked_total,
+        held: preview.held,
+        held_networks: preview.held_networks,
+        held_rows: preview.held_rows,
+        release: json(preview.release)?,
+    })
+}
+
+/// Parameters of `transact`, which are JSON already.
+fn json(text: Vec<u8>) -> Result<Box<RawValue>, Fault> {
+    let text = String::from_utf8(text).map_err(|error| Fault::bug(error.to_string()))?;
+    RawValue::from_string(text).map_err(|error| Fault::bug(error.to_string()))
 }
 
 async fn repair(call: Call, params: OneSwitch) -> Answer<Nothing> {
@@ -132,8 +152,19 @@ struct PlanView {
     /// Whether more would follow.
     more: bool,
     later: Vec<Later>,
-    /// Deletions that are held.
+    /// Wanted rows that can't be written: the first ones.
+    blocked: Vec<BlockedRow>,
+    /// Number of wanted rows that can't be written.
+    blocked_total: usize,
+    /// Number of deletions that are held.
     held: usize,
+    /// The same by network.
+    held_networks: Vec<HeldNetwork>,
+    /// The first of these rows.
+    held_rows: Vec<PlannedRow>,
+    /// Parameters of `transact`, as `switch_release` would send them first.
+    #[schema(value_type = Vec<Value>)]
+    release: Box<RawValue>,
 }
 
 /// What goes once its bindings have gone.

@@ -8,10 +8,10 @@ use std::{
 
 use super::{LockEvent, LockState, Phase, Session, Step};
 use crate::{
-    fleet::target::PlanQuery,
+    fleet::{target::PlanQuery, work::Quarantine},
     intent::DesiredMac,
     model::{NetworkId, event::Preview},
-    plan::{Audit, Guard, Planner, Verdict},
+    plan::{Audit, Guard, Key, Obstacle, Planner, Verdict},
     vtep,
 };
 
@@ -55,6 +55,7 @@ impl Session<'_> {
         self.guard = Guard::Unknown;
         self.work.held.clear();
         self.progress.draining_unknown = true;
+        self.compare_obstacles();
     }
 
     /// Makes the comparisons that are due, and queues what differs.
@@ -119,9 +120,15 @@ impl Session<'_> {
         let Some(revision) = self.target.revision else {
             return Err("the desired state is still being read: try again in a moment".to_owned());
         };
-        let dry = self.planner().dry_run(query.operations, query.rows);
-        let mut operations = Vec::new();
+        let fault = |(key, fault): (&Key, &Quarantine)| {
+            let error = fault.error.clone();
+            (*key, if fault.fight { Obstacle::Contested(error) } else { Obstacle::Refused(error) })
+        };
+        let faults: Vec<_> = self.work.faults.iter().map(fault).collect();
+        let dry = self.planner().dry_run(query.operations, query.rows, &faults);
+        let (mut operations, mut release) = (Vec::new(), Vec::new());
         vtep::encode(None, &dry.first.operations, &mut operations);
+        vtep::encode(None, &dry.held.release.operations, &mut release);
         Ok(Preview {
             observe: self.target.observes(),
             revision,
@@ -132,7 +139,12 @@ impl Session<'_> {
             transaction: operations,
             more: dry.more,
             later: dry.later,
-            held: dry.held,
+            blocked: dry.blocked,
+            blocked_total: dry.blocked_total,
+            held: dry.held.total,
+            held_networks: dry.held.networks,
+            held_rows: dry.held.rows,
+            release,
         })
     }
 }

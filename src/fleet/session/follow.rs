@@ -32,6 +32,9 @@ impl Session<'_> {
                 self.bindings_changed(&switch, &before);
             }
         }
+        if !anew {
+            self.compare_obstacles();
+        }
         for ChangedNetwork { id, rows, macs } in changed.networks {
             if rows {
                 self.work.faults.reconsider(&Key::Network(id));
@@ -89,6 +92,9 @@ impl Session<'_> {
         if touched.switches {
             self.still_introduced()?;
             self.audit();
+        }
+        if !touched.switches && self.may_block(&touched) {
+            self.compare_obstacles();
         }
         self.touch_macs(&touched);
         self.touch_logical_switches(&touched);

@@ -81,8 +81,57 @@ pub struct Preview {
     pub more: bool,
     /// Logical_Switches that go once their bindings have gone, and how many rows go with each.
     pub later: Vec<(String, usize)>,
-    /// Deletions that nothing explains and that are held.
+    /// Wanted rows that can't be written, and what stands in the way: the first ones,
+    pub blocked: Vec<BlockedRow>,
+    /// and their number.
+    pub blocked_total: usize,
+    /// Deletions that are held: their number,
     pub held: usize,
+    /// by network,
+    pub held_networks: Vec<HeldNetwork>,
+    /// the first of their rows,
+    pub held_rows: Vec<PlannedRow>,
+    /// and the parameters of `transact` that a release would send first, as JSON.
+    pub release: Vec<u8>,
+}
+
+/// Wanted rows that can't be written: a difference that a repair can't remove.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct BlockedRow {
+    /// Table of hardware_vtep.
+    pub table: &'static str,
+    /// Which row: a port and its VLAN, a Logical_Switch's name, a MAC.
+    pub row: String,
+    /// What the row should hold.
+    pub change: String,
+    /// What stands in the way: `no_switch`, `no_port`, `foreign_binding`, `foreign_vni`, `no_segment`,
+    /// `unknown_network`, `refused` or `contested`.
+    pub obstacle: &'static str,
+    /// The same in words.
+    pub reason: String,
+    /// The network that it is about.
+    pub network_id: Option<NetworkId>,
+}
+
+/// Deletions of a network's rows that are held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HeldNetwork {
+    /// The network.
+    pub network_id: NetworkId,
+    /// Number of rows.
+    pub rows: usize,
+    /// Its bindings among them, as `Ethernet40 VLAN 50`; at most as many as rows are listed.
+    pub bindings: Vec<String>,
+    /// Number of its MACs among them.
+    pub macs: usize,
+}
+
+impl HeldNetwork {
+    /// A network of which nothing is held yet.
+    #[must_use]
+    pub const fn new(network_id: NetworkId) -> Self {
+        Self { network_id, rows: 0, bindings: Vec::new(), macs: 0 }
+    }
 }
 
 /// What a plan does with a row, for people.

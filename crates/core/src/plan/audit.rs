@@ -1,10 +1,10 @@
-//! Comparing everything: which keys are not as desired, and which deletions nothing explains.
+//! Comparing everything: which keys are not as desired.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Guard, Key, PerNetwork, Planner, Policy, Transaction, Verdict, Wanted, bindings::Holder};
+use super::{Guard, Key, Planner, Seen, Transaction, Verdict, Wanted};
 use crate::{
     intent::NetworkIntent,
     model::{MacAddr, NetworkId, indexed::FastMap},
@@ -24,15 +24,6 @@ pub struct Audit {
     pub extras: Vec<Key>,
 }
 
-/// Our rows on a database, and those of them that would be deleted without an explanation.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct GuardCount {
-    /// Rows that we own: Logical_Switches, flood rows, bindings, MACs.
-    pub own: usize,
-    /// Deletions that nothing explains, by network.
-    pub unexplained: PerNetwork<usize>,
-}
-
 /// Logical_Switches with rows that no desired MAC accounts for.
 type Superfluous<'a> = FastMap<LogicalSwitchIndex, (NetworkId, Option<&'a NetworkIntent>)>;
 
@@ -48,27 +39,6 @@ impl Audit {
     }
 }
 
-// ===== impl GuardCount =====
-
-impl GuardCount {
-    /// Number of deletions that nothing explains.
-    #[must_use]
-    pub fn total(&self) -> usize {
-        self.unexplained.values().sum()
-    }
-
-    /// Whether they may go (architecture rule 7).
-    #[must_use]
-    pub fn verdict(&self, policy: &Policy) -> Guard {
-        let total = self.total();
-        if policy.hold && total > 0 {
-            return Guard::Hold;
-        }
-        let many = total >= policy.guard_min_rows as usize;
-        if many && total * 100 > self.own * usize::from(policy.guard_percent) { Guard::Hold } else { Guard::Pass }
-    }
-}
-
 // ===== impl Planner: comparing everything =====
 
 impl<'a> Planner<'a> {
@@ -78,12 +48,13 @@ impl<'a> Planner<'a> {
         let mut audit = Audit::default();
         let networks = only.cloned().unwrap_or_else(|| self.networks());
         // Rows that no desired MAC accounts for are found in one pass over all rows, for all networks at once.
-        let mut superfluous = FastMap::default();
+        let (mut superfluous, mut seen) = (FastMap::default(), Seen::default());
         for network in networks {
-            if self.differs(Key::Network(network)) {
+            if self.differs(Key::Network(network), &mut seen) {
                 audit.networks.insert(network);
             }
-            audit.bindings.extend(self.bindings_of(network).filter(|(p, v)| self.differs(Key::Binding(*p, *v))));
+            let differs = |(port, vlan): &(Uuid, u16)| self.differs(Key::Binding(*port, *vlan), &mut seen);
+            audit.bindings.extend(self.bindings_of(network).filter(differs));
             let (chosen, surplus) = self.logical_switches(network);
             let wanted = match self.wanted(network) {
                 Wanted::Unclear => continue,
@@ -106,7 +77,7 @@ impl<'a> Planner<'a> {
             self.find_superfluous(&superfluous, &mut audit);
         }
         if only.is_none() {
-            audit.extras.extend(self.extras().filter(|key| self.differs(*key)));
+            audit.extras.extend(self.extras().filter(|key| self.differs(*key, &mut seen)));
         }
         audit
     }
@@ -118,9 +89,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether a key needs operations, as far as can be said without knowing what else is sent.
-    fn differs(&self, key: Key) -> bool {
+    fn differs(&self, key: Key, seen: &mut Seen<'a>) -> bool {
         // A transaction that is thrown away: what would be added is what differs.
-        let verdict = Planner { guard: Guard::Pass, ..*self }.add(key, &mut Transaction::default());
+        let verdict = Planner { guard: Guard::Pass, ..*self }.add_seen(key, seen, &mut Transaction::default());
         matches!(verdict, Verdict::Added | Verdict::Wait | Verdict::Conflict)
     }
 
@@ -171,51 +142,5 @@ impl<'a> Planner<'a> {
                 audit.macs.entry(*network).or_default().push(row.mac);
             }
         }
-    }
-
-    /// Counts our rows, and those that would be deleted without an explanation.
-    #[must_use]
-    pub fn count_unexplained(&self) -> GuardCount {
-        let mut count = GuardCount::default();
-        let mut partly: FastMap<LogicalSwitchIndex, &'a NetworkIntent> = FastMap::default();
-        for (index, _) in self.actual.logical_switches() {
-            let Some(network) = self.owner(index) else { continue };
-            let rows = 1
-                + self.actual.mac_count(index)
-                + self.actual.multicasts_of(index).count()
-                + self.actual.bindings_to(index).count();
-            count.own += rows;
-            let mut unexplained = 0;
-            match self.wanted(network) {
-                Wanted::Yes(intent) => {
-                    unexplained +=
-                        self.actual.bindings_to(index).filter(|(p, v)| self.goes_unexplained(*p, *v)).count();
-                    // Others go because there is a better one; and where a foreign row has the VNI, nothing goes.
-                    let chosen = self.logical_switches(network).0 == Some(index);
-                    if chosen && intent.vni.is_some() && self.vni_conflict(intent).is_none() {
-                        partly.insert(index, intent);
-                    }
-                }
-                Wanted::No if !self.is_buried(network) => unexplained += rows,
-                Wanted::No | Wanted::Unclear => {}
-            }
-            if unexplained > 0 {
-                *count.unexplained.entry(network).or_default() += unexplained;
-            }
-        }
-        for row in self.actual.macs() {
-            if let Some(intent) = partly.get(&row.logical_switch)
-                && !self.explains_mac(Some(intent), intent.id, row.mac)
-            {
-                *count.unexplained.entry(intent.id).or_default() += 1;
-            }
-        }
-        count
-    }
-
-    fn goes_unexplained(&self, port: Uuid, vlan: u16) -> bool {
-        let bound = self.actual.port(port).and_then(|row| row.bindings.get(&vlan).copied());
-        let Holder::Ours(network, _) = self.holder(bound) else { return false };
-        self.desired.binding(self.actual, port, vlan).is_none() && !self.explains_unbinding(network, port, vlan)
     }
 }

@@ -2,13 +2,14 @@
 
 use uuid::Uuid;
 
-use super::{Key, Planner, Transaction, Verdict, Wanted};
+use super::{Key, Planner, Section, Transaction, Verdict, Wanted};
 use crate::{
-    model::{NetworkId, VlanId},
-    vtep::{LogicalSwitchIndex, LogicalSwitchRef},
+    model::{NetworkId, VlanId, indexed::FastMap},
+    vtep::{LogicalSwitchIndex, LogicalSwitchRef, rows::PhysicalPort},
 };
 
 /// What holds a VLAN of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
     /// Nothing.
     Free,
@@ -18,35 +19,68 @@ pub(super) enum Holder {
     Foreign,
 }
 
-impl Planner<'_> {
-    pub(super) fn add_binding(&self, port: Uuid, vlan: u16, transaction: &mut Transaction) -> Verdict {
+/// How a binding has to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BindingChange {
+    /// It is right, or the change of another row brings it.
+    None,
+    /// It has to refer to this Logical_Switch.
+    Bind(LogicalSwitchIndex),
+    /// It has to leave this network of ours.
+    Unbind(NetworkId),
+    /// Foreign rows stand in the way.
+    Blocked,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn add_binding(
+        &self,
+        port: Uuid,
+        vlan: u16,
+        moves: &mut Moves<'a>,
+        transaction: &mut Transaction,
+    ) -> Verdict {
         let Some(row) = self.actual.port(port) else { return Verdict::Right };
         let holder = self.holder(row.bindings.get(&vlan).copied());
-        let Some(bound) = self.desired.binding(self.actual, port, vlan) else {
-            return self.add_unbinding(port, vlan, &holder, transaction);
+        let change = self.binding_change(port, vlan, holder);
+        let network = match change {
+            BindingChange::None => return Verdict::Right,
+            BindingChange::Blocked => return Verdict::Conflict,
+            BindingChange::Bind(_) => self.desired.binding(self.actual, port, vlan).map(|bound| bound.network),
+            BindingChange::Unbind(network) => Some(network),
         };
-        let network = bound.network;
-        let (chosen, _) = self.logical_switches(network);
-        let verdict = match self.wanted(network) {
-            Wanted::Yes(intent) if self.vni_conflict(intent).is_some() => Verdict::Conflict,
-            Wanted::Yes(intent) => match (&holder, chosen) {
-                (Holder::Foreign, _) => Verdict::Conflict,
-                (Holder::Ours(_, index), Some(chosen)) if *index == chosen => Verdict::Right,
-                (_, Some(chosen)) => {
-                    let row = LogicalSwitchRef::Row(self.actual.logical_switch_uuid(chosen));
-                    return self.bind(port, vlan, &holder, row, transaction);
-                }
-                // It comes with the Logical_Switch, if that can come.
-                (_, None) if intent.vni.is_some() => return Verdict::Right,
-                (_, None) => Verdict::Right,
-            },
-            Wanted::No | Wanted::Unclear => Verdict::Right,
-        };
-        match holder {
-            // What was bound before leaves, even where the new one can't come.
-            Holder::Ours(old, _) if old != network => self.add_unbinding(port, vlan, &holder, transaction),
-            _ => verdict,
+        let counterpart = network.and_then(|network| self.counterpart(moves, network, port, vlan));
+        if let BindingChange::Unbind(network) = change {
+            let explained = counterpart.is_some() || self.explains_unbinding(network, port, vlan);
+            if let Some(verdict) = self.unexplained(explained && !self.policy.hold) {
+                return verdict;
+            }
         }
+        // Both halves of a binding that moves to another port go into one transaction: between two of them, nothing would
+        // explain that the first port leaves.
+        let other = match counterpart {
+            Some(Counterpart::Port(other)) => Some((other, Key::Binding(other, vlan))),
+            Some(Counterpart::MissingPort) | None => None,
+        };
+        let other = other.filter(|(_, key)| !transaction.serves(key) && !(self.quarantined)(key));
+        let is_busy = |port: &Uuid| self.in_flight.ports.contains(port);
+        let waits = |(port, key): (Uuid, Key)| is_busy(&port) || self.in_flight.keys.contains_key(&key);
+        if is_busy(&port) || other.is_some_and(waits) {
+            return Verdict::Wait;
+        }
+        let verdict = if let BindingChange::Bind(index) = change {
+            let logical_switch = LogicalSwitchRef::Row(self.actual.logical_switch_uuid(index));
+            self.bind(port, vlan, holder, logical_switch, transaction)
+        } else {
+            transaction.serve(Key::Binding(port, vlan));
+            transaction.unbind(port, vlan);
+            Verdict::Added
+        };
+        if let Some((other, _)) = other.filter(|_| verdict == Verdict::Added) {
+            // It finds this half in the transaction, and ends there.
+            self.add_binding(other, vlan, moves, transaction);
+        }
+        verdict
     }
 
     /// Binds a VLAN that is free, or that another network of ours had.
@@ -54,7 +88,7 @@ impl Planner<'_> {
         &self,
         port: Uuid,
         vlan: u16,
-        holder: &Holder,
+        holder: Holder,
         logical_switch: LogicalSwitchRef,
         transaction: &mut Transaction,
     ) -> Verdict {
@@ -63,27 +97,44 @@ impl Planner<'_> {
             return Verdict::Wait;
         }
         transaction.serve(Key::Binding(port, vlan));
-        if !matches!(holder, Holder::Free) {
+        if holder != Holder::Free {
             transaction.unbind(port, vlan);
         }
         transaction.bind(port, number, logical_switch);
         Verdict::Added
     }
 
-    fn add_unbinding(&self, port: Uuid, vlan: u16, holder: &Holder, transaction: &mut Transaction) -> Verdict {
-        let Holder::Ours(network, _) = holder else { return Verdict::Right };
-        if matches!(self.wanted(*network), Wanted::Unclear) {
-            return Verdict::Right;
+    /// Compares what a VLAN of a port is bound to with what it should be bound to.
+    pub(super) fn binding_change(&self, port: Uuid, vlan: u16, holder: Holder) -> BindingChange {
+        let unbind = |network: NetworkId| match self.wanted(network) {
+            Wanted::Unclear => BindingChange::None,
+            Wanted::Yes(_) | Wanted::No => BindingChange::Unbind(network),
+        };
+        let Some(bound) = self.desired.binding(self.actual, port, vlan) else {
+            return if let Holder::Ours(network, _) = holder { unbind(network) } else { BindingChange::None };
+        };
+        let network = bound.network;
+        let chosen = self.logical_switches(network).0;
+        let change = match self.wanted(network) {
+            Wanted::Yes(intent) => match (holder, chosen) {
+                (Holder::Ours(_, index), Some(chosen)) if index == chosen => return BindingChange::None,
+                // From a Logical_Switch of an earlier prefix.
+                (Holder::Ours(old, _), Some(chosen)) if old == network => return BindingChange::Bind(chosen),
+                // A port that comes to a VNI which two Logical_Switches have could reach somebody else's network.
+                _ if self.vni_conflict(intent).is_some() => BindingChange::Blocked,
+                (Holder::Foreign, _) => BindingChange::Blocked,
+                (_, Some(chosen)) => return BindingChange::Bind(chosen),
+                // It comes with the Logical_Switch.
+                (_, None) if intent.vni.is_some() => return BindingChange::None,
+                (_, None) => BindingChange::None,
+            },
+            Wanted::No | Wanted::Unclear => BindingChange::None,
+        };
+        match holder {
+            // What was bound before leaves, even where the new one can't come.
+            Holder::Ours(old, _) if old != network => unbind(old),
+            _ => change,
         }
-        if let Some(verdict) = self.unexplained(self.explains_unbinding(*network, port, vlan)) {
-            return verdict;
-        }
-        if self.in_flight.ports.contains(&port) {
-            return Verdict::Wait;
-        }
-        transaction.serve(Key::Binding(port, vlan));
-        transaction.unbind(port, vlan);
-        Verdict::Added
     }
 
     /// Whether an API call explains that the network leaves this VLAN.
@@ -109,12 +160,88 @@ impl Planner<'_> {
     pub(super) fn desired_bindings(&self, network: NetworkId) -> Vec<(Uuid, u16)> {
         let mut found = Vec::new();
         for section in self.desired.sections.values() {
-            let Some(switch) = self.actual.switch(&section.physical_switch) else { continue };
-            let bound = section.intent.bindings.iter().filter(|(_, bound)| bound.network == network);
-            for ((name, vlan), _) in bound {
+            let bindings = section.bindings_of(network);
+            let Some(switch) = self.actual.switch(&section.physical_switch).filter(|_| !bindings.is_empty()) else {
+                continue;
+            };
+            for (name, vlan) in bindings {
                 found.extend(self.actual.port_of(switch, name).map(|(port, _)| (port, vlan.get())));
             }
         }
         found
+    }
+}
+
+// ===== impl Planner: bindings that move =====
+
+/// Bindings that should be on another port of their switch. An operator who renames ports, or puts another module into the
+/// switch, changes which row of Physical_Port has a name, and bindings belong to names: where one port should not be bound
+/// to a network, and a name that should be isn't, the binding moves. The switch loses nothing by it, so the guard has
+/// nothing to hold; and a port that stayed would be in a network that nobody gave it.
+///
+/// It holds while neither the desired state nor the replica changes.
+#[derive(Debug, Default)]
+pub(super) struct Moves<'a>(FastMap<(&'a str, NetworkId, u16), Counterparts>);
+
+/// The ports of one network's bindings on one VLAN that move, each with the other half of its move.
+type Counterparts = FastMap<Uuid, Counterpart>;
+
+/// The other half of a binding's move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counterpart {
+    /// This port joins the network, or leaves it.
+    Port(Uuid),
+    /// No port has the name that should be bound.
+    MissingPort,
+}
+
+impl<'a> Planner<'a> {
+    /// Whether a port's binding to a network moves, and the port that has the other half of it.
+    pub(super) fn counterpart(
+        &self,
+        moves: &mut Moves<'a>,
+        network: NetworkId,
+        port: Uuid,
+        vlan: u16,
+    ) -> Option<Counterpart> {
+        let (section, _) = self.desired.section_of(self.actual, port)?;
+        let of = moves.0.entry((&section.physical_switch, network, vlan));
+        of.or_insert_with(|| self.find_moves(section, network, vlan)).get(&port).copied()
+    }
+
+    fn find_moves(&self, section: &Section, network: NetworkId, vlan: u16) -> Counterparts {
+        let mut counterparts = Counterparts::default();
+        let Some(switch) = self.actual.switch(&section.physical_switch) else { return counterparts };
+        let holds = |row: &PhysicalPort| {
+            let holder = self.holder(row.bindings.get(&vlan).copied());
+            matches!(holder, Holder::Ours(holder, _) if holder == network)
+        };
+        let wanted = section.bindings_of(network).iter().filter(|(_, of)| of.get() == vlan);
+        let ports = wanted.map(|(name, _)| self.actual.port_of(switch, name));
+        let to: Vec<_> = ports.filter(|port| !port.is_some_and(|(_, row)| holds(row))).collect();
+        if to.is_empty() {
+            return counterparts;
+        }
+        let (chosen, surplus) = self.logical_switches(network);
+        let bound = chosen.into_iter().chain(surplus).flat_map(|index| self.actual.bindings_to(index));
+        let on_vlan = bound.filter(|(_, of)| *of == vlan).map(|(port, _)| port);
+        let here = |port: &Uuid| {
+            let of = self.desired.section_of(self.actual, *port);
+            of.is_some_and(|(of, _)| of.physical_switch == section.physical_switch)
+        };
+        let leaves = |port: &Uuid| {
+            let bound = self.actual.port(*port).and_then(|row| row.bindings.get(&vlan).copied());
+            self.binding_change(*port, vlan, self.holder(bound)) == BindingChange::Unbind(network)
+        };
+        let mut from: Vec<_> = on_vlan.filter(|port| here(port) && leaves(port)).collect();
+        from.sort_unstable();
+        for (from, to) in from.into_iter().zip(to) {
+            if let Some((to, _)) = to {
+                counterparts.extend([(from, Counterpart::Port(to)), (to, Counterpart::Port(from))]);
+            } else {
+                counterparts.insert(from, Counterpart::MissingPort);
+            }
+        }
+        counterparts
     }
 }

@@ -24,8 +24,37 @@ pub struct Desired {
 pub struct Section {
     /// `Physical_Switch.name`.
     pub physical_switch: String,
-    /// What it should hold.
+    /// What it should hold. [`Section::set_intent`] replaces it.
     pub intent: Arc<SwitchIntent>,
+    /// `intent.bindings` by network: a port's name and a VLAN of it.
+    bound: FastMap<NetworkId, Vec<(String, VlanId)>>,
+}
+
+// ===== impl Section =====
+
+impl Section {
+    /// A switch and what it should hold.
+    #[must_use]
+    pub fn new(physical_switch: String, intent: Arc<SwitchIntent>) -> Self {
+        let mut section = Self { physical_switch, ..Self::default() };
+        section.set_intent(intent);
+        section
+    }
+
+    /// Replaces what the switch should hold. Returns what it should have held before.
+    pub fn set_intent(&mut self, intent: Arc<SwitchIntent>) -> Arc<SwitchIntent> {
+        self.bound.clear();
+        for ((port, vlan), bound) in &intent.bindings {
+            self.bound.entry(bound.network).or_default().push((port.clone(), *vlan));
+        }
+        std::mem::replace(&mut self.intent, intent)
+    }
+
+    /// The ports and VLANs to which a network should be bound, sorted.
+    #[must_use]
+    pub fn bindings_of(&self, network: NetworkId) -> &[(String, VlanId)] {
+        self.bound.get(&network).map_or(&[], Vec::as_slice)
+    }
 }
 
 // ===== impl Desired =====

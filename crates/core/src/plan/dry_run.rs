@@ -1,7 +1,10 @@
 //! What would be done, without doing it: for people by row, and as the operations themselves.
 
-use super::{Guard, Planner, Tally, Transaction, Wanted};
-use crate::model::event::PlannedRow;
+use super::{Guard, Key, Obstacle, Planner, Policy, Tally, Transaction, Verdict, Wanted};
+use crate::model::{
+    event::{BlockedRow, HeldNetwork, PlannedRow},
+    indexed::FastSet,
+};
 
 /// A plan that is not carried out.
 #[derive(Debug, Clone, Default)]
@@ -14,19 +17,40 @@ pub struct DryRun {
     pub first: Transaction,
     /// Whether more would follow once it is committed.
     pub more: bool,
-    /// Logical_Switches that go once their bindings have gone, and how many rows go with each.
+    /// Logical_Switches that are deleted once their bindings are, and how many rows are deleted with each.
     pub later: Vec<(String, usize)>,
-    /// Deletions that nothing explains and that are held.
-    pub held: usize,
+    /// The first of the wanted rows that can't be written, and what stands in the way.
+    pub blocked: Vec<BlockedRow>,
+    /// Number of these.
+    pub blocked_total: usize,
+    /// Deletions that nothing explains.
+    pub held: HeldDeletions,
+}
+
+/// Deletions that are held.
+#[derive(Debug, Clone, Default)]
+pub struct HeldDeletions {
+    /// Number of rows.
+    pub total: usize,
+    /// By network.
+    pub networks: Vec<HeldNetwork>,
+    /// The first of these rows, in words.
+    pub rows: Vec<PlannedRow>,
+    /// The transaction that a release would send first.
+    pub release: Transaction,
 }
 
 impl Planner<'_> {
-    /// A look at everything, with at most so many operations in the first transaction and so many rows in words.
+    /// Compares everything, with at most `operations` in a transaction and `rows` of each kind in words. `faults` are the
+    /// keys that the switch refused, or that somebody else keeps changing.
     #[must_use]
-    pub fn dry_run(&self, operations: usize, rows: usize) -> DryRun {
+    pub fn dry_run(&self, operations: usize, rows: usize, faults: &[(Key, Obstacle)]) -> DryRun {
         let guard = self.guard_verdict();
-        let planner = Planner { guard, ..*self };
-        let transactions = planner.plan(operations);
+        let isolated: FastSet<Key> = faults.iter().map(|(key, _)| *key).collect();
+        let planner = Planner { guard, quarantined: &|key| isolated.contains(key), ..*self };
+        let mut held = Vec::new();
+        let note = |key, verdict| held.extend((verdict == Verdict::Held).then_some(key));
+        let transactions = planner.plan_keys(planner.audit(None).keys(), operations, note);
         let mut dry = DryRun { later: planner.later(), ..DryRun::default() };
         for transaction in &transactions {
             dry.tally += transaction.tally;
@@ -35,22 +59,46 @@ impl Planner<'_> {
                 dry.rows.extend(planner.explain(transaction, room));
             }
         }
+        planner.find_blocked(rows, faults, &mut dry);
         if guard == Guard::Hold {
-            dry.held = planner.count_unexplained().total();
-            dry.later.clear();
+            dry.held = planner.held(operations, rows, held);
         }
         dry.more = transactions.len() > 1 || !dry.later.is_empty();
         dry.first = transactions.into_iter().next().unwrap_or_default();
         dry
     }
 
-    /// Logical_Switches that nobody wants and that something is still bound to.
+    fn find_blocked(&self, rows: usize, faults: &[(Key, Obstacle)], dry: &mut DryRun) {
+        let blocked = self.blocked();
+        dry.blocked_total = blocked.len();
+        dry.blocked.extend(blocked.iter().take(rows).map(|blocked| self.explain_blocked(blocked)));
+        for (key, obstacle) in faults {
+            // A key has few rows: a Logical_Switch and its flood row, a MAC and its duplicates.
+            let explained = self.explain_fault(*key, obstacle, rows);
+            dry.blocked_total += explained.len();
+            let room = rows.saturating_sub(dry.blocked.len());
+            dry.blocked.extend(explained.into_iter().take(room));
+        }
+    }
+
+    fn held(&self, operations: usize, rows: usize, keys: Vec<Key>) -> HeldDeletions {
+        let total = self.count_unexplained().total();
+        let (networks, listed) = self.list_unexplained(rows);
+        let policy = Policy { hold: false, ..self.policy.clone() };
+        let released = Planner { guard: Guard::Pass, policy: &policy, ..*self };
+        let transactions = released.plan_keys(keys.into_iter(), operations, |_, _| {});
+        let release = transactions.into_iter().next().unwrap_or_default();
+        HeldDeletions { total, networks, rows: listed, release }
+    }
+
+    /// Logical_Switches that no connection brings here, that something is still bound to, and that are not held.
     fn later(&self) -> Vec<(String, usize)> {
         let mut later = Vec::new();
         for (index, row) in self.actual.logical_switches() {
             let Some(network) = self.owner(index) else { continue };
             let bound = self.actual.bindings_to(index).next().is_some();
-            if bound && matches!(self.wanted(network), Wanted::No) {
+            let held = self.guard == Guard::Hold && !self.is_buried(network);
+            if bound && !held && matches!(self.wanted(network), Wanted::No) {
                 let rows = 1 + self.actual.mac_count(index) + self.actual.multicasts_of(index).count();
                 later.push((row.name.clone(), rows));
             }

@@ -11,7 +11,7 @@ impl<'a> Planner<'a> {
     pub(super) fn add_mac(&self, view: &View<'a>, mac: MacAddr, transaction: &mut Transaction) -> Verdict {
         let View { network, chosen, ref surplus, .. } = *view;
         let intent = match view.wanted {
-            Wanted::Yes(_) if view.conflict => return Verdict::Conflict,
+            Wanted::Yes(_) if view.blocked => return Verdict::Conflict,
             Wanted::Yes(intent) if intent.vni.is_none() => return Verdict::Right,
             Wanted::Yes(intent) => Some(intent),
             // The bindings go first.

@@ -17,11 +17,9 @@ impl Planner<'_> {
             Wanted::Yes(intent) => {
                 // Without a VXLAN segment there is nothing to write, and nothing is judged.
                 let Some(vni) = intent.vni else { return Verdict::Right };
-                if self.vni_conflict(intent).is_some() {
-                    return Verdict::Conflict;
-                }
                 match self.logical_switches(network).0 {
                     Some(index) => self.keep_right(intent, vni, index, transaction),
+                    None if self.vni_conflict(intent).is_some() => Verdict::Conflict,
                     None => self.set_up(intent, vni, transaction),
                 }
             }
@@ -86,7 +84,7 @@ impl Planner<'_> {
         }
         for (port, vlan, holder) in holders {
             if !matches!(holder, Holder::Foreign) && !(self.quarantined)(&Key::Binding(port, vlan)) {
-                self.bind(port, vlan, &holder, logical_switch, transaction);
+                self.bind(port, vlan, holder, logical_switch, transaction);
             }
         }
         Verdict::Added
@@ -104,7 +102,9 @@ impl Planner<'_> {
             return Verdict::Wait;
         }
         let before = transaction.len();
-        self.repair_row(intent, vni, index, transaction);
+        // Two Logical_Switches with one VNI are for the operator to part. What stands goes on with the network's ports.
+        let conflict = self.vni_conflict(intent).is_some();
+        self.repair_row(intent, vni, index, conflict, transaction);
         self.repair_flood(intent.id, index, &flood, transaction);
         self.drop_odd_macs(intent.id, index, transaction);
         // Logical_Switches of an earlier prefix beside the one that we use.
@@ -112,15 +112,26 @@ impl Planner<'_> {
             self.drop_odd_macs(intent.id, surplus, transaction);
             self.drop_logical_switch(intent.id, surplus, transaction);
         }
-        if transaction.len() > before { Verdict::Added } else { Verdict::Right }
+        if transaction.len() > before {
+            return Verdict::Added;
+        }
+        let has_vni = self.actual.logical_switch(index).is_some_and(|row| row.tunnel_key == Some(vni.get().into()));
+        if conflict && !has_vni { Verdict::Conflict } else { Verdict::Right }
     }
 
-    fn repair_row(&self, intent: &NetworkIntent, vni: Vni, index: LogicalSwitchIndex, transaction: &mut Transaction) {
+    fn repair_row(
+        &self,
+        intent: &NetworkIntent,
+        vni: Vni,
+        index: LogicalSwitchIndex,
+        conflict: bool,
+        transaction: &mut Transaction,
+    ) {
         let Some(LogicalSwitch { tunnel_key, replication_mode, description, .. }) = self.actual.logical_switch(index)
         else {
             return;
         };
-        let vni = (*tunnel_key != Some(i64::from(vni.get()))).then_some(vni);
+        let vni = (!conflict && *tunnel_key != Some(i64::from(vni.get()))).then_some(vni);
         let mode = self.replication_mode().filter(|mode| *replication_mode != Some(*mode));
         let description = self.description(intent).filter(|wanted| wanted != description);
         if vni.is_some() || mode.is_some() || description.is_some() {

@@ -12,8 +12,8 @@ pub(super) struct View<'a> {
     pub(super) chosen: Option<LogicalSwitchIndex>,
     /// Others of ours, that bear an earlier prefix.
     pub(super) surplus: Vec<LogicalSwitchIndex>,
-    /// A foreign Logical_Switch has the network's VNI.
-    pub(super) conflict: bool,
+    /// There is no Logical_Switch, and a foreign one has the network's VNI.
+    pub(super) blocked: bool,
     /// A binding refers to one of its Logical_Switches.
     pub(super) bound: bool,
 }
@@ -22,8 +22,9 @@ impl<'a> Planner<'a> {
     pub(super) fn view(&self, network: NetworkId) -> View<'a> {
         let wanted = self.wanted(network);
         let (chosen, surplus) = self.logical_switches(network);
-        let conflict = matches!(wanted, Wanted::Yes(intent) if self.vni_conflict(intent).is_some());
+        let conflicts = |intent| self.vni_conflict(intent).is_some();
+        let blocked = chosen.is_none() && matches!(wanted, Wanted::Yes(intent) if conflicts(intent));
         let bound = chosen.iter().chain(&surplus).any(|index| self.actual.bindings_to(*index).next().is_some());
-        View { network, wanted, chosen, surplus, conflict, bound }
+        View { network, wanted, chosen, surplus, blocked, bound }
     }
 }

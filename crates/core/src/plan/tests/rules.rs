@@ -14,7 +14,7 @@ use super::{
 use crate::{
     intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, Vni},
-    plan::{Desired, Guard, InFlight, Key, Section, Transaction, Verdict},
+    plan::{Desired, Guard, InFlight, Key, Obstacle, Section, Tally, Transaction, Verdict},
     vtep::{Operation, Ownership},
 };
 
@@ -40,7 +40,7 @@ fn desired(macs: u8) -> Desired {
         ..SwitchIntent::default()
     };
     Desired {
-        sections: [("tor".into(), Section { physical_switch: "tor".into(), intent: Arc::new(intent) })].into(),
+        sections: [("tor".into(), Section::new("tor".into(), Arc::new(intent)))].into(),
         networks: [(network.id, Arc::new(network))].into_iter().collect(),
     }
 }
@@ -117,10 +117,8 @@ fn an_empty_desired_state_deletes_nothing_until_released() {
     let mut database = tor();
     converge(&desired(20), &mut database, Guard::Pass, 200);
     let before = database.clone();
-    let empty = Desired {
-        sections: [("tor".into(), Section { physical_switch: "tor".into(), ..Section::default() })].into(),
-        ..Desired::default()
-    };
+    let empty =
+        Desired { sections: [("tor".into(), Section::new("tor".into(), Arc::default()))].into(), ..Desired::default() };
     assert_eq!(converge(&empty, &mut database, Guard::Unknown, 200), 0, "held");
     assert_eq!(database, before);
     converge(&empty, &mut database, Guard::Pass, 200);
@@ -157,7 +155,7 @@ fn a_logical_switch_stays_until_the_switch_let_go() {
     let mut gone = desired(0);
     let section = gone.sections.get_mut("tor").unwrap();
     let buried_networks = BTreeSet::from([network_id(0)]);
-    section.intent = Arc::new(SwitchIntent { buried_networks, ..SwitchIntent::default() });
+    section.set_intent(Arc::new(SwitchIntent { buried_networks, ..SwitchIntent::default() }));
     gone.forget_networks();
     converge(&gone, &mut database, Guard::Unknown, 200);
     assert!(database.bound_to(ls).is_empty() && database.ucast.is_empty() && database.mcast.is_empty());
@@ -216,4 +214,148 @@ fn what_is_under_way_is_not_planned_again() {
         assert_eq!(again.add(key, &mut Transaction::default()), Verdict::Wait, "{key:?}");
     }
     assert!(matches!(first.operations[1], Operation::InsertLocator { .. }) && in_flight.locators.contains(&vtep(1)));
+}
+
+/// 13 networks, each on a VLAN of its own: one on Ethernet41 (`e1`), 12 on Ethernet42 (`e2`).
+fn thirteen() -> Desired {
+    let bound = |n: u8| BoundNetwork { network: network_id(n), connections: vec![ConnectionId(Uuid::nil())] };
+    let name = |n: u8| if n == 0 { "e1" } else { "e2" }.to_owned();
+    let intent = SwitchIntent {
+        bindings: (0..13).map(|n| ((name(n), vlan(100 + u16::from(n))), bound(n))).collect(),
+        networks: (0..13).map(network_id).collect(),
+        ..SwitchIntent::default()
+    };
+    let template = desired(1).networks[&network_id(0)].clone();
+    let network = |n: u8| {
+        let (id, vni) = (network_id(n), Vni::try_from(5000 + i64::from(n)).ok());
+        (id, Arc::new(NetworkIntent { id, vni, ..(*template).clone() }))
+    };
+    Desired {
+        sections: [("tor".into(), Section::new("tor".into(), Arc::new(intent)))].into(),
+        networks: (0..13).map(network).collect(),
+    }
+}
+
+/// Port by name -> VLANs that are bound.
+fn vlans(database: &Database) -> BTreeMap<String, Vec<u16>> {
+    database.ports.values().map(|(name, bindings)| (name.clone(), bindings.keys().copied().collect())).collect()
+}
+
+fn rename(database: &mut Database, renames: &[(&str, &str)]) {
+    for (name, _) in database.ports.values_mut() {
+        if let Some((_, new)) = renames.iter().find(|(old, _)| old == name) {
+            *name = (*new).to_owned();
+        }
+    }
+}
+
+#[test]
+fn bindings_follow_ports_that_swap_their_names() {
+    for operations in [1, 200] {
+        let (mut database, desired) = (tor(), thirteen());
+        converge(&desired, &mut database, Guard::Unknown, 200);
+        let before = vlans(&database);
+        assert_eq!((before["e1"].len(), before["e2"].len()), (1, 12));
+        rename(&mut database, &[("e1", "e2"), ("e2", "e1")]);
+        converge(&desired, &mut database, Guard::Unknown, operations);
+        assert_eq!(vlans(&database), before, "the guard has nothing to hold: no network loses a binding");
+    }
+}
+
+#[test]
+fn a_port_that_loses_its_name_leaves_its_networks() {
+    let (mut database, desired) = (tor(), thirteen());
+    converge(&desired, &mut database, Guard::Unknown, 200);
+    rename(&mut database, &[("e2", "e99")]);
+    converge(&desired, &mut database, Guard::Unknown, 200);
+    assert_eq!((vlans(&database)["e1"].len(), vlans(&database)["e99"].len()), (1, 0));
+    let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
+    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 2, &[]);
+    assert_eq!((dry.blocked_total, dry.blocked.len(), dry.tally), (12, 2, Tally::default()));
+    assert_eq!(dry.blocked[0].obstacle, "no_port");
+    assert_eq!(dry.blocked[0].reason, "port e2 is not on tor; its ports are: e1, e3, e99");
+}
+
+/// Bindings that the desired state lost are no move: nothing of theirs is missing elsewhere.
+#[test]
+fn bindings_that_the_desired_state_lost_are_held() {
+    let (mut database, mut desired) = (tor(), thirteen());
+    converge(&desired, &mut database, Guard::Unknown, 200);
+    let before = database.clone();
+    let section = desired.sections.get_mut("tor").unwrap();
+    let mut intent = (*section.intent).clone();
+    intent.bindings.retain(|(port, _), _| port == "e1");
+    section.set_intent(Arc::new(intent));
+    assert_eq!(converge(&desired, &mut database, Guard::Unknown, 200), 0);
+    assert_eq!(database, before);
+    let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
+    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
+    assert_eq!((dry.held.total, dry.held.networks.len()), (12, 12));
+    assert_eq!(dry.held.networks[0].bindings, ["e2 VLAN 101"]);
+    database.transact(&dry.held.release.operations).unwrap();
+    assert_eq!(vlans(&database)["e2"], [0; 0], "the release sends it");
+}
+
+#[test]
+fn a_hold_counts_no_row_that_is_wanted() {
+    let mut database = tor();
+    let desired = desired(20);
+    converge(&desired, &mut database, Guard::Pass, 200);
+    let (mut policy, in_flight, replica) = (policy(), InFlight::default(), database.replica());
+    policy.hold = true;
+    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
+    assert_eq!((dry.held.total, dry.held.rows.len(), dry.tally), (0, 0, Tally::default()));
+}
+
+#[test]
+fn a_foreign_row_in_our_place_is_a_difference() {
+    let mut database = tor();
+    let desired = desired(3);
+    converge(&desired, &mut database, Guard::Pass, 200);
+    let (theirs, e1) = (foreign(&mut database, 7), port(&database, "e1"));
+    database.ports.get_mut(&e1).unwrap().1.insert(50, theirs);
+    assert_eq!(converge(&desired, &mut database, Guard::Unknown, 200), 0);
+    let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
+    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
+    assert_eq!(dry.blocked_total, 1);
+    let row = &dry.blocked[0];
+    assert_eq!((row.table, row.row.as_str(), row.obstacle), ("Physical_Port", "e1 VLAN 50", "foreign_binding"));
+    assert_eq!(row.change, format!("vtepd-{}", network_id(0)));
+    assert!(row.reason.contains("'theirs'"), "{row:?}");
+}
+
+/// What a switch refused is a difference too, and no part of the transaction.
+#[test]
+fn a_row_that_was_refused_is_a_difference() {
+    let mut database = tor();
+    converge(&desired(1), &mut database, Guard::Pass, 200);
+    let (replica, policy, in_flight, desired) = (database.replica(), policy(), InFlight::default(), desired(3));
+    let faults = [(Key::Mac(network_id(0), mac(1)), Obstacle::Refused("no room".to_owned()))];
+    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &faults);
+    assert_eq!((dry.tally.inserts, dry.rows.len()), (1, 1));
+    assert_eq!(dry.rows[0].row, mac(2).to_string());
+    let row = &dry.blocked[0];
+    assert_eq!((row.row.clone(), row.obstacle, row.reason.as_str()), (mac(1).to_string(), "refused", "no room"));
+}
+
+/// A foreign Logical_Switch takes our VNI later: it is told, and what stands follows the network's ports.
+#[test]
+fn standing_rows_follow_a_move_where_a_foreign_logical_switch_took_the_vni() {
+    let mut database = tor();
+    let mut desired = desired(2);
+    converge(&desired, &mut database, Guard::Pass, 200);
+    foreign(&mut database, 5);
+    let bound = vlans(&database);
+    let network = Arc::make_mut(desired.networks.get_mut(&network_id(0)).unwrap());
+    let row = |m| DesiredMac { mac: mac(m), vtep: vtep(2), ip: None };
+    (network.macs, network.flood) = (Chunked::build([0, 2].map(row).to_vec()), [vtep(2)].into());
+    network.buried = Chunked::build(vec![mac(1)]);
+    assert_eq!(converge(&desired, &mut database, Guard::Unknown, 200), 1);
+    let ours = database.ls_named(&format!("vtepd-{}", network_id(0))).unwrap();
+    let expected = BTreeMap::from([0, 2].map(|m| (mac(m), (String::new(), vtep(2)))));
+    assert_eq!((database.macs_of(ours), database.flood_of(ours)), (expected, Some([vtep(2)].into())));
+    assert_eq!(vlans(&database), bound);
+    let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
+    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
+    assert_eq!((dry.blocked_total, dry.blocked[0].obstacle), (1, "foreign_vni"));
 }

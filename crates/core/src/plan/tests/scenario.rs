@@ -18,7 +18,8 @@ use crate::{
 };
 
 pub(super) const NETWORKS: u8 = 4;
-pub(super) const PORTS: [&str; 3] = ["e1", "e2", "gone"];
+/// The switch `tor` has all of them but the last.
+pub(super) const PORTS: [&str; 4] = ["e1", "e2", "e3", "gone"];
 
 pub(super) fn network_id(n: u8) -> NetworkId {
     NetworkId(Uuid::from_u128(0xaaaa_0000 + u128::from(n)))
@@ -154,7 +155,7 @@ pub(super) fn any_desired() -> impl Strategy<Value = Desired> {
                 buried_bindings: BTreeSet::new(),
                 rivals: BTreeMap::new(),
             };
-            (name.to_owned(), Section { physical_switch: name.to_owned(), intent: Arc::new(intent) })
+            (name.to_owned(), Section::new(name.to_owned(), Arc::new(intent)))
         };
         let mut desired = Desired {
             sections: [section("tor", here), section("absent", absent)].into(),
@@ -181,7 +182,7 @@ struct AnyLogicalSwitch {
 fn any_logical_switch() -> impl Strategy<Value = AnyLogicalSwitch> {
     let macs = collection::vec((0u8..14, 0u8..4, 1u8..6), 0..12);
     let floods = collection::vec((prop::bool::weighted(0.8), collection::btree_set(1u8..6, 1..4)), 0..3);
-    let bindings = collection::btree_set((0usize..2, 0u16..4), 0..4);
+    let bindings = collection::btree_set((0usize..3, 0u16..4), 0..4);
     let mode = prop::sample::select(vec![None, Some("source_node"), Some("service_node")]);
     (0u8..NETWORKS * 2 + 2, prop::option::of(1i64..8), mode, macs, floods, bindings, prop::bool::weighted(0.1))
         .prop_map(|(name, key, mode, macs, floods, bindings, local)| AnyLogicalSwitch {
@@ -195,7 +196,7 @@ fn any_logical_switch() -> impl Strategy<Value = AnyLogicalSwitch> {
         })
 }
 
-/// A switch `tor` with two ports, VTEP 192.0.2.5, and Logical_Switches of ours, of an earlier prefix, and foreign ones.
+/// A switch `tor` with three ports, VTEP 192.0.2.5, and Logical_Switches of ours, of an earlier prefix, and foreign ones.
 pub(super) fn any_database() -> impl Strategy<Value = Database> {
     collection::vec(any_logical_switch(), 0..6).prop_map(|logical_switches| {
         let mut database = tor();
@@ -240,7 +241,7 @@ pub(super) fn any_database() -> impl Strategy<Value = Database> {
 /// A switch with nothing on it.
 pub(super) fn tor() -> Database {
     let mut database = Database::default();
-    for name in &PORTS[..2] {
+    for name in &PORTS[..3] {
         database.ports.insert(Uuid::new_v4(), ((*name).to_owned(), BTreeMap::new()));
     }
     let ports = database.ports.keys().copied().collect();

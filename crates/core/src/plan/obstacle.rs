@@ -1,0 +1,286 @@
+//! What keeps wanted rows from being written: differences that no repair of ours removes.
+
+use std::{collections::BTreeSet, fmt};
+
+use uuid::Uuid;
+
+use super::{Key, Planner, Section, bindings::Holder};
+use crate::{
+    model::{
+        NetworkId, VlanId, Vni,
+        event::{BlockedRow, PlannedRow},
+        indexed::FastMap,
+    },
+    vtep::rows::{PhysicalPort, PhysicalSwitch},
+};
+
+/// Ports of a switch that are listed where one of them is missing.
+const PORTS: usize = 8;
+
+/// Why wanted rows can't be written, or stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The database has no Physical_Switch of the configured name.
+    NoSwitch,
+    /// The switch has no port of this name.
+    NoPort {
+        /// Name of the port.
+        port: String,
+        /// `Physical_Switch.name`.
+        switch: String,
+        /// Names of the first ports that it has, sorted.
+        ports: Vec<String>,
+        /// Number of further ones.
+        more: usize,
+    },
+    /// The VLAN is bound to a Logical_Switch that isn't ours.
+    ForeignBinding {
+        /// Name of the port.
+        port: String,
+        /// The VLAN.
+        vlan: VlanId,
+        /// `Logical_Switch.name`.
+        logical_switch: String,
+    },
+    /// A Logical_Switch that isn't ours has the network's VNI.
+    ForeignVni {
+        /// The VNI.
+        vni: Vni,
+        /// `Logical_Switch.name`.
+        logical_switch: String,
+    },
+    /// The network has no VXLAN segment.
+    NoSegment,
+    /// The desired state doesn't say what the network is.
+    UnknownNetwork,
+    /// The switch refused the row, in these words.
+    Refused(String),
+    /// Somebody else keeps changing the row.
+    Contested(String),
+}
+
+/// Wanted rows, and what keeps them from being written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// The rows.
+    pub subject: BlockedSubject,
+    /// What stands in the way.
+    pub obstacle: Obstacle,
+}
+
+/// Wanted rows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BlockedSubject {
+    /// All rows of a section, by `Physical_Switch.name`.
+    Switch(String),
+    /// The Logical_Switch of a network.
+    Network(NetworkId),
+    /// A binding.
+    Binding {
+        /// `Physical_Switch.name` of the section.
+        switch: String,
+        /// `Physical_Port.name`.
+        port: String,
+        /// The VLAN.
+        vlan: VlanId,
+        /// The network.
+        network: NetworkId,
+    },
+}
+
+// ===== impl Obstacle =====
+
+impl Obstacle {
+    /// Whether rows of the switch are what stands in the way: the desired state is complete.
+    #[must_use]
+    pub const fn is_on_the_switch(&self) -> bool {
+        !matches!(self, Obstacle::NoSegment | Obstacle::UnknownNetwork)
+    }
+
+    /// One word for programs.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Obstacle::NoSwitch => "no_switch",
+            Obstacle::NoPort { .. } => "no_port",
+            Obstacle::ForeignBinding { .. } => "foreign_binding",
+            Obstacle::ForeignVni { .. } => "foreign_vni",
+            Obstacle::NoSegment => "no_segment",
+            Obstacle::UnknownNetwork => "unknown_network",
+            Obstacle::Refused(_) => "refused",
+            Obstacle::Contested(_) => "contested",
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Obstacle::NoSwitch => f.write_str("the database has no Physical_Switch of this name: set physical_switch"),
+            Obstacle::NoPort { port, switch, ports, more } => {
+                let there = if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
+                write!(f, "port {port} is not on {switch}; its ports are: {there}")?;
+                if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
+            }
+            Obstacle::ForeignBinding { port, vlan, logical_switch } => {
+                write!(f, "VLAN {vlan} of port {port} is bound to Logical_Switch '{logical_switch}', which is not ours")
+            }
+            Obstacle::ForeignVni { vni, logical_switch } => write!(
+                f,
+                "Logical_Switch '{logical_switch}', which is not ours, has the network's VNI {vni} on this switch"
+            ),
+            Obstacle::NoSegment => f.write_str("the network has no VXLAN segment"),
+            Obstacle::UnknownNetwork => f.write_str("the network isn't known yet"),
+            Obstacle::Refused(error) | Obstacle::Contested(error) => f.write_str(error),
+        }
+    }
+}
+
+// ===== impl Planner =====
+
+impl Planner<'_> {
+    /// Everything that is wanted and that foreign rows, or missing ones, keep from being written.
+    #[must_use]
+    pub fn blocked(&self) -> Vec<Blocked> {
+        let mut blocked = Vec::new();
+        let mut networks = BTreeSet::new();
+        for section in self.desired.sections.values() {
+            if section.intent.networks.is_empty() {
+                continue;
+            }
+            let switch_name = section.physical_switch.as_str();
+            let Some(switch) = self.actual.switch(switch_name) else {
+                let subject = BlockedSubject::Switch(switch_name.to_owned());
+                blocked.push(Blocked { subject, obstacle: Obstacle::NoSwitch });
+                continue;
+            };
+            networks.extend(&section.intent.networks);
+            let of_switch = switch.ports.iter().filter_map(|uuid| self.actual.port(*uuid));
+            let ports: FastMap<&str, &PhysicalPort> = of_switch.map(|row| (row.name.as_str(), row)).collect();
+            let first_ports = first_names(&ports);
+            for ((port, vlan), bound) in &section.intent.bindings {
+                let obstacle = match ports.get(port.as_str()) {
+                    None => Some(no_port(port, switch, &first_ports, ports.len())),
+                    Some(row) => self.binding_obstacle(row, *vlan, bound.network),
+                };
+                blocked.extend(obstacle.map(|obstacle| Blocked {
+                    subject: BlockedSubject::Binding {
+                        switch: switch_name.to_owned(),
+                        port: port.clone(),
+                        vlan: *vlan,
+                        network: bound.network,
+                    },
+                    obstacle,
+                }));
+            }
+        }
+        for network in networks {
+            let obstacle = self.network_obstacle(network);
+            let subject = BlockedSubject::Network(network);
+            blocked.extend(obstacle.map(|obstacle| Blocked { subject, obstacle }));
+        }
+        blocked
+    }
+
+    /// What stands in the way of a wanted binding of a section; what concerns its network alone isn't told.
+    #[must_use]
+    pub fn obstacle_of(&self, section: &Section, port: &str, vlan: VlanId, network: NetworkId) -> Option<Obstacle> {
+        let Some(switch) = self.actual.switch(&section.physical_switch) else { return Some(Obstacle::NoSwitch) };
+        if let Some((_, row)) = self.actual.port_of(switch, port) {
+            return self.binding_obstacle(row, vlan, network);
+        }
+        let of_switch = switch.ports.iter().filter_map(|uuid| self.actual.port(*uuid));
+        let ports: FastMap<&str, &PhysicalPort> = of_switch.map(|row| (row.name.as_str(), row)).collect();
+        Some(no_port(port, switch, &first_names(&ports), ports.len()))
+    }
+
+    /// What stands in the way of a network's Logical_Switch.
+    #[must_use]
+    pub fn network_obstacle(&self, network: NetworkId) -> Option<Obstacle> {
+        let Some(intent) = self.desired.networks.get(&network) else { return Some(Obstacle::UnknownNetwork) };
+        let Some(vni) = intent.vni else { return Some(Obstacle::NoSegment) };
+        let logical_switch = self.vni_conflict(intent)?.to_owned();
+        Some(Obstacle::ForeignVni { vni, logical_switch })
+    }
+
+    /// Whether a foreign Logical_Switch has a VLAN of this port that is wanted.
+    #[must_use]
+    pub fn has_foreign_binding(&self, port: Uuid) -> bool {
+        let Some(row) = self.actual.port(port) else { return false };
+        row.bindings.iter().any(|(vlan, logical_switch)| {
+            self.holder(Some(*logical_switch)) == Holder::Foreign
+                && self.desired.binding(self.actual, port, *vlan).is_some()
+        })
+    }
+
+    fn binding_obstacle(&self, row: &PhysicalPort, vlan: VlanId, network: NetworkId) -> Option<Obstacle> {
+        let bound = row.bindings.get(&vlan.get()).copied();
+        match self.holder(bound) {
+            Holder::Foreign => {
+                let index = bound.and_then(|uuid| self.actual.logical_switch_index(uuid));
+                let holder = index.and_then(|index| self.actual.logical_switch(index));
+                let logical_switch = holder.map_or("unknown", |row| &row.name).to_owned();
+                Some(Obstacle::ForeignBinding { port: row.name.clone(), vlan, logical_switch })
+            }
+            Holder::Ours(holder, _) if holder == network => None,
+            // A binding that isn't there waits for the VNI. Without a Logical_Switch the network's obstacle says it.
+            Holder::Ours(..) | Holder::Free => {
+                self.logical_switches(network).0?;
+                self.network_obstacle(network)
+            }
+        }
+    }
+
+    /// The same, for people.
+    #[must_use]
+    pub fn explain_blocked(&self, blocked: &Blocked) -> BlockedRow {
+        let name = |network| self.actual.ownership().name(network);
+        let (table, row, change, network_id) = match &blocked.subject {
+            BlockedSubject::Switch(switch) => ("Physical_Switch", switch.clone(), String::new(), None),
+            BlockedSubject::Network(network) => {
+                let vni = self.desired.networks.get(network).and_then(|intent| intent.vni);
+                let vni = vni.map_or_else(String::new, |vni| format!("VNI {vni}"));
+                ("Logical_Switch", name(*network), vni, Some(*network))
+            }
+            BlockedSubject::Binding { port, vlan, network, .. } => {
+                ("Physical_Port", format!("{port} VLAN {vlan}"), name(*network), Some(*network))
+            }
+        };
+        let (obstacle, reason) = (blocked.obstacle.word(), blocked.obstacle.to_string());
+        BlockedRow { table, row, change, obstacle, reason, network_id }
+    }
+
+    /// Rows of a key that the switch refused, or that somebody else keeps changing.
+    pub(super) fn explain_fault(&self, key: Key, obstacle: &Obstacle, limit: usize) -> Vec<BlockedRow> {
+        let mut rows = Vec::new();
+        Planner { quarantined: &|_| false, ..*self }.judge([key], |_, _, transaction| {
+            rows = self.explain(&transaction.finish(self.actual), limit);
+        });
+        let blocked = |row: PlannedRow| BlockedRow {
+            table: row.table,
+            row: row.row,
+            change: row.change,
+            obstacle: obstacle.word(),
+            reason: obstacle.to_string(),
+            network_id: row.network_id,
+        };
+        rows.into_iter().map(blocked).collect()
+    }
+}
+
+fn no_port(port: &str, switch: &PhysicalSwitch, first: &[String], all: usize) -> Obstacle {
+    let (port, switch, ports) = (port.to_owned(), switch.name.clone(), first.to_vec());
+    Obstacle::NoPort { port, switch, ports, more: all.saturating_sub(first.len()) }
+}
+
+/// The first names, without sorting all of them: a switch may have any number of ports.
+fn first_names(ports: &FastMap<&str, &PhysicalPort>) -> Vec<String> {
+    let mut first: BTreeSet<&str> = BTreeSet::new();
+    for name in ports.keys() {
+        first.insert(name);
+        if first.len() > PORTS {
+            first.pop_last();
+        }
+    }
+    first.into_iter().map(str::to_owned).collect()
+}

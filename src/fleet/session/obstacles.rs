@@ -1,0 +1,112 @@
+//! Wanted rows that foreign rows, or missing ones, keep from being written. What a change on the switch adds to them is
+//! reported; what an API call asks for that can't be is the status's to tell.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use uuid::Uuid;
+
+use super::Session;
+use crate::{
+    intent::SwitchIntent,
+    model::event::{Action, PlannedRow},
+    plan::{Blocked, BlockedSubject, Obstacle, Planner},
+    vtep::Touched,
+};
+
+/// Rows of one comparison that are put into words.
+const ROWS: usize = 100;
+
+/// See the module. As many entries as there are wanted bindings, at most.
+#[derive(Debug, Default)]
+pub(super) struct Obstacles {
+    /// What each Physical_Switch should have held when this was compared last.
+    wanted: BTreeMap<String, Arc<SwitchIntent>>,
+    blocked: BTreeMap<BlockedSubject, Obstacle>,
+    /// Names of the ports whose bindings are blocked.
+    ports: BTreeSet<String>,
+}
+
+// ===== impl Obstacles =====
+
+impl Obstacles {
+    /// Compares everything. Returns what was wanted before, too, and is kept from being written only now.
+    pub(super) fn compare(&mut self, planner: &Planner<'_>) -> Vec<Blocked> {
+        let now: BTreeMap<_, _> = planner.blocked().into_iter().map(|row| (row.subject, row.obstacle)).collect();
+        let is_news = |(subject, obstacle): &(&BlockedSubject, &Obstacle)| {
+            let known = self.blocked.get(*subject).is_some_and(|old| old.word() == obstacle.word());
+            !known && obstacle.is_on_the_switch() && self.was_wanted(subject)
+        };
+        let news = now.iter().filter(is_news);
+        let news = news.map(|(subject, obstacle)| Blocked { subject: subject.clone(), obstacle: obstacle.clone() });
+        let news = news.collect();
+        let sections = planner.desired.sections.values();
+        self.wanted = sections.map(|section| (section.physical_switch.clone(), section.intent.clone())).collect();
+        let port = |subject: &BlockedSubject| match subject {
+            BlockedSubject::Binding { port, .. } => Some(port.clone()),
+            BlockedSubject::Switch(_) | BlockedSubject::Network(_) => None,
+        };
+        self.ports = now.keys().filter_map(port).collect();
+        self.blocked = now;
+        news
+    }
+
+    /// Whether a binding of this port is known to be blocked.
+    pub(super) fn concerns(&self, name: &str) -> bool {
+        self.ports.contains(name)
+    }
+
+    fn was_wanted(&self, subject: &BlockedSubject) -> bool {
+        match subject {
+            BlockedSubject::Switch(switch) => self.wanted.get(switch).is_some_and(|intent| !intent.networks.is_empty()),
+            BlockedSubject::Network(network) => self.wanted.values().any(|intent| intent.networks.contains(network)),
+            BlockedSubject::Binding { switch, port, vlan, network } => {
+                let bound = self.wanted.get(switch).and_then(|intent| intent.bindings.get(&(port.clone(), *vlan)));
+                bound.is_some_and(|bound| bound.network == *network)
+            }
+        }
+    }
+}
+
+// ===== impl Session =====
+
+impl Session<'_> {
+    /// Whether a change on the switch may keep wanted rows from being written, or let them be written again.
+    pub(super) fn may_block(&self, touched: &Touched) -> bool {
+        let planner = self.planner();
+        let is_concerned = |port: &Uuid| {
+            planner.has_foreign_binding(*port)
+                || self.replica.port(*port).is_some_and(|row| self.obstacles.concerns(&row.name))
+        };
+        !touched.identities.is_empty()
+            || touched.rows.iter().any(|index| planner.owner(*index).is_none())
+            || touched.ports.iter().any(is_concerned)
+    }
+
+    /// Reports what keeps wanted rows from being written since the last comparison.
+    pub(super) fn compare_obstacles(&mut self) {
+        if !self.audits.begun {
+            return;
+        }
+        let mut obstacles = std::mem::take(&mut self.obstacles);
+        let news = obstacles.compare(&self.planner());
+        self.obstacles = obstacles;
+        let Some(first) = news.first().map(|blocked| blocked.obstacle.to_string()) else { return };
+        tracing::warn!(switch = %self.target.names(), rows = news.len(), first, "somebody else changed what is wanted, and it can't be put back");
+        for blocked in news.iter().take(ROWS) {
+            let row = self.planner().explain_blocked(blocked);
+            let note = format!("it can't be put back: {}", row.reason);
+            let row = PlannedRow {
+                action: Action::Insert,
+                table: row.table,
+                row: row.row,
+                change: row.change,
+                reason: row.reason,
+                network_id: row.network_id,
+            };
+            self.report_drift(self.now.date, None, &note, vec![row]);
+        }
+    }
+}

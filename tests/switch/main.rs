@@ -24,6 +24,7 @@ mod learned;
 mod lifecycle;
 mod lines;
 mod metrics;
+mod obstacles;
 mod passive;
 mod poison;
 mod random;

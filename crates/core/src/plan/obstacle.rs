@@ -10,12 +10,11 @@ use crate::{
         NetworkId, VlanId, Vni,
         event::{BlockedRow, PlannedRow},
         indexed::FastMap,
+        reason::Reason,
+        text::{self, Names},
     },
     vtep::rows::{PhysicalPort, PhysicalSwitch},
 };
-
-/// Ports of a switch that are listed where one of them is missing.
-const PORTS: usize = 8;
 
 /// Why wanted rows can't be written, or stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +27,8 @@ pub enum Obstacle {
         port: String,
         /// `Physical_Switch.name`.
         switch: String,
-        /// Names of the first ports that it has, sorted.
-        ports: Vec<String>,
-        /// Number of further ones.
-        more: usize,
+        /// The ports that it has.
+        present: Names,
     },
     /// The VLAN is bound to a Logical_Switch that isn't ours.
     ForeignBinding {
@@ -117,21 +114,20 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Obstacle::NoSwitch => f.write_str("the database has no Physical_Switch of this name: set physical_switch"),
-            Obstacle::NoPort { port, switch, ports, more } => {
-                let there = if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
-                write!(f, "port {port} is not on {switch}; its ports are: {there}")?;
-                if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
+            Obstacle::NoPort { port, switch, present } => {
+                let (port, switch, present) = (port.clone(), switch.clone(), present.clone());
+                Reason::PortMissing { port, switch, present }.fmt(f)
             }
             Obstacle::ForeignBinding { port, vlan, logical_switch } => {
-                write!(f, "VLAN {vlan} of port {port} is bound to Logical_Switch '{logical_switch}', which is not ours")
+                let (vlan, port, logical_switch) = (*vlan, port.clone(), logical_switch.clone());
+                Reason::VlanForeign { vlan, port, logical_switch }.fmt(f)
             }
-            Obstacle::ForeignVni { vni, logical_switch } => write!(
-                f,
-                "Logical_Switch '{logical_switch}', which is not ours, has the network's VNI {vni} on this switch"
-            ),
+            Obstacle::ForeignVni { vni, logical_switch } => {
+                Reason::VniForeign { logical_switch: logical_switch.clone(), vni: *vni }.fmt(f)
+            }
             Obstacle::NoSegment => f.write_str("the network has no VXLAN segment"),
-            Obstacle::UnknownNetwork => f.write_str("the network isn't known yet"),
-            Obstacle::Refused(error) | Obstacle::Contested(error) => f.write_str(error),
+            Obstacle::UnknownNetwork => Reason::NetworkUnknown.fmt(f),
+            Obstacle::Refused(error) | Obstacle::Contested(error) => f.write_str(&text::sentence(error)),
         }
     }
 }
@@ -157,10 +153,10 @@ impl Planner<'_> {
             networks.extend(&section.intent.networks);
             let of_switch = switch.ports.iter().filter_map(|uuid| self.actual.port(*uuid));
             let ports: FastMap<&str, &PhysicalPort> = of_switch.map(|row| (row.name.as_str(), row)).collect();
-            let first_ports = first_names(&ports);
+            let present = Names::new(ports.keys().copied());
             for ((port, vlan), bound) in &section.intent.bindings {
                 let obstacle = match ports.get(port.as_str()) {
-                    None => Some(no_port(port, switch, &first_ports, ports.len())),
+                    None => Some(no_port(port, switch, &present)),
                     Some(row) => self.binding_obstacle(row, *vlan, bound.network),
                 };
                 blocked.extend(obstacle.map(|obstacle| Blocked {
@@ -190,8 +186,7 @@ impl Planner<'_> {
             return self.binding_obstacle(row, vlan, network);
         }
         let of_switch = switch.ports.iter().filter_map(|uuid| self.actual.port(*uuid));
-        let ports: FastMap<&str, &PhysicalPort> = of_switch.map(|row| (row.name.as_str(), row)).collect();
-        Some(no_port(port, switch, &first_names(&ports), ports.len()))
+        Some(no_port(port, switch, &Names::new(of_switch.map(|row| row.name.as_str()))))
     }
 
     /// What stands in the way of a network's Logical_Switch.
@@ -268,19 +263,6 @@ impl Planner<'_> {
     }
 }
 
-fn no_port(port: &str, switch: &PhysicalSwitch, first: &[String], all: usize) -> Obstacle {
-    let (port, switch, ports) = (port.to_owned(), switch.name.clone(), first.to_vec());
-    Obstacle::NoPort { port, switch, ports, more: all.saturating_sub(first.len()) }
-}
-
-/// The first names, without sorting all of them: a switch may have any number of ports.
-fn first_names(ports: &FastMap<&str, &PhysicalPort>) -> Vec<String> {
-    let mut first: BTreeSet<&str> = BTreeSet::new();
-    for name in ports.keys() {
-        first.insert(name);
-        if first.len() > PORTS {
-            first.pop_last();
-        }
-    }
-    first.into_iter().map(str::to_owned).collect()
+fn no_port(port: &str, switch: &PhysicalSwitch, present: &Names) -> Obstacle {
+    Obstacle::NoPort { port: port.to_owned(), switch: switch.name.clone(), present: present.clone() }
 }

@@ -61,7 +61,7 @@ pub struct Policy {
     pub columns: Columns,
     /// Unexplained deletions of more than this share of our rows are held, in percent.
     pub guard_percent: u8,
-    /// And of at least so many rows.
+    /// The guard holds nothing below this number of rows.
     pub guard_min_rows: u32,
     /// An operator holds all deletions: nothing explains any.
     pub hold: bool,
@@ -199,8 +199,8 @@ impl<'a> Planner<'a> {
         self.add_seen(key, &mut Seen::default(), transaction)
     }
 
-    /// Adds what keys need until the transaction has so many operations, and tells what became of each key. Those of one
-    /// network cost least in a row.
+    /// Adds what keys need until the transaction has this number of operations, and reports what became of each key. Keys of
+    /// one network in a row cost least.
     pub fn fill(
         &self,
         operations: usize,
@@ -277,7 +277,7 @@ impl<'a> Planner<'a> {
         self.actual.logical_switch(index).map(|row| row.name.as_str())
     }
 
-    /// Whether an API call explains that the network goes from this database.
+    /// Whether an API call explains that the network is deleted from this database.
     fn is_buried(&self, network: NetworkId) -> bool {
         !self.policy.hold
             && self.desired.sections.values().any(|section| section.intent.buried_networks.contains(&network))
@@ -295,12 +295,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the locators of these VTEPs can be referred to: none is just being inserted by somebody else.
+    /// Whether the locators of these VTEPs can be referred to: no other transaction is inserting one of them.
     fn can_locate(&self, ips: &[std::net::Ipv4Addr]) -> bool {
         ips.iter().all(|ip| !self.in_flight.locators.contains(ip) || self.actual.locator(*ip).is_some())
     }
 
-    /// What the guard says where nothing explains a deletion; `None`: go on.
+    /// What the guard decides about a deletion; `None`: it may be sent.
     fn unexplained(&self, explained: bool) -> Option<Verdict> {
         match self.guard {
             _ if explained => None,

@@ -26,7 +26,7 @@ pub(super) enum BindingChange {
     None,
     /// It has to refer to this Logical_Switch.
     Bind(LogicalSwitchIndex),
-    /// It has to leave this network of ours.
+    /// It has to be removed from this network of ours.
     Unbind(NetworkId),
     /// Foreign rows stand in the way.
     Blocked,
@@ -120,18 +120,18 @@ impl<'a> Planner<'a> {
                 (Holder::Ours(_, index), Some(chosen)) if index == chosen => return BindingChange::None,
                 // From a Logical_Switch of an earlier prefix.
                 (Holder::Ours(old, _), Some(chosen)) if old == network => return BindingChange::Bind(chosen),
-                // A port that comes to a VNI which two Logical_Switches have could reach somebody else's network.
+                // Two Logical_Switches have the VNI: a new port could reach another controller's network.
                 _ if self.vni_conflict(intent).is_some() => BindingChange::Blocked,
                 (Holder::Foreign, _) => BindingChange::Blocked,
                 (_, Some(chosen)) => return BindingChange::Bind(chosen),
-                // It comes with the Logical_Switch.
+                // The transaction that inserts the Logical_Switch binds it.
                 (_, None) if intent.vni.is_some() => return BindingChange::None,
                 (_, None) => BindingChange::None,
             },
             Wanted::No | Wanted::Unclear => BindingChange::None,
         };
         match holder {
-            // What was bound before leaves, even where the new one can't come.
+            // The network that was bound before is unbound, even where the new one can't be bound.
             Holder::Ours(old, _) if old != network => unbind(old),
             _ => change,
         }
@@ -177,7 +177,7 @@ impl<'a> Planner<'a> {
 /// Bindings that should be on another port of their switch. An operator who renames ports, or puts another module into the
 /// switch, changes which row of Physical_Port has a name, and bindings belong to names: where one port should not be bound
 /// to a network, and a name that should be isn't, the binding moves. The switch loses nothing by it, so the guard has
-/// nothing to hold; and a port that stayed would be in a network that nobody gave it.
+/// nothing to hold; and a port that stayed would be in a network that no connection binds to it.
 ///
 /// It holds while neither the desired state nor the replica changes.
 #[derive(Debug, Default)]

@@ -42,7 +42,7 @@ pub struct HeldDeletions {
 
 impl Planner<'_> {
     /// Compares everything, with at most `operations` in a transaction and `rows` of each kind in words. `faults` are the
-    /// keys that the switch refused, or that somebody else keeps changing.
+    /// keys that the switch refused, or that another controller keeps changing.
     #[must_use]
     pub fn dry_run(&self, operations: usize, rows: usize, faults: &[(Key, Obstacle)]) -> DryRun {
         let guard = self.guard_verdict();

@@ -1,4 +1,4 @@
-//! A transaction in words: which row comes, changes or goes, and why. For people, and for the audit log.
+//! A transaction in words: which row is inserted, updated or deleted, and why. For people, and for the audit log.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use crate::{
     vtep::{LocatorRef, LogicalSwitchRef, Operation, ReplicationMode, rows::RowIp},
 };
 
-/// Why rows of a network go that no connection brings here.
+/// Why rows are deleted of a network that no connection binds here.
 const UNCONNECTED: &str = "no connection brings the network to this switch";
 
 /// What the operations of a transaction refer to by number.
@@ -28,8 +28,8 @@ struct Numbered<'a> {
 }
 
 impl Planner<'_> {
-    /// The rows of a transaction that was finished, at most so many, against what the switch holds now: ask before it is
-    /// sent. Locators and their sets come and go with the rows that refer to them, and are told with those.
+    /// At most `limit` rows of a finished transaction, compared with what the switch holds now: call it before the transaction
+    /// is sent. Locators and their sets live as long as the rows that refer to them, and are shown with those.
     #[must_use]
     pub fn explain(&self, transaction: &Transaction, limit: usize) -> Vec<PlannedRow> {
         let (mut rows, mut numbered) = (Vec::new(), Numbered::default());
@@ -137,9 +137,9 @@ impl Planner<'_> {
                 let reason = if wanted { "the network needs no such row" } else { UNCONNECTED };
                 row(Action::Delete, "Mcast_Macs_Remote", flood(name), String::new(), reason)
             }
-            // A row whose MAC is none goes with its network.
+            // A row without a valid MAC is deleted with its network.
             Operation::DeleteMac { row: uuid } => {
-                row(Action::Delete, "Ucast_Macs_Remote", uuid.to_string(), String::new(), "its MAC is none")
+                row(Action::Delete, "Ucast_Macs_Remote", uuid.to_string(), String::new(), "its MAC is not valid")
             }
             _ => return None,
         })
@@ -177,7 +177,7 @@ impl Planner<'_> {
             }
             Operation::DeleteMac { .. } => {
                 let reason = match self.wanted(network) {
-                    Wanted::Yes(intent) if self.desired_mac(intent, mac).is_some() => "it stands there twice",
+                    Wanted::Yes(intent) if self.desired_mac(intent, mac).is_some() => "it is a duplicate",
                     Wanted::Yes(intent) if intent.contested.get(mac).is_some() => {
                         "several hosts claim it, so it is flooded"
                     }
@@ -190,7 +190,7 @@ impl Planner<'_> {
         })
     }
 
-    /// Whether it is a switch that told of the MAC, and no port.
+    /// Whether a switch reported the MAC, and no port has it.
     fn is_learned(&self, network: NetworkId, mac: MacAddr) -> bool {
         match self.wanted(network) {
             Wanted::Yes(intent) => intent.macs.get(mac).is_none(),

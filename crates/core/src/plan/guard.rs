@@ -77,7 +77,7 @@ impl<'a> Planner<'a> {
                 Unexplained::All => rows,
                 Unexplained::Some(intent) => {
                     partly.extend(intent.map(|intent| (index, intent)));
-                    bindings().filter(|(port, vlan)| self.leaves_unexplained(*port, *vlan, &mut moves)).count()
+                    bindings().filter(|(port, vlan)| self.unbinds_unexplained(*port, *vlan, &mut moves)).count()
                 }
                 Unexplained::None => 0,
             };
@@ -87,7 +87,7 @@ impl<'a> Planner<'a> {
         }
         for row in self.actual.macs() {
             if let Some(intent) = partly.get(&row.logical_switch)
-                && self.goes_unexplained(intent, row.mac)
+                && self.deletes_unexplained(intent, row.mac)
             {
                 *count.unexplained.entry(intent.id).or_default() += 1;
             }
@@ -136,7 +136,7 @@ impl<'a> Planner<'a> {
             for (port, vlan) in self.actual.bindings_to(index) {
                 let leaves = match unexplained {
                     Unexplained::All => true,
-                    Unexplained::Some(_) => self.leaves_unexplained(port, vlan, &mut moves),
+                    Unexplained::Some(_) => self.unbinds_unexplained(port, vlan, &mut moves),
                     Unexplained::None => false,
                 };
                 if leaves {
@@ -147,7 +147,7 @@ impl<'a> Planner<'a> {
         }
         for row in self.actual.macs() {
             if let Some((network, intent)) = within.get(&row.logical_switch)
-                && intent.is_none_or(|intent| self.goes_unexplained(intent, row.mac))
+                && intent.is_none_or(|intent| self.deletes_unexplained(intent, row.mac))
             {
                 push(*network, "Ucast_Macs_Remote", row.mac.to_string(), String::new());
             }
@@ -167,14 +167,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn leaves_unexplained(&self, port: Uuid, vlan: u16, moves: &mut Moves<'a>) -> bool {
+    fn unbinds_unexplained(&self, port: Uuid, vlan: u16, moves: &mut Moves<'a>) -> bool {
         let bound = self.actual.port(port).and_then(|row| row.bindings.get(&vlan).copied());
         let BindingChange::Unbind(network) = self.binding_change(port, vlan, self.holder(bound)) else { return false };
         let is_move = !self.policy.hold && self.counterpart(moves, network, port, vlan).is_some();
         !is_move && !self.explains_unbinding(network, port, vlan)
     }
 
-    fn goes_unexplained(&self, intent: &NetworkIntent, mac: crate::model::MacAddr) -> bool {
+    fn deletes_unexplained(&self, intent: &NetworkIntent, mac: crate::model::MacAddr) -> bool {
         // While an operator holds all deletions nothing is explained, and a row that is wanted is no deletion.
         !self.explains_mac(Some(intent), intent.id, mac) && self.desired_mac(intent, mac).is_none()
     }

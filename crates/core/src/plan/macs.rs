@@ -14,7 +14,7 @@ impl<'a> Planner<'a> {
             Wanted::Yes(_) if view.blocked => return Verdict::Conflict,
             Wanted::Yes(intent) if intent.vni.is_none() => return Verdict::Right,
             Wanted::Yes(intent) => Some(intent),
-            // The bindings go first.
+            // The bindings are deleted first.
             Wanted::No if view.bound => return Verdict::Right,
             Wanted::No => None,
             Wanted::Unclear => return Verdict::Right,
@@ -25,7 +25,7 @@ impl<'a> Planner<'a> {
         // Of duplicates the one stays that is right.
         let kept = desired.and_then(|_| rows().find(right).or_else(|| rows().next()));
         let others = || surplus.iter().flat_map(|index| self.actual.macs_with(*index, mac));
-        // Where the network is wanted, its Logical_Switches of an earlier prefix go because there is a better one.
+        // Where the network is wanted, its Logical_Switches of an earlier prefix are replaced by the one in use.
         let goes = rows().next().is_some() || (intent.is_none() && others().next().is_some());
         if desired.is_none() && goes {
             let explained = self.explains_mac(intent, network, mac);
@@ -46,7 +46,7 @@ impl<'a> Planner<'a> {
             } else {
                 let there = chosen.map(|index| LogicalSwitchRef::Row(self.actual.logical_switch_uuid(index)));
                 let Some(logical_switch) = there.or_else(|| transaction.new_logical_switch(network)) else {
-                    // It comes with the Logical_Switch.
+                    // It is inserted after the Logical_Switch.
                     return Verdict::Right;
                 };
                 let locator = transaction.locate(desired.vtep, self.actual);
@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The rows of Ucast_Macs_Remote of a Logical_Switch that has to go.
+    /// Whether a Logical_Switch has rows of Ucast_Macs_Remote.
     pub(super) fn has_macs(&self, index: LogicalSwitchIndex) -> bool {
         self.actual.mac_count(index) > 0
     }

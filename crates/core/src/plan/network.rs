@@ -15,7 +15,7 @@ impl Planner<'_> {
             Wanted::Unclear => Verdict::Right,
             Wanted::No => self.tear_down(network, transaction),
             Wanted::Yes(intent) => {
-                // Without a VXLAN segment there is nothing to write, and nothing is judged.
+                // Without a VXLAN segment there is nothing to write, and nothing to compare.
                 let Some(vni) = intent.vni else { return Verdict::Right };
                 match self.logical_switches(network).0 {
                     Some(index) => self.keep_right(intent, vni, index, transaction),
@@ -102,7 +102,8 @@ impl Planner<'_> {
             return Verdict::Wait;
         }
         let before = transaction.len();
-        // Two Logical_Switches with one VNI are for the operator to part. What stands goes on with the network's ports.
+        // Two Logical_Switches with one VNI are a conflict that the operator resolves. Rows that exist keep following the
+        // network's ports meanwhile.
         let conflict = self.vni_conflict(intent).is_some();
         self.repair_row(intent, vni, index, conflict, transaction);
         self.repair_flood(intent.id, index, &flood, transaction);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use uuid::Uuid;
 
-use super::{Key, Planner, Section, bindings::Holder};
+use super::{Key, Planner, bindings::Holder};
 use crate::{
     model::{
         NetworkId, VlanId, Vni,
@@ -52,7 +52,7 @@ pub enum Obstacle {
     UnknownNetwork,
     /// The switch refused the row, in these words.
     Refused(String),
-    /// Somebody else keeps changing the row.
+    /// Another controller keeps changing the row.
     Contested(String),
 }
 
@@ -135,7 +135,7 @@ impl fmt::Display for Obstacle {
 // ===== impl Planner =====
 
 impl Planner<'_> {
-    /// Everything that is wanted and that foreign rows, or missing ones, keep from being written.
+    /// All wanted rows that foreign rows, or missing ones, keep from being written.
     #[must_use]
     pub fn blocked(&self) -> Vec<Blocked> {
         let mut blocked = Vec::new();
@@ -178,20 +178,8 @@ impl Planner<'_> {
         blocked
     }
 
-    /// What stands in the way of a wanted binding of a section; what concerns its network alone isn't told.
-    #[must_use]
-    pub fn obstacle_of(&self, section: &Section, port: &str, vlan: VlanId, network: NetworkId) -> Option<Obstacle> {
-        let Some(switch) = self.actual.switch(&section.physical_switch) else { return Some(Obstacle::NoSwitch) };
-        if let Some((_, row)) = self.actual.port_of(switch, port) {
-            return self.binding_obstacle(row, vlan, network);
-        }
-        let of_switch = switch.ports.iter().filter_map(|uuid| self.actual.port(*uuid));
-        Some(no_port(port, switch, &Names::new(of_switch.map(|row| row.name.as_str()))))
-    }
-
     /// What stands in the way of a network's Logical_Switch.
-    #[must_use]
-    pub fn network_obstacle(&self, network: NetworkId) -> Option<Obstacle> {
+    fn network_obstacle(&self, network: NetworkId) -> Option<Obstacle> {
         let Some(intent) = self.desired.networks.get(&network) else { return Some(Obstacle::UnknownNetwork) };
         let Some(vni) = intent.vni else { return Some(Obstacle::NoSegment) };
         let logical_switch = self.vni_conflict(intent)?.to_owned();
@@ -245,7 +233,7 @@ impl Planner<'_> {
         BlockedRow { table, row, change, obstacle, reason, network_id }
     }
 
-    /// Rows of a key that the switch refused, or that somebody else keeps changing.
+    /// Rows of a key that the switch refused, or that another controller keeps changing.
     pub(super) fn explain_fault(&self, key: Key, obstacle: &Obstacle, limit: usize) -> Vec<BlockedRow> {
         let mut rows = Vec::new();
         Planner { quarantined: &|_| false, ..*self }.judge([key], |_, _, transaction| {

@@ -160,7 +160,7 @@ impl Transaction {
             Operation::DeleteLogicalSwitch { .. } | Operation::DeleteMulticast { .. } | Operation::DeleteMac { .. } => {
                 self.tally.deletes += 1;
             }
-            // They come and go with the rows that refer to them.
+            // They live as long as the rows that refer to them.
             Operation::InsertLocator { .. }
             | Operation::InsertLocatorSet { .. }
             | Operation::ExpectBindings { .. }

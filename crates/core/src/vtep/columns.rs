@@ -1,5 +1,5 @@
 //! Which columns we ask for. A switch may have any version of the schema, and one column that it lacks fails the whole
-//! `monitor`: so the request is the intersection of what we want with what `get_schema` tells.
+//! `monitor`: so the request is the intersection of what we want with what `get_schema` lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ struct Table {
     optional: &'static [(&'static str, &'static str)],
 }
 
-/// Columns that we don't ask for, and whose absence is told all the same.
+/// Columns that we don't ask for, and whose absence is reported all the same.
 const UNREAD: &[(&str, &str, &str)] =
     &[("Logical_Switch", "other_config", "a vendor's own settings can't stand there (schema 1.5.1); vtepd makes none")];
 

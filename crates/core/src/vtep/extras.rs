@@ -42,7 +42,7 @@ pub(super) struct Extras {
 // ===== impl Columns =====
 
 impl Columns {
-    /// Asks for what else is kept on the database. What the schema lacks is told.
+    /// Asks for what else is kept on the database. What the schema lacks is reported.
     #[must_use]
     pub fn with_extras(mut self, schema: &BTreeMap<String, BTreeSet<String>>, bfd: bool, managers: bool) -> Self {
         let tunnel = ["local", "remote", "bfd_params", "bfd_config_remote", "bfd_status"];

@@ -62,7 +62,7 @@ pub enum Operation {
         /// `description`.
         description: Option<String>,
     },
-    /// The Logical_Switch goes. It fails while anything refers to it.
+    /// Deletes a Logical_Switch. It fails while anything refers to it.
     DeleteLogicalSwitch {
         /// `_uuid`.
         row: Uuid,
@@ -93,7 +93,7 @@ pub enum Operation {
         /// `locator_set`: its number in the transaction.
         set: u32,
     },
-    /// A row of Mcast_Macs_Remote goes.
+    /// Deletes a row of Mcast_Macs_Remote.
     DeleteMulticast {
         /// `_uuid`.
         row: Uuid,
@@ -105,7 +105,7 @@ pub enum Operation {
         /// `vlan_bindings`.
         bindings: BTreeMap<u16, Uuid>,
     },
-    /// Removes and adds entries of `vlan_bindings`; a key that is in both is bound anew.
+    /// Removes and adds entries of `vlan_bindings`; a key that is in both is replaced.
     Bind {
         /// `_uuid` of the Physical_Port.
         port: Uuid,
@@ -134,7 +134,7 @@ pub enum Operation {
         /// `locator`.
         locator: LocatorRef,
     },
-    /// A row of Ucast_Macs_Remote goes.
+    /// Deletes a row of Ucast_Macs_Remote.
     DeleteMac {
         /// `_uuid`.
         row: Uuid,

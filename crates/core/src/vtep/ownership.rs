@@ -8,11 +8,11 @@ use crate::model::NetworkId;
 /// The names that we own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ownership {
-    /// With the hyphen; our own first. An empty one stands for the bare UUIDs of networking-l2gw.
+    /// With the hyphen; our own first. An empty one means the bare UUIDs of networking-l2gw.
     prefixes: Vec<String>,
 }
 
-/// What the name of a Logical_Switch says about whose it is.
+/// The owner of a Logical_Switch, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Owner {
     /// Somebody else's.
@@ -54,12 +54,12 @@ impl Ownership {
         self.prefixes.first().map_or_else(String::new, |prefix| format!("{prefix}{network}"))
     }
 
-    /// Whose Logical_Switch bears this name, and how far its prefix stands behind our own (0: it is our own).
+    /// The owner of the Logical_Switch of this name, and the rank of its prefix (0: our own).
     #[must_use]
     pub fn owner(&self, name: &str) -> (Owner, usize) {
         let owned = self.prefixes.iter().enumerate().find_map(|(rank, prefix)| {
             let rest = name.strip_prefix(prefix.as_str())?;
-            // Exactly as we write it: an upper-case or braced UUID is somebody else's hand.
+            // Exactly as we write it: another controller wrote an upper-case or braced UUID.
             let network =
                 Uuid::try_parse(rest).ok().filter(|uuid| uuid.hyphenated().to_string() == rest).map(NetworkId)?;
             Some((if prefix.is_empty() { Owner::Adoptable(network) } else { Owner::Ours(network) }, rank))

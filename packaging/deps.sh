@@ -53,6 +53,16 @@ if [ ${#missing[@]} -gt 0 ]; then
         "${missing[@]}" </dev/null
 fi
 
+# promtool, which checks /metrics in a test. Debian has it beside a server that we don't want to run: only the tool is taken.
+if ! command -v promtool >/dev/null && [ ! -x target/tools/bin/promtool ]; then
+    echo "deps: fetching promtool"
+    fetched=$(mktemp -d)
+    (cd "$fetched" && apt-get -qq download prometheus && dpkg-deb --extract prometheus_*.deb .)
+    mkdir -p target/tools/bin
+    cp "$fetched/usr/bin/promtool" target/tools/bin/
+    rm -r "$fetched"
+fi
+
 wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
 found=$(cargo --version 2>/dev/null | cut -d' ' -f2 || true)
 if [ -z "$found" ] || [ "$(printf '%s\n%s\n' "$wanted" "$found" | sort --version-sort | head -n1)" != "$wanted" ]; then

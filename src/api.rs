@@ -152,11 +152,14 @@ impl Server {
         let hosts = config.host_token_file.as_deref().map(HostTokens::load).transpose()?.unwrap_or_default();
         let app = App::new(service, gate, hosts);
         let gate = app.gate.clone();
-        let ready = ready.with_warnings({
+        app.service.watch_part({
             let gate = gate.clone();
-            move || gate.complaint().into_iter().collect()
+            move || gate.complaint().map(health::authentication)
         });
         let uninvited = app.uninvited.clone();
+        if let Some(tls) = tls.clone() {
+            app.service.watch_part(move || tls.certificate().and_then(|shown| health::expiry(&shown)));
+        }
         let (router, monitoring) = match config.monitoring_listen {
             None => (router(app, Some(ready)), None),
             Some(apart) => {

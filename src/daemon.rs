@@ -39,13 +39,13 @@ use crate::{
     admin::{self, Controls, Reload, Reloaded},
     api::{self, Readiness, Tls},
     config::{Config, SwitchConfig},
-    fleet::{self, Fleet, FleetSettings, Listeners},
+    fleet::{self, Figures, Fleet, FleetSettings, Listeners},
     relay::Keeper,
     service::{
         Service, Settings,
         journal::{self, Journal, JournalLimits},
     },
-    source::{self, Source},
+    source,
     store::Store,
     telemetry::{
         LogHandle,
@@ -125,10 +125,10 @@ impl Daemon {
             Settings { vni_ranges: config.vni_ranges.clone(), max_ports_per_host: config.api.max_ports_per_host };
         let mut service = Service::new(store.clone(), fleet.clone(), settings).with_journal(journal);
         let (source, follow) = config.source.clone().map(source::new).unzip();
-        if let Some(source) = &source {
-            service = service.following(source.clone());
+        if let Some(source) = source {
+            service = service.following(source);
         }
-        let ready = readiness(&store, source, &shutdown).with_metrics(metrics(&fleet));
+        let ready = readiness(&service, &shutdown).with_metrics(metrics(&service));
         let rest = api::Server::bind(&config.api, service.clone(), ready)?;
         let (reload, reloads) = mpsc::channel(1);
         let operators = admin::Server::bind(&config.admin, service.clone(), Controls { log: log.clone(), reload })?;
@@ -303,22 +303,33 @@ impl Changes {
 }
 
 /// What `/readyz` says.
-fn readiness(store: &Store, source: Option<Source>, shutdown: &CancellationToken) -> Readiness {
-    let (store, shutdown) = (store.clone(), shutdown.clone());
+fn readiness(service: &Service, shutdown: &CancellationToken) -> Readiness {
+    let (reasons, shutdown, warnings) = (service.clone(), shutdown.clone(), service.clone());
     Readiness::new(move || {
-        let ill = store.health().err().map(|error| error.to_string());
-        let behind = source.as_ref().and_then(Source::unready);
         let stopping = shutdown.is_cancelled().then(|| "the daemon is stopping".to_owned());
-        ill.into_iter().chain(behind).chain(stopping).collect()
+        reasons.unready().into_iter().chain(stopping).collect()
+    })
+    .with_warnings(move || {
+        let service = warnings.clone();
+        async move { service.warnings().await }
     })
 }
 
 /// What `/metrics` says.
-fn metrics(fleet: &Fleet) -> Metrics {
-    let fleet = fleet.clone();
+fn metrics(service: &Service) -> Metrics {
+    let service = service.clone();
     Metrics::new(move || {
-        let fleet = fleet.clone();
-        async move { fleet::sample(&fleet.switches().await, &fleet.strangers()) }
+        let service = service.clone();
+        async move {
+            let overview = service.overview().await;
+            let connections: Vec<_> = overview.connections.iter().map(|connection| connection.status).collect();
+            fleet::sample(Figures {
+                switches: &overview.switches,
+                connections: &connections,
+                problems: &overview.problems,
+                strangers: &overview.strangers,
+            })
+        }
     })
 }
 

@@ -43,7 +43,7 @@ use adopt::Adoption;
 pub use certificates::EXPIRES_SOON;
 pub use database::{Database, endpoint};
 pub use events::{Events, Reports, events};
-pub use metrics::sample;
+pub use metrics::{Figures, sample};
 use passive::{Arrival, Lobby};
 pub use passive::{ListenError, Listeners};
 pub use policy::policy_of;

@@ -14,7 +14,9 @@ mod gateways;
 pub mod journal;
 mod networks;
 mod notices;
+mod overview;
 mod ports;
+mod problems;
 mod rules;
 mod status;
 mod subnets;
@@ -36,6 +38,7 @@ pub use drafts::{
 };
 pub use error::ServiceError;
 pub use networks::NetworkWithSubnets;
+pub use overview::Overview;
 pub use tags::Tagged;
 
 use crate::{
@@ -49,6 +52,7 @@ use crate::{
 };
 use journal::{Entry, Journal, JournalFilter};
 use networks::Vnis;
+use overview::Watched;
 
 /// Every call's answer.
 pub type Result<T> = std::result::Result<T, ServiceError>;
@@ -72,6 +76,7 @@ pub struct Service {
     journal: Journal,
     /// What dictates networks and ports, if anything does.
     source: Option<Source>,
+    watched: Watched,
 }
 
 /// `GET /v2/l2-gateway-connections/{id}/status`.
@@ -92,7 +97,15 @@ impl Service {
         // Nobody reads it: what is noted goes nowhere.
         let (journal, _) = Journal::new();
         let Settings { vni_ranges, max_ports_per_host } = settings;
-        Self { store, fleet, vnis: Arc::new(Vnis::new(vni_ranges)), max_ports_per_host, journal, source: None }
+        Self {
+            store,
+            fleet,
+            vnis: Arc::new(Vnis::new(vni_ranges)),
+            max_ports_per_host,
+            journal,
+            source: None,
+            watched: Watched::default(),
+        }
     }
 
     /// With a journal that somebody writes ([`journal::record`]).

@@ -55,7 +55,7 @@ pub use learned::Learned;
 pub use networks::NetworkColumn;
 pub use offline::read_all;
 pub use ports::PortColumn;
-pub use read::{Read, VlanClash};
+pub use read::{Read, UnboundNetworks, VlanClash};
 pub use select::{Cell, Column, Condition, Selection};
 pub use subnets::{Allocation, SubnetColumn};
 pub use write::Write;

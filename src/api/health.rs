@@ -1,38 +1,66 @@
 //! `/healthz` (the process answers), `/readyz` (it can do its work) and `/metrics`, without a token.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde_json::json;
+use tokio::time::timeout;
 
-use super::{problem::Problem, recent::Recent};
-use crate::telemetry::metrics::{CONTENT_TYPE, Metrics};
+use super::{problem, recent::Recent};
+use crate::{
+    fleet::EXPIRES_SOON,
+    model::{
+        problem::{Problem, ProblemKind},
+        status::Status,
+    },
+    ovsdb::transport::Certificate,
+    telemetry::metrics::{Format, Metrics},
+};
 
-/// Says what keeps the daemon from its work, each reason with its mend; nothing: it is ready.
+/// How long the warnings may take: they wait for the view of all switches.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Warnings that are listed.
+const LISTED: usize = 50;
+
+type Warnings = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
+
+/// Says what keeps the daemon from its work, each reason with its fix; nothing: it is ready.
 #[derive(Clone)]
 pub struct Readiness {
     reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
-    /// What an operator should see to, though the daemon does its work.
-    warnings: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// What an operator should fix, though the daemon does its work.
+    warnings: Arc<dyn Fn() -> Warnings + Send + Sync>,
     metrics: Option<Metrics>,
-    recent: Recent,
+    /// `/metrics`, as OpenMetrics and as text.
+    recent: [Recent; 2],
 }
 
 impl Readiness {
     /// Asked with every `GET /readyz`: it must not block.
     pub fn new(reasons: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
-        Self { reasons: Arc::new(reasons), warnings: Arc::new(Vec::new), metrics: None, recent: Recent::default() }
+        let no_warnings = || -> Warnings { Box::pin(async { Vec::new() }) };
+        Self { reasons: Arc::new(reasons), warnings: Arc::new(no_warnings), metrics: None, recent: Default::default() }
     }
 
-    /// Tells these, too, without being unready for them. Must not block.
-    pub(super) fn with_warnings(self, warnings: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Self {
-        Self { warnings: Arc::new(warnings), ..self }
+    /// Shows these, too, without being unready for them. They should cost little: everybody may ask.
+    #[must_use]
+    pub fn with_warnings<F>(self, warnings: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Vec<String>> + Send + 'static,
+    {
+        Self { warnings: Arc::new(move || Box::pin(warnings())), ..self }
     }
 
     /// Serves these at `/metrics`, too.
@@ -62,7 +90,16 @@ async fn healthz() -> Response {
 }
 
 async fn readyz(State(ready): State<Readiness>) -> Response {
-    let (reasons, warnings) = ((ready.reasons)(), (ready.warnings)());
+    let reasons = (ready.reasons)();
+    let mut warnings = match timeout(PATIENCE, (ready.warnings)()).await {
+        Ok(warnings) => warnings,
+        Err(_) => vec![format!("the view of the switches takes longer than {} s: see the log", PATIENCE.as_secs())],
+    };
+    if warnings.len() > LISTED {
+        let more = warnings.len() - LISTED;
+        warnings.truncate(LISTED);
+        warnings.push(format!("{more} more: l2gw status"));
+    }
     let (code, status) = match reasons.as_slice() {
         [] => (StatusCode::OK, "ready"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
@@ -70,17 +107,53 @@ async fn readyz(State(ready): State<Readiness>) -> Response {
     json_response(code, &json!({"status": status, "reasons": reasons, "warnings": warnings}))
 }
 
-async fn metrics(State(ready): State<Readiness>) -> Response {
+async fn metrics(State(ready): State<Readiness>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
     let make = async {
         match &ready.metrics {
-            Some(metrics) => metrics.text().await,
-            None => "# EOF\n".to_owned(),
+            Some(metrics) => metrics.text(format).await,
+            None if format == Format::OpenMetrics => "# EOF\n".to_owned(),
+            None => String::new(),
         }
     };
-    let Some(text) = ready.recent.get(make).await else {
-        return Problem::unavailable("the metrics are being gathered for other callers: try again").into_response();
+    let [open_metrics, text] = &ready.recent;
+    let recent = if format == Format::OpenMetrics { open_metrics } else { text };
+    let Some(text) = recent.get(make).await else {
+        let message = "the metrics are being gathered for other callers: try again";
+        return problem::Problem::unavailable(message).into_response();
     };
-    (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+    let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "Accept")];
+    (StatusCode::OK, headers, text).into_response()
+}
+
+/// What an operator reads where nobody is let in for this reason.
+pub(super) fn authentication(reason: String) -> Problem {
+    Problem {
+        kind: ProblemKind::Authentication,
+        status: Status::Error,
+        name: "api".to_owned(),
+        reason,
+        since: String::new(),
+        impact: "REST calls are answered 503; the switches are reconciled all the same".to_owned(),
+        fix: "try it with 'vtepd --check'; it is asked again by itself".to_owned(),
+    }
+}
+
+/// What an operator reads of the API's certificate, if it expires soon.
+pub(super) fn expiry(certificate: &Certificate) -> Option<Problem> {
+    (certificate.time_left(SystemTime::now()) < EXPIRES_SOON).then(|| Problem {
+        kind: ProblemKind::Certificate,
+        status: Status::Degraded,
+        name: "api".to_owned(),
+        reason: format!(
+            "the API's certificate {certificate} expires {}",
+            humantime::format_rfc3339_seconds(certificate.expires)
+        ),
+        since: String::new(),
+        impact: String::new(),
+        fix: "renew tls_certificate of [api], then 'l2gw reload'".to_owned(),
+    })
 }
 
 fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {

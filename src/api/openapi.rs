@@ -143,7 +143,13 @@ impl Description {
         let versions = object(&json!({"versions": {"type": "array", "items": version}}));
         self.call("get", "/", json!([]), None, json!({"200": versions}));
         self.call("get", "/openapi.json", json!([]), None, json!({"200": {"type": "object"}}));
+        // The client's Accept decides.
         self.text("/metrics", json!([]), "application/openmetrics-text", json!({}));
+        if let Some(content) =
+            self.paths.get_mut("/metrics").map(|path| &mut path["get"]["responses"]["200"]["content"])
+        {
+            content["text/plain"] = content["application/openmetrics-text"].clone();
+        }
         let lines = json!({"type": "array", "items": text()});
         let ready = object(&json!({"status": text(), "reasons": lines, "warnings": lines}));
         self.call("get", "/healthz", json!([]), None, json!({"200": object(&json!({"status": text()}))}));

@@ -18,7 +18,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::config::TlsFiles;
+use crate::{config::TlsFiles, ovsdb::transport::Certificate};
 
 /// Longest file, in bytes: a chain has a few KiB.
 const LONGEST: u64 = 1 << 20;
@@ -68,7 +68,15 @@ pub enum TlsError {
 
 /// The API's certificate and key: cheap to clone, and all clones renew together.
 #[derive(Debug, Clone)]
-pub struct Tls(Arc<RwLock<Arc<ServerConfig>>>);
+pub struct Tls(Arc<RwLock<Loaded>>);
+
+/// What was read from the files.
+#[derive(Debug, Clone)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// The certificate in words; `None`: rustls takes it, and we can't read it.
+    certificate: Option<Certificate>,
+}
 
 impl Tls {
     /// Reads certificate and key.
@@ -89,14 +97,19 @@ impl Tls {
         Ok(())
     }
 
+    /// The certificate that is in force.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).certificate.clone()
+    }
+
     /// The server's side of a handshake. Cancel it to bound it.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let config = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let config = self.0.read().unwrap_or_else(PoisonError::into_inner).config.clone();
         TlsAcceptor::from(config).accept(stream).await
     }
 }
 
-fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+fn read(files: &TlsFiles) -> Result<Loaded, TlsError> {
     let (path, pem) = (&files.certificate, contents("tls_certificate", &files.certificate)?);
     let no_chain =
         |why: String| TlsError::Pem { key: "tls_certificate", path: path.clone(), wanted: "certificate", why };
@@ -105,6 +118,7 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     if chain.is_empty() {
         return Err(no_chain("there is no BEGIN CERTIFICATE".to_owned()));
     }
+    let certificate = chain.first().and_then(|own| Certificate::parse(own).ok());
     let (path, pem) = (&files.private_key, contents("tls_private_key", &files.private_key)?);
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| TlsError::Pem {
         key: "tls_private_key",
@@ -121,7 +135,7 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         .with_single_cert(chain, key)
         .map_err(unfit)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Loaded { config: Arc::new(config), certificate })
 }
 
 fn contents(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {

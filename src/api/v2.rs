@@ -3,6 +3,7 @@
 mod connections;
 mod fdb;
 mod gateways;
+mod problems;
 mod source;
 mod switches;
 
@@ -22,7 +23,10 @@ use super::{
     root,
 };
 use crate::{
-    model::status::{Strangers, SwitchStatus},
+    model::{
+        problem::Problem,
+        status::{Strangers, SwitchStatus},
+    },
     relay::{FdbChange, FdbNetwork, FdbSnapshot},
     service::{
         ConnectionStatus,
@@ -53,6 +57,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/v2/fdb", get(fdb::list))
         .route("/v2/fdb/watch", get(fdb::watch))
         .route("/v2/fdb/{network}", get(fdb::show))
+        .route("/v2/problems", get(problems::list))
         .route("/v2/source", get(source::show))
         .route("/v2/source/release", post(source::release))
         .route("/v2/switches", get(switches::list))
@@ -89,6 +94,9 @@ pub(super) fn describe(api: &mut Description) {
     api.call("get", "/v2/switches", none(), None, json!({"200": switches}));
     api.call("get", "/v2/switches/{switch}", none(), None, json!({"200": switch}));
     api.call("post", "/v2/switches/{switch}/release", none(), None, json!({"204": null}));
+
+    let problems = list_of("problems", &api.schema::<Problem>());
+    api.call("get", "/v2/problems", none(), None, json!({"200": problems}));
 
     let source = api.schema::<SourceView>();
     api.call("get", "/v2/source", none(), None, json!({"200": source}));

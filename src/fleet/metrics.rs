@@ -1,4 +1,4 @@
-//! The fleet in figures, made from the statuses when somebody asks.
+//! The whole in figures, made from the statuses when somebody asks.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -6,7 +6,11 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::model::status::{SessionState, Strangers, SwitchStatus, TunnelStatus};
+use crate::model::{
+    problem::{Problem, ProblemKind},
+    status::{SessionState, Status, Strangers, SwitchStatus, TunnelStatus},
+    text,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Of {
@@ -16,6 +20,16 @@ struct Of {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InState {
     state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InStatus {
+    status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,6 +61,30 @@ const STATES: [SessionState; 6] = [
     SessionState::Refused,
 ];
 
+const STATUSES: [Status; 8] = [
+    Status::Active,
+    Status::Draining,
+    Status::Pending,
+    Status::Degraded,
+    Status::Held,
+    Status::Down,
+    Status::Conflict,
+    Status::Error,
+];
+
+/// What the figures are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures<'a> {
+    /// All switches.
+    pub switches: &'a [SwitchStatus],
+    /// The status of each connection.
+    pub connections: &'a [Status],
+    /// All that is wrong.
+    pub problems: &'a [Problem],
+    /// Who dialled in and was refused.
+    pub strangers: &'a Strangers,
+}
+
 /// The word that stands in the JSON.
 fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
@@ -71,9 +109,9 @@ fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A registry with the figures of the switches.
+/// A registry with these figures.
 #[must_use]
-pub fn sample(switches: &[SwitchStatus], strangers: &Strangers) -> Registry {
+pub fn sample(Figures { switches, connections, problems, strangers }: Figures<'_>) -> Registry {
     let mut registry = Registry::with_prefix("vtepd");
     let r = &mut registry;
     let sessions = gauge::<InState>(r, "sessions", "Switches by the state of their session");
@@ -90,6 +128,7 @@ pub fn sample(switches: &[SwitchStatus], strangers: &Strangers) -> Registry {
     let refused = Counter::<u64>::default();
     r.register("strangers", "Connections of switches that dialled in and were refused", refused.clone());
     refused.inc_by(strangers.count);
+    of_the_whole(r, connections, problems);
     for state in STATES {
         // A state without a switch is a zero, not a gap.
         sessions.get_or_create(&InState { state: word(state) }).set(0);
@@ -107,7 +146,9 @@ pub fn sample(switches: &[SwitchStatus], strangers: &Strangers) -> Registry {
             bindings.get_or_create(&BindingsOf { switch: of.switch.clone(), status: word(row.status) }).inc();
         }
         for TunnelStatus { local, remote, host, up, .. } in &status.tunnels {
-            let (switch, host) = (of.switch.clone(), host.clone());
+            // Prometheus takes an empty label for none.
+            let host = if host.is_empty() { "unknown".to_owned() } else { text::name(host) };
+            let switch = of.switch.clone();
             let label = TunnelOf { switch, local: local.clone(), remote: remote.clone(), host };
             tunnels.get_or_create(&label).set(i64::from(*up));
         }
@@ -117,4 +158,18 @@ pub fn sample(switches: &[SwitchStatus], strangers: &Strangers) -> Registry {
         }
     }
     registry
+}
+
+/// Connections by status, and what is wrong by kind. What there is none of is a zero, not a gap.
+fn of_the_whole(r: &mut Registry, connections: &[Status], problems: &[Problem]) {
+    let by_status = gauge::<InStatus>(r, "connections", "Connections by status");
+    for status in STATUSES {
+        let count = connections.iter().filter(|of| **of == status).count();
+        by_status.get_or_create(&InStatus { status: word(status) }).set(number(count as u64));
+    }
+    let by_kind = gauge::<OfKind>(r, "problems", "What is wrong, by kind: as l2gw status lists it");
+    for kind in ProblemKind::ALL {
+        let count = problems.iter().filter(|problem| problem.kind == kind).count();
+        by_kind.get_or_create(&OfKind { kind: word(kind) }).set(number(count as u64));
+    }
 }

@@ -121,6 +121,7 @@ fn session(
     SessionStatus {
         state: target.session.state,
         since: rfc3339(target.session.since),
+        down_since: target.session.lost.map(rfc3339).unwrap_or_default(),
         address: target.settings.database.to_string(),
         transport: config.transport.word().to_owned(),
         schema_version: text::name(schema_version),

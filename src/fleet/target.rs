@@ -68,6 +68,8 @@ pub(super) struct Trouble {
 pub(super) struct SessionRecord {
     pub(super) state: SessionState,
     pub(super) since: SystemTime,
+    /// Since when there is no session that is up.
+    pub(super) lost: Option<SystemTime>,
     /// Why it isn't up.
     pub(super) reason: String,
     pub(super) peer: String,
@@ -139,6 +141,7 @@ impl Target {
             session: SessionRecord {
                 state: SessionState::Connecting,
                 since: now,
+                lost: Some(now),
                 reason: String::new(),
                 peer: String::new(),
                 introduced: None,
@@ -160,6 +163,11 @@ impl Target {
     pub(super) fn enter(&mut self, state: SessionState, reason: String, now: SystemTime) -> Option<FleetEvent> {
         if self.session.state != state {
             self.session.since = now;
+        }
+        match state {
+            SessionState::Up => self.session.lost = None,
+            _ if self.session.state == SessionState::Up => self.session.lost = Some(now),
+            _ => {}
         }
         let up = match state {
             SessionState::Up => Some(true),

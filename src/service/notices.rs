@@ -119,6 +119,14 @@ impl Known {
         self.networks.entry(id).or_insert_with(|| self.hub.network(id).1).clone()
     }
 
+    pub(super) fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
+    pub(super) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
     fn flapping(&self, network: NetworkId, switch: &str) -> Option<Reason> {
         let macs = self.notices.flapping.get(&network)?;
         let (mac, switches) = macs.iter().find(|(_, switches)| switches.iter().any(|name| **name == *switch))?;

@@ -114,6 +114,12 @@ pub(super) enum Unbound {
     NoSegment,
 }
 
+impl Unbound {
+    pub(super) fn new(deleted: bool) -> Self {
+        if deleted { Self::Deleted } else { Self::NoSegment }
+    }
+}
+
 /// The statuses of all bindings, by what connections ask for.
 pub(super) struct Statuses<'a> {
     switches: HashMap<&'a str, &'a SwitchStatus>,

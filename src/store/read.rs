@@ -1,6 +1,6 @@
 //! Reading: gateways, connections, tunnel endpoints. Networks, subnets and ports are next door.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::{Any, Transaction};
 
@@ -25,6 +25,9 @@ enum Conn {
     Snapshot(Transaction<'static, Any>),
     Writer(sqlite::Connection),
 }
+
+/// Connected networks that bind nothing, and whether they were deleted: the others have no VXLAN segment.
+pub type UnboundNetworks = HashMap<NetworkId, bool>;
 
 /// A VLAN that another network's connection holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,6 +236,17 @@ impl Read {
             })
         };
         self.all(query).await?.iter().map(read).collect()
+    }
+
+    /// Connected networks that a source deleted, or that have no VXLAN segment.
+    pub async fn unbound_networks(&mut self) -> Result<UnboundNetworks> {
+        const UNBOUND: &str = "SELECT DISTINCT c.network_id, CASE WHEN n.id IS NULL THEN 1 ELSE 0 END FROM \
+                               pg_networkconnections c LEFT JOIN networks n ON n.id = c.network_id WHERE n.vni IS NULL";
+        let read = |row: &Row| {
+            let mut columns = Columns::of("pg_networkconnections", row);
+            Ok((columns.parsed()?, columns.count()? == 1))
+        };
+        self.all(query(UNBOUND)).await?.iter().map(read).collect()
     }
 
     /// What all connections of a network bind: nothing, if it has no VXLAN segment (any more).

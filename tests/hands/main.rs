@@ -13,4 +13,5 @@ mod mistakes;
 mod offline;
 mod plans;
 mod terminal;
+mod view;
 mod workday;

@@ -14,10 +14,12 @@ use crate::{
     admin::controls::Reload,
     model::{
         Revision,
+        problem::Problem,
         reason::Reason,
         status::{SessionState, Status, Strangers, SwitchStatus},
     },
     service::{
+        Overview,
         journal::{Entry, JournalFilter, Kind},
         view::{BadBody, SourceView},
     },
@@ -62,15 +64,17 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
 async fn status(call: Call, _: NoParams) -> Answer<Whole> {
     let service = call.service();
     let store = service.health().err().map(|error| error.to_string());
-    let switches = service.switches().await;
+    let Overview { revision, switches, connections, strangers, holds, problems } = service.overview().await;
     raw(&Whole {
         version: env!("CARGO_PKG_VERSION"),
         ready: store.is_none(),
         reasons: store.into_iter().collect(),
-        revision: service.revision().await?,
-        holds: service.holds().await?,
+        revision,
+        holds,
+        connections: connections.len(),
         switches: switches.into_iter().map(Glance::from).collect(),
-        strangers: service.strangers(),
+        problems,
+        strangers,
         source: service.source().into(),
     })
 }
@@ -117,10 +121,15 @@ struct Whole {
     ready: bool,
     /// Why not.
     reasons: Vec<String>,
-    revision: Revision,
+    /// Of the desired state; `null`: the store can't be read.
+    revision: Option<Revision>,
     /// Switches of which an operator holds the deletions.
     holds: Vec<String>,
+    /// Number of connections.
+    connections: usize,
     switches: Vec<Glance>,
+    /// All that is wrong, the worst first.
+    problems: Vec<Problem>,
     strangers: Strangers,
     source: SourceView,
 }
@@ -134,6 +143,8 @@ struct Glance {
     status: Status,
     #[schema(value_type = String)]
     reason: Reason,
+    rows_desired: u64,
+    rows_actual: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -143,6 +154,13 @@ struct Entries {
 
 impl From<SwitchStatus> for Glance {
     fn from(switch: SwitchStatus) -> Self {
-        Self { name: switch.name, session: switch.session.state, status: switch.status, reason: switch.reason }
+        Self {
+            name: switch.name,
+            session: switch.session.state,
+            status: switch.status,
+            reason: switch.reason,
+            rows_desired: switch.rows_desired,
+            rows_actual: switch.rows_actual,
+        }
     }
 }

@@ -90,6 +90,12 @@ impl ProblemKind {
         Self::Host,
         Self::Endpoint,
     ];
+
+    /// Whether it is about the daemon itself, and not about a switch or a connection.
+    #[must_use]
+    pub fn is_of_daemon(self) -> bool {
+        matches!(self, Self::Store | Self::Source | Self::Authentication)
+    }
 }
 
 /// Something that is wrong. One cause is one problem, however many bindings it concerns.

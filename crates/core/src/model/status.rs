@@ -58,6 +58,9 @@ pub struct SessionStatus {
     pub state: SessionState,
     /// Since when: RFC 3339, UTC.
     pub since: String,
+    /// Since when there is none; empty while it is up: RFC 3339, UTC.
+    #[serde(skip)]
+    pub down_since: String,
     /// Management address, as `tcp:10.0.0.1:6640` or `unix:/path`.
     pub address: String,
     /// `transport` of plumgrid.ini.

@@ -17,12 +17,13 @@ impl fmt::Display for Reason {
             Self::NetworkUnknown => f.write_str("the network isn't known yet"),
             Self::Writing => f.write_str("being written"),
             Self::Observed => f.write_str("mode = observe: see 'l2gw switch diff', apply with 'l2gw switch repair'"),
-            Self::Locked(why) => f.write_str(why),
             Self::Busy { at } => {
                 write!(f, "the switch's worker is busy and does not answer: this is how it was at {at}")
             }
             Self::Draining => f.write_str("rows of disconnected networks are being removed"),
-            Self::Unwritable(why) | Self::NoSession(why) | Self::Refused(why) => f.write_str(&text::sentence(why)),
+            Self::Locked(why) | Self::Unwritable(why) | Self::NoSession(why) | Self::Refused(why) => {
+                f.write_str(&text::sentence(why))
+            }
             Self::PeerRefused { why, address, names, refusal, more } => {
                 write!(f, "{}; {address}", text::sentence(why))?;
                 if !names.is_empty() {

@@ -9,7 +9,7 @@ use std::{
 use super::*;
 use crate::{
     fleet::Fleet,
-    model::{Binding, Change, FeedEvent, Network, Revision, Tombstone, VlanId},
+    model::{Binding, Change, FeedEvent, Network, Revision, Tombstone, VlanId, problem::ProblemKind, reason::Reason},
     source::{Sink, Step},
     store::{self, Store},
 };
@@ -201,7 +201,9 @@ async fn a_network_that_loses_its_segment_is_unbound_and_explained() {
     }
     let status = service.connection_status(&joined.id.to_string()).await.unwrap();
     assert_eq!(status.status, Status::Error);
-    assert!(matches!(status.switches[0].reason, crate::model::reason::Reason::NoSegment { .. }), "{status:?}");
+    assert!(matches!(status.switches[0].reason, Reason::NoSegment { .. }), "{status:?}");
+    assert_eq!(wrong(&service).await, [(ProblemKind::Network, Status::Error, "t e VLAN 50".to_owned())]);
+    assert!(service.warnings().await[0].contains("has no VXLAN segment"));
     // Its VLAN is free for another network, and the network itself can be shown.
     assert_eq!(service.network(Dialect::Neutron, &made.id.to_string()).await.unwrap().network.vni, None);
     service.create_network(&caller, network("other")).await.unwrap();
@@ -213,6 +215,18 @@ async fn a_network_that_loses_its_segment_is_unbound_and_explained() {
     assert!(connected(&changes));
     assert!(!tombstones.iter().any(|t| matches!(t, Tombstone::Network { network, .. } if *network == made.id)));
     assert_ne!(service.connection_status(&joined.id.to_string()).await.unwrap().status, Status::Draining);
+    assert_eq!(wrong(&service).await, [(ProblemKind::Device, Status::Error, "t e VLAN 50".to_owned())]);
+
+    service.take(Step::RetireNetworks(vec![made.id])).await.unwrap();
+    let status = service.connection_status(&joined.id.to_string()).await.unwrap();
+    assert!(matches!(status.switches[0].reason, Reason::NetworkDeleted { .. }), "{status:?}");
+    assert_eq!(wrong(&service).await, [(ProblemKind::Network, Status::Error, "t e VLAN 50".to_owned())]);
+}
+
+/// Kind, status and place of all that is wrong.
+async fn wrong(service: &Service) -> Vec<(ProblemKind, Status, String)> {
+    let problems = service.overview().await.problems.into_iter();
+    problems.map(|problem| (problem.kind, problem.status, problem.name)).collect()
 }
 
 /// What a compute node may do with its own token; an admin may do all of it.

@@ -1,14 +1,13 @@
 //! One view of what is wrong: for each status and reason, `l2gw status`, REST, `/metrics` and `/readyz` show the same.
 
+mod states;
+
 use serde_json::{Value, json};
 
 use crate::{
     l2gw::Scene,
     support::{
-        PATIENCE,
-        daemon::Home,
-        eventually,
-        pki::{Pki, Spec},
+        PATIENCE, eventually,
         tor::{Contents, Tor},
     },
 };
@@ -375,127 +374,4 @@ fn a_switch_that_is_down() {
     shows(&scene, &Wrong { resource: &first, ..down });
     scene.tors[1].restart(Contents::Kept);
     is_fine(&scene, "a loss");
-}
-
-/// Switches that are wrong from the start: one daemon with all of them.
-#[test]
-fn switches_that_are_not_as_they_should_be() {
-    let pki = Pki::new();
-    let (ours, theirs) = (pki.sign(&Spec::new("vtepd").days(2)), pki.issue("tls"));
-    let tls = Tor::with_tls("tls", "192.0.2.1", &theirs);
-    let other = Tor::start("leaf-7", "192.0.2.2");
-    let guest = Tor::start("leaf-8", "192.0.2.3");
-    let old = Tor::with_schema("old", "192.0.2.4", |mut schema| {
-        schema["tables"]["Logical_Switch"]["columns"].as_object_mut().expect("columns").remove("replication_mode");
-        schema
-    });
-    let at = |tor: &Tor, more: &str| format!("management_ip = {}\nport = {}\n{more}", tor.host(), tor.port());
-    let home = Home::new()
-        .more("[listen]\nptcp = 127.0.0.1:0\n")
-        .switch("tls", &at(&tls, &format!("transport = ssl\npeer_verify = chain\n{}", ours.lines())))
-        .switch("tor-1", &at(&other, ""))
-        .switch("old", &at(&old, ""))
-        .switch("dials", "transport = passive\n");
-    let scene = Scene { daemon: home.start(), tors: [tls, old] };
-    let first = Wrong {
-        kind: "certificate",
-        status: "degraded",
-        name: "tls",
-        what: "our certificate CN=vtepd",
-        mend: "renew the certificate's file",
-        resource: "/v2/switches/tls",
-    };
-    shows(&scene, &first);
-    let what = "has no Physical_Switch 'tor-1' (there: leaf-7): set physical_switch in [switch:tor-1]";
-    shows(
-        &scene,
-        &Wrong {
-            kind: "refused",
-            status: "error",
-            name: "tor-1",
-            what,
-            mend: "correct [switch:tor-1]",
-            resource: "/v2/switches/tor-1",
-        },
-    );
-    let waits = Wrong {
-        kind: "session",
-        status: "down",
-        name: "dials",
-        what: "waiting for the switch to dial in",
-        mend: "",
-        resource: "/v2/switches/dials",
-    };
-    shows(&scene, &waits);
-    guest.dial(&format!("tcp:{}", scene.daemon.listens("ptcp")));
-    let what = "waiting for the switch to dial in; 127.0.0.1 dialled in as 'leaf-8' and was refused: no section";
-    shows(&scene, &Wrong { what, mend: "set physical_switch = leaf-8 in [switch:dials]", ..waits });
-
-    // A schema without replication_mode matters where there is somebody to flood to.
-    scene.ok(&["network", "create", "network1"]);
-    scene.ok(&["endpoint", "create", "compute-1", "198.51.100.11"]);
-    scene.ok(&["port", "create", "network1", "--mac", "fa:16:3e:00:00:01", "--host", "compute-1"]);
-    scene.ok(&["gateway", "create", "g", "--device", "name=old,interface_names=Ethernet40:50"]);
-    scene.ok(&["connection", "create", "g", "network1"]);
-    let what = "Logical_Switch.replication_mode: the switch sends broadcasts to one member";
-    shows(
-        &scene,
-        &Wrong {
-            kind: "schema",
-            status: "degraded",
-            name: "old Ethernet40 VLAN 50",
-            what,
-            mend: "update the switch's software",
-            resource: "/v2/switches/old",
-        },
-    );
-}
-
-/// A switch that takes no MAC of a certain form: the row is at fault, and what differs on an observed one isn't written.
-#[test]
-fn rows_that_are_refused_and_rows_that_are_only_observed() {
-    let refuses = Tor::with_schema("refuses", "192.0.2.1", |mut schema| {
-        schema["tables"]["Ucast_Macs_Remote"]["columns"]["ipaddr"]["type"] =
-            json!({"key": {"type": "string", "maxLength": 9}});
-        schema
-    });
-    let observed = Tor::start("observed", "192.0.2.2");
-    let at = |tor: &Tor, more: &str| format!("management_ip = {}\nport = {}\n{more}", tor.host(), tor.port());
-    let home = Home::new().switch("refuses", &at(&refuses, "")).switch("observed", &at(&observed, "mode = observe\n"));
-    let scene = Scene { daemon: home.start(), tors: [refuses, observed] };
-    scene.ok(&["network", "create", "network1"]);
-    scene.ok(&["endpoint", "create", "compute-1", "198.51.100.11"]);
-    scene.ok(&[
-        "port",
-        "create",
-        "network1",
-        "--mac",
-        "fa:16:3e:00:00:01",
-        "--ip-address",
-        "10.100.100.100",
-        "--host",
-        "compute-1",
-    ]);
-    for switch in ["refuses", "observed"] {
-        scene.ok(&["gateway", "create", switch, "--device", &format!("name={switch},interface_names=Ethernet40:50")]);
-        scene.ok(&["connection", "create", switch, "network1"]);
-    }
-    let row = Wrong {
-        kind: "row",
-        status: "error",
-        name: "refuses Ethernet40 VLAN 50",
-        what: "MAC fa:16:3e:00:00:01: ",
-        mend: "it is tried again by itself",
-        resource: "/v2/switches/refuses",
-    };
-    shows(&scene, &row);
-    let seen = Wrong {
-        kind: "observed",
-        status: "pending",
-        name: "observed Ethernet40 VLAN 50",
-        what: "mode = observe",
-        mend: "l2gw switch repair observed",
-        resource: "/v2/switches/observed",
-    };
-    shows(&scene, &seen);
 }

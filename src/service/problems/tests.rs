@@ -45,7 +45,9 @@ fn switch(name: &str, own: Vec<Reason>) -> SwitchStatus {
         draining: Vec::new(),
         counters: Counters::default(),
     };
-    own.into_iter().for_each(|reason| switch.add(reason));
+    for reason in own {
+        switch.add(reason);
+    }
     switch
 }
 

@@ -63,7 +63,7 @@ impl LogHandle {
     /// # Errors
     /// [`LogError::Levels`]; the old levels stay.
     pub fn set(&self, levels: &str) -> Result<(), LogError> {
-        self.replace(parsed(levels.to_owned(), "as given")?)
+        self.replace(parsed(levels, "as given")?)
     }
 
     fn replace(&self, filter: EnvFilter) -> Result<(), LogError> {
@@ -97,19 +97,19 @@ fn rust_log() -> Option<String> {
 
 fn filter(levels: &str, rust_log: Option<String>) -> Result<EnvFilter, LogError> {
     match rust_log {
-        Some(levels) => parsed(levels, "RUST_LOG"),
-        None => parsed(levels.to_owned(), "[DEFAULT]"),
+        Some(levels) => parsed(&levels, "RUST_LOG"),
+        None => parsed(levels, "[DEFAULT]"),
     }
 }
 
-fn parsed(levels: String, origin: &'static str) -> Result<EnvFilter, LogError> {
-    let refused = |why: String| LogError::Levels { levels: levels.clone(), origin, why };
-    if let Some(word) = levels_of(&levels).into_iter().find(|word| word.parse::<LevelFilter>().is_err()) {
+fn parsed(levels: &str, origin: &'static str) -> Result<EnvFilter, LogError> {
+    let refused = |why: String| LogError::Levels { levels: levels.to_owned(), origin, why };
+    if let Some(word) = levels_of(levels).into_iter().find(|word| word.parse::<LevelFilter>().is_err()) {
         return Err(refused(format!(
             "'{word}' is no level: use error, warn, info, debug, trace or off, and MODULE=LEVEL for single modules"
         )));
     }
-    EnvFilter::try_new(&levels).map_err(|error| refused(error.to_string()))
+    EnvFilter::try_new(levels).map_err(|error| refused(error.to_string()))
 }
 
 /// The levels that stand in a filter. EnvFilter takes a misspelt one for the name of a module, and logs nothing else, or says

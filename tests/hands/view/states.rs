@@ -137,6 +137,22 @@ fn rows_that_are_refused_and_rows_that_are_only_observed() {
     shows(&scene, &seen);
 }
 
+/// BFD says that the tunnel to compute-1 is down, in the row that a switch makes for it.
+fn report_tunnel_down(tor: &Tor) {
+    let locator = |ip: &str| {
+        json!({"op": "insert", "table": "Physical_Locator", "uuid-name": "own",
+        "row": {"encapsulation_type": "vxlan_over_ipv4", "dst_ip": ip}})
+    };
+    let remote = tor.rpc().select("Physical_Locator").into_iter().find(|row| row["dst_ip"] == "198.51.100.11");
+    let remote = remote.expect("the compute node's locator")["_uuid"].clone();
+    let status = json!(["map", [["enabled", "true"], ["state", "down"]]]);
+    let tunnel = json!({"op": "insert", "table": "Tunnel", "uuid-name": "tunnel",
+        "row": {"local": ["named-uuid", "own"], "remote": remote, "bfd_status": status}});
+    let to_switch = json!({"op": "mutate", "table": "Physical_Switch", "where": [],
+        "mutations": [["tunnels", "insert", ["set", [["named-uuid", "tunnel"]]]]]});
+    tor.transact(&[locator("192.0.2.1"), tunnel, to_switch]);
+}
+
 /// Tunnels, the switch's own MACs, and what of a deleted connection is left.
 #[test]
 fn what_comes_and_goes_by_itself() {
@@ -151,19 +167,7 @@ fn what_comes_and_goes_by_itself() {
     let logical_switch = format!("vtepd-{}", scene.network());
     is_fine(&scene, "the start");
 
-    // BFD, in the row that a switch makes for its tunnel.
-    let locator = |ip: &str| {
-        json!({"op": "insert", "table": "Physical_Locator", "uuid-name": "own",
-        "row": {"encapsulation_type": "vxlan_over_ipv4", "dst_ip": ip}})
-    };
-    let remote = tor.rpc().select("Physical_Locator").into_iter().find(|row| row["dst_ip"] == "198.51.100.11");
-    let remote = remote.expect("the compute node's locator")["_uuid"].clone();
-    let status = json!(["map", [["enabled", "true"], ["state", "down"]]]);
-    let tunnel = json!({"op": "insert", "table": "Tunnel", "uuid-name": "tunnel",
-        "row": {"local": ["named-uuid", "own"], "remote": remote, "bfd_status": status}});
-    let to_switch = json!({"op": "mutate", "table": "Physical_Switch", "where": [],
-        "mutations": [["tunnels", "insert", ["set", [["named-uuid", "tunnel"]]]]]});
-    tor.transact(&[locator("192.0.2.1"), tunnel, to_switch]);
+    report_tunnel_down(tor);
     let what = "the tunnel to compute-1 (198.51.100.11) is down (BFD)";
     let down = Wrong {
         kind: "tunnel",

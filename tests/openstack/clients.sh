@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the current clients of PyPI, and schemathesis, under target/openstack/venv, once.
+# Brings the current clients of PyPI, and schemathesis, under target/openstack/venv, and Ansible beside it, once.
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
 venv=$PWD/target/openstack/venv
@@ -10,4 +10,24 @@ if [ "$(cat "$venv/.complete" 2>/dev/null)" != "${wanted[*]}" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]}" </dev/null
     echo "${wanted[*]}" >"$venv/.complete"
+fi
+
+# Ansible, and of its collections the one for OpenStack alone: the whole package has half a gigabyte unpacked.
+ansible=$PWD/target/openstack/ansible
+wanted=(ansible-core==2.17.14 openstacksdk==4.4.0)
+collection=ansible==10.7.0
+
+if [ "$(cat "$ansible/.complete" 2>/dev/null)" != "${wanted[*]} $collection" ]; then
+    rm -rf "$ansible"
+    python3 -m venv "$ansible"
+    "$ansible/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]}" </dev/null
+    "$ansible/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$ansible" "$collection" </dev/null
+    "$ansible/bin/python3" - "$ansible" <<'PYTHON'
+import glob, sys, zipfile
+home = sys.argv[1]
+wheel = zipfile.ZipFile(glob.glob(home + "/ansible-*.whl")[0])
+wheel.extractall(home + "/collections", [name for name in wheel.namelist() if "ansible_collections/openstack/cloud/" in name])
+PYTHON
+    rm "$ansible"/ansible-*.whl
+    echo "${wanted[*]} $collection" >"$ansible/.complete"
 fi

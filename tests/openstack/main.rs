@@ -4,6 +4,7 @@
 #[path = "../support/support.rs"]
 mod support;
 
+mod ansible;
 mod clients;
 mod database;
 mod identity;

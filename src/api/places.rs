@@ -2,9 +2,9 @@
 //! another.
 //!
 //! A connection waits until one of its calls has shown a good token; only then is its place its own. When places run out,
-//! the waiting connection that came first makes room, of the address that has most of them: whoever opens connections by the
-//! thousand and says nothing closes its own ones, and a client that connects and calls at once is served. Places beyond
-//! those are a reserve, in which monitoring alone is answered.
+//! the waiting connection that came first is ended, of the address that has most of them: a client that opens thousands of
+//! silent connections closes its own, and a client that connects and calls at once is served. Places beyond those are a
+//! reserve, in which monitoring alone is answered.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -1,5 +1,5 @@
-//! Calls without a good token: the first ones are logged, the others counted and summed up. Who calls 37,000 times a second
-//! without a token must not fill the disk.
+//! Calls without a good token: the first ones are logged, the others counted and summed up. 37,000
+//! calls a second must not fill the disk.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ const LOGGED: u64 = 20;
 /// Addresses that a sum counts.
 const ADDRESSES: usize = 1000;
 
-/// Calls of strangers.
+/// Calls without a good token.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Uninvited(Arc<Mutex<Counted>>);
 

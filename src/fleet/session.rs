@@ -300,3 +300,6 @@ impl Session<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod replay;

@@ -241,6 +241,10 @@ impl Session<'_> {
             tracing::debug!(switch = %self.target.names(), inserts, updates, deletes, revision = self.target.revision, "the switch is as desired");
             self.report_plan(true);
         }
+        // Nothing is left to be written: perhaps the transaction was committed that seemed lost.
+        if self.lock.state().may_write() && self.work.paused.is_none() && self.work.faults.is_empty() {
+            self.target.trouble = None;
+        }
         // A release is for what was held, not for what may come.
         if self.target.released {
             self.target.released = false;

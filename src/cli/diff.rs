@@ -9,7 +9,8 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Done, Output, Session, Verdict,
-    output::{Column, Format, json, text},
+    near::counted,
+    output::{Column, Format, escaped, json, text},
     terminal,
 };
 
@@ -90,9 +91,11 @@ fn table(output: Output, plan: &Plan, total: u64) -> Result<(), super::Failure> 
         let _ = writeln!(text, "{hidden} more rows are not shown: --rows {total} shows them");
     }
     if plan.blocked_total > 0 {
-        let _ = writeln!(text, "{} can't be written:", plan.blocked_total);
+        let rows = counted(usize::try_from(plan.blocked_total).unwrap_or(usize::MAX), "row");
+        let _ = writeln!(text, "{rows} can't be written:");
     }
     for row in &plan.blocked {
+        let row = escaped(row);
         let [table, row, reason] = ["table", "row", "reason"].map(|member| self::text(&row[member]));
         let _ = writeln!(text, "  {table} {row}: {reason}");
     }
@@ -104,6 +107,7 @@ fn table(output: Output, plan: &Plan, total: u64) -> Result<(), super::Failure> 
         let _ = writeln!(text, "{held} deletions are held: 'l2gw switch release {switch}' lets them go");
     }
     for network in &plan.held_networks {
+        let network = escaped(network);
         let bindings: Vec<String> = network["bindings"].as_array().into_iter().flatten().map(self::text).collect();
         let [id, rows, macs] = ["network_id", "rows", "macs"].map(|member| self::text(&network[member]));
         let _ = writeln!(text, "  network {id}: {rows} rows, {macs} of them MACs; bindings: {}", list(&bindings));

@@ -18,4 +18,4 @@ pub mod store;
 pub mod telemetry;
 
 pub use ovsdb;
-pub use vtepd_core::{intent, model, plan, vtep};
+pub use vtepd_core::{intent, model, plan, topology, vtep};

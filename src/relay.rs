@@ -3,8 +3,8 @@
 //! ```text
 //!   workers ── Report ──▶ Keeper ──▶ store: VTEPs, learned MACs, elections
 //!                                      │ feed
-//!   supervisor: Resolver ── Announcement ──▶ Intent ── Update ──▶ Hub ──▶ GET /v2/fdb, watch
-//!                                              └──▶ workers of other gateways' switches
+//!                supervisor: Intent ── Update ──▶ Hub ──▶ GET /v2/fdb, watch
+//!                                          └──▶ workers of other gateways' switches
 //! ```
 //!
 //! What is announced follows from the store alone, so neither a restart nor a lost session withdraws anything, and every
@@ -21,7 +21,6 @@ mod keeper;
 mod ledger;
 mod notices;
 mod render;
-mod resolver;
 
 pub use budget::RATE;
 pub use gateways::PortState;
@@ -30,4 +29,3 @@ pub use keeper::{Heard, Keeper, Report, Told};
 pub use ledger::Place;
 pub use notices::Notices;
 pub use render::{FdbChange, FdbNetwork, FdbSnapshot, View};
-pub use resolver::Resolver;

@@ -19,7 +19,6 @@ use crate::{
     intent::{Intent, Update},
     model::FeedEvent,
     plan::{Desired, Guard, InFlight, Planner, Section, Transaction},
-    relay::Resolver,
     store::{StoreError, read_all},
     vtep::{self, Columns, Ownership, Replica, Touched},
 };
@@ -91,14 +90,11 @@ impl Plan {
         diff::print(output, &plan)
     }
 
-    /// What the store asks for, what switches have learned for each other included: as the supervisor puts it together.
+    /// What the store asks for, what switches have learned for each other included.
     async fn desired(&self, policy: Arc<RelayConfig>) -> Result<Intent, Failure> {
-        let (mut resolver, mut intent) = (Resolver::new(policy.clone()), Intent::new(policy));
+        let mut intent = Intent::new(policy);
         let read = read_all(&self.database, |event| match event {
-            FeedEvent::Changes(set) => {
-                let announced = resolver.apply(&set);
-                drop(intent.apply(set, announced));
-            }
+            FeedEvent::Changes(set) => drop(intent.apply(set)),
             FeedEvent::Loaded(revision) => drop(intent.loaded(revision)),
         });
         match read.await {

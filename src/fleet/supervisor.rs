@@ -28,7 +28,7 @@ use crate::{
     config::SwitchConfig,
     intent::{HostNames, Intent, Update},
     model::{FeedEvent, Revision, status::SwitchStatus},
-    relay::{Hub, Report, Resolver},
+    relay::{Hub, Report},
 };
 
 /// How long a worker may take to tell its status: it is never busy for longer than some milliseconds.
@@ -43,7 +43,6 @@ const RESTART: Duration = Duration::from_secs(1);
 pub(super) struct Supervisor {
     settings: FleetSettings,
     intent: Intent,
-    resolver: Resolver,
     /// What compute nodes read.
     fdb: Arc<Hub>,
     reports: mpsc::Sender<Report>,
@@ -97,7 +96,6 @@ impl Supervisor {
         let (confirmed, confirmations) = mpsc::channel(1024);
         let policy = settings.relay.clone();
         Self {
-            resolver: Resolver::new(policy.clone()),
             fdb,
             reports,
             settings,
@@ -138,10 +136,7 @@ impl Supervisor {
     fn feed(&mut self, event: FeedEvent) {
         let loaded = matches!(event, FeedEvent::Loaded(_));
         let updates = match event {
-            FeedEvent::Changes(set) => {
-                let announced = self.resolver.apply(&set);
-                self.intent.apply(set, announced)
-            }
+            FeedEvent::Changes(set) => self.intent.apply(set),
             FeedEvent::Loaded(revision) => self.intent.loaded(revision),
         };
         if self.intent.is_loaded() {

@@ -1,9 +1,9 @@
 //! Which of a gateway's switches stands for it on a network. Pure: what is known of them, and who stands now.
 
-use super::resolver::forwarder_by_hash;
 use crate::{
     config::{ActiveActive, GatewayConfig},
     model::{Election, GatewayId, NetworkId},
+    topology::forwarder_by_hash,
 };
 
 /// What is known of one switch on a network.

@@ -24,12 +24,16 @@ use super::{
 };
 use crate::{
     config::RelayConfig,
-    model::{Change, ChangeSet, FeedEvent, MacAddr, NetworkId, SwitchVteps},
-    store::{Learned, Store, StoreError, Write},
+    model::{Change, ChangeSet, FeedEvent, MacAddr, NetworkId, Revision, SwitchVteps, is_vtep},
+    store::{Learned, Store, StoreError, Write, revision_of},
+    topology::{Affected, Topology},
 };
 
 /// A write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// VTEPs of a switch that are kept, the lowest ones.
+const VTEPS: usize = 64;
 
 /// What a worker tells of its database.
 #[derive(Debug, Clone)]
@@ -83,11 +87,16 @@ pub struct Keeper {
     /// The switches of each database with a session.
     databases: HashMap<Arc<str>, Arc<[Arc<str>]>>,
     ledger: Ledger,
+    /// Gateways as the store has them.
+    topology: Topology,
     gateways: Gateways,
-    /// Where switches are reached, as the store has it, and what differs from that.
-    stored: HashMap<VtepsKey, Vec<Ipv4Addr>>,
+    /// Where switches are reached, as they said since the last write.
     vteps: BTreeMap<VtepsKey, Vec<Ipv4Addr>>,
-    writing: Option<JoinHandle<()>>,
+    writing: Option<JoinHandle<Option<Revision>>>,
+    /// The revision of the last write, and that of the last commit that was followed: what is decided rests on the store,
+    /// so the next decision waits until the last one has come back.
+    written: Revision,
+    followed: Revision,
     shown: Notices,
 }
 
@@ -123,10 +132,12 @@ impl Keeper {
             loaded: false,
             databases: HashMap::new(),
             ledger: Ledger::new(policy.max_learned_macs),
+            topology: Topology::new(policy.clone()),
             gateways: Gateways::new(policy, clock.now_ms()),
-            stored: HashMap::new(),
             vteps: BTreeMap::new(),
             writing: None,
+            written: 0,
+            followed: 0,
             shown: Notices::default(),
         }
     }
@@ -134,8 +145,8 @@ impl Keeper {
     /// Works until `shutdown`, or until the store is closed.
     pub async fn run(mut self, shutdown: CancellationToken) {
         loop {
-            let idle = self.writing.is_none();
-            if self.loaded && idle {
+            let may_write = self.loaded && self.writing.is_none() && self.followed >= self.written;
+            if may_write {
                 self.write();
             }
             let wait = self.wait();
@@ -147,8 +158,11 @@ impl Keeper {
                     None => return,
                 },
                 Some(report) = self.reports.recv(), if self.loaded => self.hear(report),
-                () = written(&mut self.writing), if self.writing.is_some() => self.writing = None,
-                () = sleep(wait), if self.loaded && self.writing.is_none() => {}
+                revision = written(&mut self.writing), if self.writing.is_some() => {
+                    self.writing = None;
+                    self.written = revision.unwrap_or(self.written);
+                }
+                () = sleep(wait), if may_write && self.writing.is_none() => {}
             }
         }
     }
@@ -161,19 +175,37 @@ impl Keeper {
     }
 
     fn follow(&mut self, set: ChangeSet) {
+        let mut affected = Affected::default();
         for change in set.changes {
+            self.topology.apply(&change, &mut affected);
             match change {
-                Change::VtepsSet(row) => {
-                    self.stored.insert((row.switch, row.network), row.vteps);
-                }
                 // After the load these are echoes of what was written here.
                 Change::LearnedSet(learned) if !self.loaded => {
                     self.gateways.remember(&learned.switch);
                     self.ledger.stored(learned);
                 }
-                other => self.gateways.follow(other),
+                Change::LearnedSet(_) | Change::LearnedRemoved { .. } => {}
+                // What these mean, the topology says.
+                Change::GatewaySet(_)
+                | Change::GatewayRemoved(_)
+                | Change::ConnectionSet(_)
+                | Change::ConnectionRemoved(_)
+                | Change::VtepsSet(_)
+                | Change::ElectionSet(_)
+                | Change::ElectionRemoved(..)
+                | Change::IdleSet(_)
+                | Change::IdleRemoved(..) => {}
+                // These mean nothing to what is learned.
+                Change::NetworkSet(_)
+                | Change::NetworkRemoved(_)
+                | Change::PortSet(_)
+                | Change::PortRemoved(_)
+                | Change::EndpointSet(_)
+                | Change::EndpointRemoved(_) => {}
             }
         }
+        self.gateways.follow(affected);
+        self.followed = set.revision;
     }
 
     fn hear(&mut self, report: Report) {
@@ -187,8 +219,14 @@ impl Keeper {
                 self.ledger.begin(&switches);
                 self.gateways.begin(&switches);
             }
-            Told::Vteps(rows) => self.vteps.extend(rows.into_iter().map(|row| ((row.switch, row.network), row.vteps))),
-            Told::Ports(states) => states.into_iter().for_each(|state| self.gateways.port(state, now)),
+            Told::Vteps(rows) => {
+                for mut row in rows {
+                    row.vteps.retain(|vtep| is_vtep(*vtep));
+                    row.vteps.truncate(VTEPS);
+                    self.vteps.insert((row.switch, row.network), row.vteps);
+                }
+            }
+            Told::Ports(states) => states.into_iter().for_each(|state| self.gateways.port(&self.topology, state, now)),
             Told::Macs(heard) => {
                 for Heard { network, mac, places } in heard {
                     self.ledger.hear(&switches, (network, mac), places, now, calendar);
@@ -196,12 +234,12 @@ impl Keeper {
             }
             Told::Complete => {
                 self.ledger.complete(&switches, now);
-                self.gateways.complete(&switches, now);
+                self.gateways.complete(&self.topology, &switches, now);
             }
             Told::Lost { silence } => {
                 self.databases.remove(&report.database);
                 let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
-                self.gateways.lost(&switches, now.saturating_sub(silence));
+                self.gateways.lost(&self.topology, &switches, now.saturating_sub(silence));
             }
         }
     }
@@ -219,26 +257,27 @@ impl Keeper {
         let has_learned = |switch: &str, network| ledger.has_any(switch, network);
         let mut verdicts = Vec::new();
         for (switch, network) in filled {
-            self.gateways.touch_learned(&switch, network);
+            self.gateways.touch_learned(&self.topology, &switch, network);
         }
         for (switch, network) in emptied {
-            verdicts.extend(self.gateways.withdrew(&switch, network, now, calendar_ms(), has_learned));
+            let at = (now, calendar_ms());
+            verdicts.extend(self.gateways.withdrew(&self.topology, &switch, network, at, has_learned));
         }
-        verdicts.extend(self.gateways.decide(now, has_learned));
-        let stored = &self.stored;
-        self.vteps.retain(|key, vteps| stored.get(key).map_or(!vteps.is_empty(), |stored| stored != vteps));
+        verdicts.extend(self.gateways.decide(&self.topology, now, has_learned));
+        let topology = &self.topology;
+        self.vteps.retain(|(switch, network), vteps| match network {
+            Some(network) => topology.broadcasts(switch, *network) != vteps.as_slice(),
+            None => topology.tunnel_ips(switch) != vteps.as_slice(),
+        });
         let vteps = std::mem::take(&mut self.vteps);
         let row = |((switch, network), vteps)| SwitchVteps { switch, network, vteps };
         let batch = Batch { vteps: vteps.into_iter().map(row).collect(), learned, verdicts };
-        let notices = notices::of(&mut self.ledger, &self.gateways, now);
+        let notices = notices::of(&mut self.ledger, &self.topology, now);
         if notices != self.shown {
             self.shown = notices.clone();
             self.hub.notice(notices);
         }
         if !(batch.vteps.is_empty() && batch.learned.is_empty() && batch.verdicts.is_empty()) {
-            for row in &batch.vteps {
-                self.stored.insert((row.switch.clone(), row.network), row.vteps.clone());
-            }
             tell(&batch.verdicts);
             self.writing = Some(tokio::spawn(batch.write(self.store.clone())));
         }
@@ -254,13 +293,13 @@ impl Drop for Keeper {
 }
 
 impl Batch {
-    /// Writes until it is written: what was decided after it rests on it.
-    async fn write(self, store: Store) {
+    /// Writes until it is written: what is decided after it rests on it. Answers the revision.
+    async fn write(self, store: Store) -> Option<Revision> {
         loop {
             let batch = self.clone();
-            let written = store.write(move |write| Box::pin(batch.into_store(write))).await;
+            let (written, revision) = revision_of(store.write(move |write| Box::pin(batch.into_store(write)))).await;
             match written {
-                Ok(()) | Err(StoreError::Closed) => return,
+                Ok(()) | Err(StoreError::Closed) => return revision,
                 Err(error) => {
                     tracing::warn!(%error, "what switches told can't be written down; trying again");
                     sleep(RETRY).await;
@@ -307,11 +346,14 @@ fn tell(verdicts: &[Verdict]) {
     }
 }
 
-async fn written(writing: &mut Option<JoinHandle<()>>) {
-    if let Some(writing) = writing
-        && let Err(error) = writing.await
-    {
-        tracing::error!(%error, "a write of what switches told failed");
+async fn written(writing: &mut Option<JoinHandle<Option<Revision>>>) -> Option<Revision> {
+    let Some(writing) = writing else { return None };
+    match writing.await {
+        Ok(revision) => revision,
+        Err(error) => {
+            tracing::error!(%error, "a write of what switches told failed");
+            None
+        }
     }
 }
 

@@ -5,8 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{gateways::Gateways, ledger::Ledger};
-use crate::model::{GatewayId, MacAddr, NetworkId};
+use super::{gateways::bound_alone, ledger::Ledger};
+use crate::{
+    model::{GatewayId, MacAddr, NetworkId},
+    topology::Topology,
+};
 
 /// Flapping MACs that are told of one network.
 const SHOWN: usize = 10;
@@ -24,11 +27,11 @@ pub struct Notices {
     pub bound: HashMap<(GatewayId, NetworkId), Option<String>>,
 }
 
-pub(super) fn of(ledger: &mut Ledger, gateways: &Gateways, now_ms: u64) -> Notices {
+pub(super) fn of(ledger: &mut Ledger, topology: &Topology, now_ms: u64) -> Notices {
     let mut notices = Notices {
         throttled: ledger.throttled(now_ms),
         overflowing: ledger.overflowing().map(|(switch, count)| (switch.clone(), count)).collect(),
-        bound: gateways.bound_alone().map(|(pair, switch)| (pair, switch.map(str::to_owned))).collect(),
+        bound: bound_alone(topology).map(|(pair, switch)| (pair, switch.map(str::to_owned))).collect(),
         ..Notices::default()
     };
     for ((network, mac), switches) in ledger.flapping() {

@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     // `ovsdb` is a crate of its own, which knows nothing of ours.
     &["model", "ovsdb"],
     &["config", "telemetry", "vtep"],
+    &["topology"],
     &["intent"],
     &["plan"],
     &["store"],

@@ -114,7 +114,7 @@ fn one_port() -> Box<dyn FnMut()> {
     let mut set =
         Some(ChangeSet { revision: 2, changes: vec![Change::PortSet(site::port(ROWS))], tombstones: Vec::new() });
     Box::new(move || {
-        let updates = intent.apply(set.take().expect("once"), Vec::new());
+        let updates = intent.apply(set.take().expect("once"));
         assert_eq!(site::take(&mut desired, updates), [site::mac(ROWS)]);
     })
 }
@@ -140,14 +140,12 @@ pub fn comparison_of(rows: u32, missing: u32) -> Box<dyn FnMut()> {
 
 /// The one step in which a twin takes over so many MACs.
 pub fn takeover_of(macs: u32) -> Box<dyn FnMut()> {
-    let (mut resolver, mut intent) = site::twins(macs);
+    let mut intent = site::twins(macs);
     let mut set = Some(site::takeover());
     // Kept, so that its end isn't measured.
     let mut kept = Vec::new();
     Box::new(move || {
-        let set = set.take().expect("once");
-        let announced = resolver.apply(&set);
-        let updates = intent.apply(set, announced);
+        let updates = intent.apply(set.take().expect("once"));
         let moved = updates.iter().find_map(|update| match update {
             Update::Network { macs, .. } => macs.as_ref().map(|macs| macs.len()),
             _ => None,

@@ -19,8 +19,6 @@ use vtepd_core::{
     vtep::{Columns, Ownership, Replica, Touched},
 };
 
-use crate::relay::Resolver;
-
 const HOSTS: u32 = 100;
 /// Changes of a change set.
 const CHUNK: u32 = 1000;
@@ -109,9 +107,9 @@ pub(crate) fn feed(ports: u32) -> impl Iterator<Item = ChangeSet> {
 }
 
 /// A switch and its twin, of which it alone has learned so many MACs.
-pub(crate) fn twins(macs: u32) -> (Resolver, Intent) {
+pub(crate) fn twins(macs: u32) -> Intent {
     let policy = Arc::new(RelayConfig::default());
-    let (mut resolver, mut intent) = (Resolver::new(policy.clone()), Intent::new(policy));
+    let mut intent = Intent::new(policy);
     let mut changes: Vec<Change> = feed(0).flat_map(|set| set.changes).collect();
     for change in &mut changes {
         if let Change::GatewaySet(gateway) = change {
@@ -132,11 +130,9 @@ pub(crate) fn twins(macs: u32) -> (Resolver, Intent) {
         learned_ms: 1,
     };
     changes.extend((0..macs).map(|i| Change::LearnedSet(learned(i))));
-    let set = ChangeSet { revision: 1, changes, tombstones: Vec::new() };
-    let announced = resolver.apply(&set);
-    intent.apply(set, announced);
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: Vec::new() });
     intent.loaded(1);
-    (resolver, intent)
+    intent
 }
 
 /// The twin takes over.
@@ -157,7 +153,7 @@ fn election(forwarder: &str, eligible: &[&str]) -> Election {
 pub(crate) fn intent(feed: impl IntoIterator<Item = ChangeSet>) -> (Intent, Vec<Update>) {
     let mut intent = Intent::new(Arc::new(RelayConfig::default()));
     for set in feed {
-        intent.apply(set, Vec::new());
+        intent.apply(set);
     }
     let updates = intent.loaded(1);
     (intent, updates)

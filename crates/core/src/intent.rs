@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock. It is indexed by network and by switch, so that a change costs work for what it touches:
 //! the MACs of a network are held once, in chunks that all workers share ([`chunks`]).
 
+mod announcer;
 mod behind;
 pub mod chunks;
 mod claims;
@@ -13,13 +14,17 @@ use std::{
     sync::Arc,
 };
 
-pub use behind::{AllIps, Announced, Announcement, Behind, GatewayVteps};
+pub use behind::{AllIps, Announced, Behind, GatewayVteps};
 pub use network::{DesiredMac, HostNames, NetworkIntent, UnreachedHosts};
 
-use crate::model::{
-    ActiveActive, Binding, Change, ChangeSet, Connection, ConnectionId, Gateway, GatewayId, MacAddr, NetworkId,
-    RelayConfig, Revision, TOMBSTONES, Tombstone, VlanId, bindings,
+use crate::{
+    model::{
+        Binding, Change, ChangeSet, Connection, ConnectionId, MacAddr, NetworkId, RelayConfig, Revision, TOMBSTONES,
+        Tombstone, VlanId, bindings,
+    },
+    topology::{Affected, Topology},
 };
+use announcer::Announcer;
 use network::Networks;
 
 /// What one switch (a device of gateways) should hold. Immutable: a change makes a new one.
@@ -74,19 +79,13 @@ pub enum Update {
 /// The desired state of all switches.
 #[derive(Debug, Default)]
 pub struct Intent {
-    policy: Arc<RelayConfig>,
-    /// Of gateways with one bound switch: who that is.
-    elected: HashMap<(GatewayId, NetworkId), Option<String>>,
+    topology: Topology,
+    announcer: Announcer,
     revision: Revision,
     loaded: bool,
     /// Switches that the first load named.
     touched: BTreeSet<String>,
     networks: Networks,
-    /// Sorted, so that what is made of them doesn't depend on the order in which they were read.
-    gateways: BTreeMap<GatewayId, Gateway>,
-    connections: HashMap<ConnectionId, Connection>,
-    /// Connections by gateway, in a stable order.
-    of_gateway: HashMap<GatewayId, BTreeSet<ConnectionId>>,
     switches: HashMap<String, Arc<SwitchIntent>>,
     /// The switches that carry a network.
     carriers: HashMap<NetworkId, Arc<BTreeSet<String>>>,
@@ -103,10 +102,16 @@ struct Buried {
 // ===== impl Intent =====
 
 impl Intent {
-    /// Knows nothing yet. Which switches of a gateway are bound is the operator's to say.
+    /// Knows nothing yet. How the switches of a gateway share a network is the operator's to say.
     #[must_use]
     pub fn new(policy: Arc<RelayConfig>) -> Self {
-        Self { policy, ..Self::default() }
+        Self { topology: Topology::new(policy), ..Self::default() }
+    }
+
+    /// Gateways and what they are connected with.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.topology
     }
 
     /// Revision of the last change set.
@@ -148,15 +153,24 @@ impl Intent {
         self.switch_update(name.to_owned())
     }
 
-    /// Takes one commit, and what the relay makes of it. Before the first load is complete nothing is returned.
-    pub fn apply(&mut self, set: ChangeSet, announced: Vec<Announcement>) -> Vec<Update> {
+    /// Takes one commit. Before the first load is complete nothing is returned.
+    pub fn apply(&mut self, set: ChangeSet) -> Vec<Update> {
         self.revision = self.revision.max(set.revision);
+        let mut affected = Affected::default();
+        for change in &set.changes {
+            self.topology.apply(change, &mut affected);
+        }
+        let announced = self.announcer.apply(&self.topology, &set.changes, &affected);
         let mut touched = std::mem::take(&mut self.touched);
+        touched.append(&mut affected.switches);
         for tombstone in set.tombstones {
             self.bury(set.revision, tombstone, &mut touched);
         }
+        for network in affected.connected {
+            self.networks.connect(network, self.topology.has_connection(network));
+        }
         for change in set.changes {
-            self.apply_one(change, &mut touched);
+            self.apply_one(change);
         }
         for announcement in announced {
             self.networks.announce(announcement);
@@ -240,7 +254,7 @@ impl Intent {
         self.tombstones.push_back((revision, tombstone));
     }
 
-    fn apply_one(&mut self, change: Change, touched: &mut BTreeSet<String>) {
+    fn apply_one(&mut self, change: Change) {
         match change {
             Change::NetworkSet(network) => self.networks.set(network),
             Change::NetworkRemoved(id) => self.networks.remove(id),
@@ -248,35 +262,14 @@ impl Intent {
             Change::PortRemoved(id) => self.networks.remove_port(id),
             Change::EndpointSet(endpoint) => self.networks.set_endpoint(&endpoint.host, Some(endpoint.ip)),
             Change::EndpointRemoved(host) => self.networks.set_endpoint(&host, None),
-            Change::GatewaySet(gateway) => {
-                touched.extend(gateway.devices.iter().map(|device| device.name.clone()));
-                if let Some(old) = self.gateways.insert(gateway.id, gateway) {
-                    touched.extend(old.devices.into_iter().map(|device| device.name));
-                }
-            }
-            Change::GatewayRemoved(id) => {
-                if let Some(old) = self.gateways.remove(&id) {
-                    touched.extend(old.devices.into_iter().map(|device| device.name));
-                }
-            }
-            Change::ConnectionSet(connection) => {
-                self.disconnect(connection.id, touched);
-                self.touch_gateway(connection.gateway_id, touched);
-                self.networks.connect(connection.network_id);
-                self.of_gateway.entry(connection.gateway_id).or_default().insert(connection.id);
-                self.connections.insert(connection.id, connection);
-            }
-            Change::ConnectionRemoved(id) => self.disconnect(id, touched),
-            // The relay makes of them what comes as announcements.
-            Change::ElectionSet(election) => {
-                self.elected.insert((election.gateway, election.network), election.forwarder);
-                self.touch_alone(election.gateway, touched);
-            }
-            Change::ElectionRemoved(gateway, network) => {
-                self.elected.remove(&(gateway, network));
-                self.touch_alone(gateway, touched);
-            }
-            Change::VtepsSet(_)
+            // The topology and the announcer take these.
+            Change::GatewaySet(_)
+            | Change::GatewayRemoved(_)
+            | Change::ConnectionSet(_)
+            | Change::ConnectionRemoved(_)
+            | Change::ElectionSet(_)
+            | Change::ElectionRemoved(..)
+            | Change::VtepsSet(_)
             | Change::LearnedSet(_)
             | Change::LearnedRemoved { .. }
             | Change::IdleSet(_)
@@ -284,59 +277,27 @@ impl Intent {
         }
     }
 
-    fn disconnect(&mut self, id: ConnectionId, touched: &mut BTreeSet<String>) {
-        let Some(old) = self.connections.remove(&id) else { return };
-        self.touch_gateway(old.gateway_id, touched);
-        self.networks.disconnect(old.network_id);
-        if let Some(connections) = self.of_gateway.get_mut(&old.gateway_id) {
-            connections.remove(&id);
-            if connections.is_empty() {
-                self.of_gateway.remove(&old.gateway_id);
-            }
-        }
-    }
-
-    fn touch_gateway(&self, id: GatewayId, touched: &mut BTreeSet<String>) {
-        let gateway = self.gateways.get(&id);
-        touched.extend(gateway.iter().flat_map(|gateway| &gateway.devices).map(|device| device.name.clone()));
-    }
-
-    /// Touches a gateway of which only one switch is bound.
-    fn touch_alone(&self, id: GatewayId, touched: &mut BTreeSet<String>) {
-        if self.gateways.get(&id).is_some_and(|gateway| self.binds_one(gateway)) {
-            self.touch_gateway(id, touched);
-        }
-    }
-
-    fn binds_one(&self, gateway: &Gateway) -> bool {
-        gateway.devices.len() > 1 && self.policy.gateway(&gateway.name).active_active == ActiveActive::SingleActive
-    }
-
-    /// Whether a switch of the gateway is to be bound to the network.
-    fn binds(&self, gateway: &Gateway, network: NetworkId, switch: &str) -> bool {
-        let elected = || self.elected.get(&(gateway.id, network)).and_then(Option::as_deref);
-        !self.binds_one(gateway) || elected() == Some(switch)
-    }
-
     /// Makes the intents of these switches again, from the gateways that name them.
     fn rebuild(&mut self, touched: &BTreeSet<String>) {
         let mut made: BTreeMap<String, SwitchIntent> =
             touched.iter().map(|name| (name.clone(), SwitchIntent::default())).collect();
-        for (id, gateway) in &self.gateways {
-            if !gateway.devices.iter().any(|device| touched.contains(&device.name)) {
-                continue;
-            }
-            for connection in self.of_gateway.get(id).into_iter().flatten().filter_map(|id| self.connections.get(id)) {
+        let gateways: BTreeSet<_> = touched.iter().flat_map(|name| self.topology.gateways_of_switch(name)).collect();
+        for id in gateways {
+            let Some(gateway) = self.topology.gateway(id) else { continue };
+            for pair in self.topology.pairs_of(id) {
+                let Some(roles) = self.topology.roles(pair) else { continue };
                 for device in &gateway.devices {
                     if let Some(intent) = made.get_mut(&device.name) {
-                        intent.networks.insert(connection.network_id);
+                        intent.networks.insert(pair.1);
                     }
                 }
-                for binding in bindings(gateway, connection) {
-                    if let Some(intent) = made.get_mut(&binding.switch)
-                        && self.binds(gateway, connection.network_id, &binding.switch)
-                    {
-                        intent.bind(binding, connection);
+                for connection in self.topology.connections(pair) {
+                    for binding in bindings(gateway, connection) {
+                        if let Some(intent) = made.get_mut(&binding.switch)
+                            && roles.binds(&binding.switch)
+                        {
+                            intent.bind(binding, connection);
+                        }
                     }
                 }
             }

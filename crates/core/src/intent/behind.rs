@@ -26,7 +26,7 @@ impl Keyed for Announced {
     }
 }
 
-/// A gateway that is connected with a network.
+/// A gateway that is connected with a network; in `independent` one of its switches, which has a segment of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewayVteps {
     /// Identity.
@@ -41,13 +41,13 @@ pub struct GatewayVteps {
 
 /// What became different behind gateways on a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announcement {
+pub(super) struct Announcement {
     /// The network.
-    pub network: NetworkId,
-    /// All connected gateways, by number; `None`: as before.
-    pub gateways: Option<Arc<[GatewayVteps]>>,
+    pub(super) network: NetworkId,
+    /// All connected gateways; `None`: as before.
+    pub(super) gateways: Option<Arc<[GatewayVteps]>>,
     /// MACs, and how they are reached now (`None`: not).
-    pub macs: Vec<(MacAddr, Option<Announced>)>,
+    pub(super) macs: Vec<(MacAddr, Option<Announced>)>,
 }
 
 /// What is behind the gateways of a network.

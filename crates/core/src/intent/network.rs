@@ -120,8 +120,8 @@ pub(super) struct Networks {
 struct State {
     id: NetworkId,
     known: Option<(Arc<str>, Option<Vni>)>,
-    /// Number of connections.
-    connections: usize,
+    /// A connection uses it.
+    is_connected: bool,
     /// What each host has on the network.
     hosts: FastMap<HostIndex, Presence>,
     /// Those of them without a VTEP.
@@ -183,20 +183,12 @@ impl Networks {
         self.dirty.entry(index).or_default();
     }
 
-    pub(super) fn connect(&mut self, id: NetworkId) {
+    /// Whether a connection uses the network.
+    pub(super) fn connect(&mut self, id: NetworkId, is_connected: bool) {
         let index = self.index_of(id);
-        self.states[index as usize].connections += 1;
-        if self.states[index as usize].connections == 1 {
-            self.dirty.entry(index).or_default().all = true;
-        }
-    }
-
-    pub(super) fn disconnect(&mut self, id: NetworkId) {
-        let index = self.index_of(id);
-        let state = &mut self.states[index as usize];
-        state.connections = state.connections.saturating_sub(1);
-        if state.connections == 0 {
-            self.dirty.entry(index).or_default();
+        let was_connected = std::mem::replace(&mut self.states[index as usize].is_connected, is_connected);
+        if was_connected != is_connected {
+            self.dirty.entry(index).or_default().all |= is_connected;
         }
     }
 
@@ -212,7 +204,7 @@ impl Networks {
 
     /// Whether rows of the network are kept.
     fn keeps(&self, state: &State) -> bool {
-        state.connections > 0 || (self.all && state.known.is_some())
+        state.is_connected || (self.all && state.known.is_some())
     }
 
     /// Takes what is behind gateways.
@@ -241,9 +233,13 @@ impl Networks {
         if port.host.is_some() && port.fixed_ips.len() > 1 {
             self.more_ips.insert(port.id, port.fixed_ips.iter().map(|fixed| fixed.ip).collect());
         }
+        let mut counted: Vec<HostIndex> = Vec::new();
         for host in port.claiming_hosts() {
             let host = self.host_of(host);
-            self.count_port(network, host, 1);
+            if !counted.contains(&host) {
+                counted.push(host);
+                self.count_port(network, host, 1);
+            }
             for (mac, ip) in claims::macs_of(port) {
                 self.claims.insert(Claim { port: port.id, network, host, mac, ip });
                 self.arrive(network, host);
@@ -424,7 +420,7 @@ impl Networks {
             self.states.push(State {
                 id,
                 known: None,
-                connections: 0,
+                is_connected: false,
                 hosts: FastMap::default(),
                 unplaced: 0,
                 buried: Chunked::default(),

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    Device, DeviceId, Elsewhere, EndpointId, FixedIp, Interface, Network, Port, PortId, TunnelEndpoint, Vni,
+    Device, DeviceId, Elsewhere, EndpointId, FixedIp, Gateway, GatewayId, Interface, Network, Port, PortId,
+    TunnelEndpoint, Vni,
 };
 
 fn id(n: u8) -> Uuid {
@@ -171,7 +172,7 @@ impl Follower {
 fn load(changes: Vec<Change>) -> Follower {
     let mut intent = Intent::default();
     let mut follower = Follower::default();
-    assert!(intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new()).is_empty());
+    assert!(intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }).is_empty());
     follower.take(intent.loaded(1));
     follower
 }
@@ -204,11 +205,11 @@ proptest! {
         let split = split.min(history.len());
         let mut intent = Intent::default();
         let mut follower = Follower::default();
-        intent.apply(ChangeSet { revision: 1, changes: history[..split].to_vec(), tombstones: vec![] }, Vec::new());
+        intent.apply(ChangeSet { revision: 1, changes: history[..split].to_vec(), tombstones: vec![] });
         follower.take(intent.loaded(1));
         for (i, change) in history[split..].iter().enumerate() {
             let set = ChangeSet { revision: 2 + i as u64, changes: vec![change.clone()], tombstones: vec![] };
-            follower.take(intent.apply(set, Vec::new()));
+            follower.take(intent.apply(set));
         }
         prop_assert_eq!(follower.view(), load(survivors(&history)).view());
     }
@@ -236,14 +237,14 @@ fn a_migrating_port_has_one_row_and_all_its_hosts_are_flooded() {
     changes.push(spread(port(0, 0, 7, Some(0)), Elsewhere::Migrating, &[1]));
     let mut intent = Intent::default();
     let mut follower = Follower::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
     follower.take(intent.loaded(1));
     let id = NetworkId(id(0));
     assert_eq!(follower.networks[&id].macs.get(mac(7)).unwrap().vtep, vtep(1));
     assert_eq!(*follower.networks[&id].flood, [vtep(1), vtep(2)]);
 
     let arrived = vec![port(0, 0, 7, Some(1))];
-    follower.take(intent.apply(ChangeSet { revision: 2, changes: arrived, tombstones: vec![] }, Vec::new()));
+    follower.take(intent.apply(ChangeSet { revision: 2, changes: arrived, tombstones: vec![] }));
     assert_eq!(follower.networks[&id].macs.get(mac(7)).unwrap().vtep, vtep(2));
     assert_eq!(*follower.networks[&id].flood, [vtep(2)]);
 }
@@ -265,10 +266,9 @@ fn a_host_without_endpoint_gets_neither_row_nor_flood_until_it_has_one() {
     let mut changes = example();
     changes.push(port(0, 0, 7, Some(9)));
     let mut intent = Intent::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
     intent.loaded(1);
-    let updates =
-        intent.apply(ChangeSet { revision: 2, changes: vec![endpoint(9, 9)], tombstones: vec![] }, Vec::new());
+    let updates = intent.apply(ChangeSet { revision: 2, changes: vec![endpoint(9, 9)], tombstones: vec![] });
     let [Update::Network { switches, network, macs: Some(macs) }] = updates.as_slice() else {
         panic!("{updates:?}");
     };
@@ -287,31 +287,31 @@ fn ports_on_a_host_without_endpoint_are_counted_unless_they_are_bare_metal() {
     let mut intent = Intent::default();
     let mut changes = example();
     changes.extend([port(0, 0, 7, Some(9)), port(1, 0, 8, Some(9)), port(2, 0, 9, Some(0))]);
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
     intent.loaded(1);
     assert_eq!(unreached(&intent), ["compute-9 2"]);
-    let follow = |intent: &mut Intent, changes: Vec<Change>, announced: Vec<Announcement>| {
+    let follow = |intent: &mut Intent, changes: Vec<Change>| {
         let revision = intent.revision() + 1;
-        intent.apply(ChangeSet { revision, changes, tombstones: vec![] }, announced);
+        intent.apply(ChangeSet { revision, changes, tombstones: vec![] });
     };
-    let learned = |there: bool| {
-        let announced =
-            Announced { mac: mac(7), vtep: Ipv4Addr::new(192, 0, 2, 1), gateway: 0, ips: crate::model::Ips::None };
-        vec![Announcement {
-            network: NetworkId(id(0)),
-            gateways: None,
-            macs: vec![(mac(7), there.then_some(announced))],
-        }]
-    };
-    follow(&mut intent, vec![], learned(true));
+    let (switch, network) = ("tor-1".to_owned(), NetworkId(id(0)));
+    let learned = Change::LearnedSet(crate::model::LearnedMac {
+        switch: switch.clone(),
+        network,
+        mac: mac(7),
+        vtep: Ipv4Addr::new(192, 0, 2, 1),
+        ips: crate::model::Ips::None,
+        learned_ms: 1,
+    });
+    follow(&mut intent, vec![learned]);
     assert_eq!(unreached(&intent), ["compute-9 1"]);
-    follow(&mut intent, vec![], learned(false));
+    follow(&mut intent, vec![Change::LearnedRemoved { switch, network, mac: mac(7) }]);
     assert_eq!(unreached(&intent), ["compute-9 2"]);
-    follow(&mut intent, vec![Change::PortRemoved(PortId(id(1)))], vec![]);
+    follow(&mut intent, vec![Change::PortRemoved(PortId(id(1)))]);
     assert_eq!(unreached(&intent), ["compute-9 1"]);
-    follow(&mut intent, vec![endpoint(9, 9)], vec![]);
+    follow(&mut intent, vec![endpoint(9, 9)]);
     assert!(unreached(&intent).is_empty());
-    follow(&mut intent, vec![Change::EndpointRemoved("compute-9".to_owned())], vec![]);
+    follow(&mut intent, vec![Change::EndpointRemoved("compute-9".to_owned())]);
     assert_eq!(unreached(&intent), ["compute-9 1"]);
 }
 
@@ -320,11 +320,11 @@ fn what_does_not_matter_to_a_switch_is_not_told() {
     let mut changes = example();
     changes.push(port(0, 0, 7, Some(0)));
     let mut intent = Intent::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
     intent.loaded(1);
     // The same port again, a port of a network without connection, an unbound port.
     let same = vec![port(0, 0, 7, Some(0)), port(5, 2, 9, Some(0)), port(6, 0, 9, None)];
-    let updates = intent.apply(ChangeSet { revision: 2, changes: same, tombstones: vec![] }, Vec::new());
+    let updates = intent.apply(ChangeSet { revision: 2, changes: same, tombstones: vec![] });
     assert!(updates.is_empty(), "{updates:?}");
 }
 
@@ -333,7 +333,7 @@ fn tombstones_explain_until_confirmed_or_revived() {
     let mut changes = example();
     changes.push(port(0, 0, 7, Some(0)));
     let mut intent = Intent::default();
-    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] }, Vec::new());
+    intent.apply(ChangeSet { revision: 1, changes, tombstones: vec![] });
     intent.loaded(1);
     let network = NetworkId(id(0));
     let gone = ChangeSet {
@@ -342,23 +342,19 @@ fn tombstones_explain_until_confirmed_or_revived() {
         tombstones: vec![Tombstone::Mac { network, mac: mac(7) }],
     };
     let mut follower = Follower::default();
-    follower.take(intent.apply(gone, Vec::new()));
+    follower.take(intent.apply(gone));
     assert!(follower.networks[&network].buried.get(mac(7)).is_some());
     intent.confirmed(1);
-    follower.take(
-        intent.apply(ChangeSet { revision: 3, changes: vec![port(3, 0, 8, Some(0))], tombstones: vec![] }, Vec::new()),
-    );
+    follower.take(intent.apply(ChangeSet { revision: 3, changes: vec![port(3, 0, 8, Some(0))], tombstones: vec![] }));
     assert!(follower.networks[&network].buried.get(mac(7)).is_some(), "revision 2 isn't confirmed yet");
     intent.confirmed(2);
-    follower.take(
-        intent.apply(ChangeSet { revision: 4, changes: vec![port(4, 0, 9, Some(0))], tombstones: vec![] }, Vec::new()),
-    );
+    follower.take(intent.apply(ChangeSet { revision: 4, changes: vec![port(4, 0, 9, Some(0))], tombstones: vec![] }));
     assert!(follower.networks[&network].buried.get(mac(7)).is_none());
 
     let tombstones =
         vec![Tombstone::Network { network, switch: "tor-1".into() }, Tombstone::Mac { network, mac: mac(8) }];
     let set = ChangeSet { revision: 5, changes: vec![Change::ConnectionRemoved(ConnectionId(id(0)))], tombstones };
-    follower.take(intent.apply(set, Vec::new()));
+    follower.take(intent.apply(set));
     assert!(follower.switches["tor-1"].buried_networks.contains(&network));
     assert!(!follower.switches["tor-2"].buried_networks.contains(&network));
 }
@@ -366,13 +362,13 @@ fn tombstones_explain_until_confirmed_or_revived() {
 #[test]
 fn a_deletion_is_explained_by_its_own_tombstone_not_by_an_earlier_one_of_the_same_row() {
     let mut intent = Intent::default();
-    intent.apply(ChangeSet { revision: 1, changes: example(), tombstones: vec![] }, Vec::new());
+    intent.apply(ChangeSet { revision: 1, changes: example(), tombstones: vec![] });
     intent.loaded(1);
     let network = NetworkId(id(0));
     let mut follower = Follower::default();
     let mut apply = |intent: &mut Intent, revision, change, dead: bool| {
         let tombstones = dead.then_some(Tombstone::Mac { network, mac: mac(7) }).into_iter().collect();
-        follower.take(intent.apply(ChangeSet { revision, changes: vec![change], tombstones }, Vec::new()));
+        follower.take(intent.apply(ChangeSet { revision, changes: vec![change], tombstones }));
         follower.networks[&network].buried.get(mac(7)).is_some()
     };
     assert!(!apply(&mut intent, 2, port(0, 0, 7, Some(0)), false));

@@ -1,5 +1,0 @@
-//! Of the relay, what follows from the store alone.
-
-mod resolver;
-
-pub use resolver::Resolver;

@@ -1,1 +1,0 @@
-../../../../src/relay/resolver.rs

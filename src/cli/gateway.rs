@@ -211,8 +211,8 @@ async fn remark_same_name(session: &Session, gateway: &Value) -> Result<(), Fail
 async fn check_ports(session: &Session, device: &str, interfaces: &[Interface]) -> Result<(), Failure> {
     let answer: Value = session.call("progress", &json!({})).await?;
     let all = answer["switches"].as_array().cloned().unwrap_or_default();
-    let Some(switch) = all.iter().find(|switch| switch["physical_switch"] == device) else {
-        let known = all.iter().map(|switch| text(&switch["physical_switch"]));
+    let Some(switch) = all.iter().find(|switch| switch["switch"] == device) else {
+        let known = all.iter().map(|switch| text(&switch["switch"]));
         if let Some(near) = near::nearest(device, known) {
             let message = format!("no switch is called '{device}'; did you mean '{near}'? (--force takes it as it is)");
             return Err(Failure::Missing(message));

@@ -130,10 +130,10 @@ fn values<T: serde::Serialize>(rows: &[T]) -> Result<Vec<serde_json::Value>, ser
 fn desired(intent: &Intent, sections: &[&SwitchConfig]) -> Desired {
     let mut desired = Desired::default();
     for config in sections {
-        let physical_switch = config.physical_switch.clone();
-        if let Update::Switch { intent, networks, .. } = intent.switch(&physical_switch) {
+        if let Update::Switch { intent, networks, .. } = intent.switch(&config.name) {
+            let physical_switch = config.physical_switch.clone();
             desired.networks.extend(networks.into_iter().map(|network| (network.id, network)));
-            desired.sections.insert(physical_switch.clone(), Section::new(physical_switch, intent));
+            desired.sections.insert(config.name.clone(), Section::new(physical_switch, intent));
         }
     }
     desired

@@ -189,11 +189,6 @@ impl Change {
         if !self.wait.is_asked() {
             return Ok(Verdict::Fine);
         }
-        // The wait goes by what gateways call the switch.
-        let answer: Value = session.call("progress", &json!({})).await?;
-        let all = answer["switches"].as_array().cloned().unwrap_or_default();
-        let found = all.iter().find(|switch| switch["switch"] == *self.switch);
-        let names = found.map(|switch| text(&switch["physical_switch"])).into_iter().collect();
-        self.wait.follow(session, &Target::Switches(names)).await
+        self.wait.follow(session, &Target::Switches(vec![self.switch])).await
     }
 }

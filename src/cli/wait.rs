@@ -49,7 +49,7 @@ struct Progress {
 #[allow(clippy::struct_field_names)]
 #[derive(Debug, Deserialize)]
 struct Switch {
-    physical_switch: String,
+    switch: String,
     known: Option<u64>,
     confirmed: Option<u64>,
     status: String,
@@ -163,14 +163,14 @@ fn cannot(state: &State) -> bool {
 fn states(progress: &Progress, target: &Target, revision: u64) -> Vec<(String, State)> {
     let by_name = |names: &[String]| -> Vec<(String, State)> {
         let state = |name: &String| {
-            let switch = progress.switches.iter().find(|switch| switch.physical_switch == *name);
+            let switch = progress.switches.iter().find(|switch| switch.switch == *name);
             (name.clone(), switch.map_or_else(|| absent(name), |switch| state(switch, target, revision)))
         };
         names.iter().map(state).collect()
     };
     let all = |wanted: &dyn Fn(&Switch) -> bool| {
         let switches = progress.switches.iter().filter(|switch| wanted(switch));
-        switches.map(|switch| (switch.physical_switch.clone(), state(switch, target, revision))).collect()
+        switches.map(|switch| (switch.switch.clone(), state(switch, target, revision))).collect()
     };
     match target {
         Target::Switches(names) | Target::Bindings { switches: names, .. } => by_name(names),
@@ -295,11 +295,9 @@ mod tests {
     fn a_change_is_done_where_it_is_confirmed_or_its_own_bindings_are_right() {
         let binding = |network: &str, status: &str| json!({"network_id": network, "port": "e1", "vlan": 5, "status": status, "reason": "", "rows_desired": 3, "rows_actual": 3});
         let switch = |known: u64, confirmed: u64, bindings: Value| {
-            progress(
-                json!({"revision": 7, "switches": [{"physical_switch": "t", "known": known, "confirmed": confirmed,
+            progress(json!({"revision": 7, "switches": [{"switch": "t", "known": known, "confirmed": confirmed,
                 "status": "error", "reason": "another network", "rows_desired": 9, "rows_actual": 8, "networks": ["n"],
-                "bindings": bindings}]}),
-            )
+                "bindings": bindings}]}))
         };
         let target = Target::Bindings { network: "n".to_owned(), switches: vec!["t".to_owned()] };
         let done = |progress: &Progress| states(progress, &target, 7)[0].1.done;

@@ -2,7 +2,7 @@
 //! So it has a bound, and what is told is never older than the replica.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
@@ -11,8 +11,11 @@ use uuid::Uuid;
 
 use super::Database;
 use crate::{
-    model::{Ips, MacAddr, NetworkId, SwitchVteps},
-    plan::Desired,
+    model::{
+        Ips, MacAddr, NetworkId, NotUnicastIp, NotVtep, SwitchVteps, check_host_ip, check_vtep, is_vtep,
+        reason::{Ignored, Reason},
+    },
+    plan::{Desired, Section},
     relay::{Heard, Place, PortState, Report, Told},
     vtep::{
         LogicalSwitchIndex, Replica, Touched,
@@ -22,6 +25,8 @@ use crate::{
 
 /// MACs or ports of one report.
 const BATCH: usize = 1024;
+/// MACs that are remembered for what is ignored of them.
+const IGNORED: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
@@ -40,6 +45,9 @@ pub(super) struct Reporter {
     told: HashMap<Uuid, (Arc<str>, String)>,
     /// Whose Logical_Switches are, and were: their rows may go together with them.
     owners: HashMap<LogicalSwitchIndex, NetworkId>,
+    /// MACs of which something is ignored, the first [`IGNORED`] of them.
+    ignored: BTreeMap<(NetworkId, MacAddr), Ignored>,
+    ignored_vtep: Option<Ignored>,
 }
 
 // ===== impl Reporter =====
@@ -56,6 +64,8 @@ impl Reporter {
             ports: BTreeSet::new(),
             told: HashMap::new(),
             owners: HashMap::new(),
+            ignored: BTreeMap::new(),
+            ignored_vtep: None,
         }
     }
 
@@ -119,6 +129,21 @@ impl Reporter {
         }
     }
 
+    /// What is ignored of what the switches say, for people; `None`: nothing.
+    pub(super) fn ignored(&self) -> Option<Reason> {
+        let mut all = self.ignored_vtep.iter().chain(self.ignored.values());
+        let first = all.next()?.clone();
+        Some(Reason::Ignored { first, more: all.count() })
+    }
+
+    fn ignore(&mut self, key: (NetworkId, MacAddr), what: Option<Ignored>) {
+        match what {
+            None => drop(self.ignored.remove(&key)),
+            Some(what) if self.ignored.len() < IGNORED => drop(self.ignored.insert(key, what)),
+            Some(_) => {}
+        }
+    }
+
     pub(super) fn has_news(&self) -> bool {
         self.beginning
             || self.completing
@@ -132,7 +157,10 @@ impl Reporter {
         let told = if std::mem::take(&mut self.beginning) {
             Told::Begun(names().map(|name| name.as_str().into()).collect())
         } else if std::mem::take(&mut self.switches) {
-            Told::Vteps(names().filter_map(|name| vteps(name, replica.switch(name)?)).collect())
+            let switches = desired.sections.iter();
+            self.ignored_vtep = switches.clone().find_map(|(_, section)| ignored_vtep(section, replica));
+            let vteps = |(name, section): (&String, &Section)| vteps(name, replica.switch(&section.physical_switch)?);
+            Told::Vteps(switches.filter_map(vteps).collect())
         } else if !self.floods.is_empty() {
             Told::Vteps(floods(&std::mem::take(&mut self.floods), desired, replica))
         } else if !self.ports.is_empty() {
@@ -145,10 +173,12 @@ impl Reporter {
             Told::Ports(states)
         } else if !self.macs.is_empty() {
             let keys: Vec<_> = self.macs.iter().copied().take(BATCH).collect();
-            let heard = |(network, mac): &(NetworkId, MacAddr)| heard(*network, *mac, desired, replica);
-            let told = keys.iter().map(heard).collect();
+            let mut told = Vec::with_capacity(keys.len());
             for key in keys {
                 self.macs.remove(&key);
+                let (heard, ignored) = heard(key.0, key.1, desired, replica);
+                told.push(heard);
+                self.ignore(key, ignored);
             }
             // A big table that was emptied keeps its slots, which are looked through each time.
             if self.macs.is_empty() {
@@ -164,11 +194,11 @@ impl Reporter {
     }
 
     fn port(&mut self, uuid: Uuid, desired: &Desired, replica: &Replica) -> Option<PortState> {
-        let Some((section, name)) = desired.section_of(replica, uuid) else {
+        let Some((switch, _, name)) = desired.named_section_of(replica, uuid) else {
             let (switch, port) = self.told.remove(&uuid)?;
             return Some(PortState { switch, port, fit: false, networks: Vec::new() });
         };
-        let (switch, name): (Arc<str>, _) = (section.physical_switch.as_str().into(), name.to_owned());
+        let (switch, name): (Arc<str>, _) = (switch.into(), name.to_owned());
         self.told.insert(uuid, (switch.clone(), name.clone()));
         let row = replica.port(uuid)?;
         let bound = row.bindings.values().filter_map(|ls| replica.owner(replica.logical_switch_index(*ls)?).network());
@@ -181,8 +211,7 @@ impl Reporter {
 
 /// Where a switch is reached. One that says nothing of it (yet) is passed over: what was known holds.
 fn vteps(name: &str, switch: &PhysicalSwitch) -> Option<SwitchVteps> {
-    let ipv4 = |ip: &IpAddr| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None };
-    let mut vteps: Vec<Ipv4Addr> = switch.tunnel_ips.iter().filter_map(ipv4).collect();
+    let mut vteps: Vec<Ipv4Addr> = switch.tunnel_ips.iter().filter_map(|ip| check_vtep(*ip).ok()).collect();
     vteps.sort_unstable();
     (!vteps.is_empty()).then(|| SwitchVteps { switch: name.to_owned(), network: None, vteps })
 }
@@ -194,7 +223,8 @@ fn floods(networks: &BTreeSet<NetworkId>, desired: &Desired, replica: &Replica) 
         if let Some(network) = replica.owner(row.logical_switch).network()
             && networks.contains(&network)
         {
-            members.entry(network).or_default().extend(replica.members(row.set));
+            let vteps = replica.members(row.set).into_iter().filter(|vtep| is_vtep(*vtep));
+            members.entry(network).or_default().extend(vteps);
         }
     }
     let mut found = Vec::new();
@@ -208,34 +238,62 @@ fn floods(networks: &BTreeSet<NetworkId>, desired: &Desired, replica: &Replica) 
     found
 }
 
-/// Where a MAC is in this database.
-fn heard(network: NetworkId, mac: MacAddr, desired: &Desired, replica: &Replica) -> Heard {
-    let mut places: Vec<Place> = Vec::new();
+/// Where a MAC is in this database, and what is ignored of what is said of it: no station has it, so it is relayed nowhere.
+fn heard(network: NetworkId, mac: MacAddr, desired: &Desired, replica: &Replica) -> (Heard, Option<Ignored>) {
+    let (mut places, mut ignored): (Vec<Place>, _) = (Vec::new(), None);
     let rows = replica.owned(network).iter().flat_map(|index| replica.local_macs_with(*index, mac));
-    let mut rows: Vec<&Unicast> = rows.filter(|row| !row.mac.is_multicast()).collect();
+    let mut rows: Vec<&Unicast> = rows.collect();
+    if let (Err(why), [_, ..]) = (mac.check_unicast(), rows.as_slice()) {
+        return (Heard { network, mac, places }, Some(Ignored::Mac(mac, why)));
+    }
     // The same answer whatever the order in which the rows came.
     rows.sort_by_key(|row| row.uuid);
     for row in rows {
-        let Some(vtep) = replica.vtep(row.locator).filter(|vtep| !vtep.is_unspecified()) else { continue };
+        let Some(vtep) = replica.vtep(row.locator) else { continue };
+        if let Err(why) = check_vtep(vtep.into()) {
+            ignored = Some(Ignored::Vtep { mac: Some(mac), vtep: vtep.into(), why });
+            continue;
+        }
         let Some(switch) = attributed(vtep, desired, replica) else { continue };
         let ip = match row.ip {
             RowIp::V4(ip) => Some(IpAddr::V4(ip)),
             RowIp::V6(ip) => Some(IpAddr::V6(ip)),
             RowIp::None | RowIp::Other => None,
         };
+        let ip = ip.filter(|ip| match check_host_ip(*ip) {
+            Ok(()) => true,
+            // Some switches write 'no address' so.
+            Err(NotUnicastIp::Unspecified) => false,
+            Err(why) => {
+                ignored = Some(Ignored::Ip { mac, ip: *ip, why });
+                false
+            }
+        });
         match places.iter_mut().find(|place| &*place.switch == switch) {
             Some(place) => place.ips = place.ips.as_slice().iter().copied().chain(ip).collect(),
             None => places.push(Place { switch: switch.into(), vtep, ips: ip.map_or(Ips::None, Ips::One) }),
         }
     }
-    Heard { network, mac, places }
+    (Heard { network, mac, places }, ignored)
+}
+
+/// An address of `tunnel_ips` that no packet can be sent to. An IPv6 address is none of ours, and no fault.
+fn ignored_vtep(section: &Section, replica: &Replica) -> Option<Ignored> {
+    let switch = replica.switch(&section.physical_switch)?;
+    switch.tunnel_ips.iter().find_map(|ip| match check_vtep(*ip) {
+        Err(why @ NotVtep::NotUnicast(_)) => Some(Ignored::Vtep { mac: None, vtep: *ip, why }),
+        Err(NotVtep::Ipv6) | Ok(_) => None,
+    })
 }
 
 /// The switch behind a VTEP: the one whose `tunnel_ips` have it, or the only one.
 fn attributed<'a>(vtep: Ipv4Addr, desired: &'a Desired, replica: &Replica) -> Option<&'a str> {
-    let mut names = desired.sections.keys();
-    let has = |name: &&String| replica.switch(name).is_some_and(|switch| switch.tunnel_ips.contains(&IpAddr::V4(vtep)));
-    let own = names.clone().find(has);
-    own.or_else(|| names.next().filter(|_| names.next().is_none() && replica.switches().count() == 1))
-        .map(String::as_str)
+    let mut sections = desired.sections.iter();
+    let has = |(_, section): &(&String, &Section)| {
+        let switch = replica.switch(&section.physical_switch);
+        switch.is_some_and(|switch| switch.tunnel_ips.contains(&IpAddr::V4(vtep)))
+    };
+    let own = sections.clone().find(has);
+    own.or_else(|| sections.next().filter(|_| sections.next().is_none() && replica.switches().count() == 1))
+        .map(|(name, _)| name.as_str())
 }

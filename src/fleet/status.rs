@@ -67,10 +67,10 @@ pub(super) fn without_session(target: &Target, certificates: &[CertificateStatus
 
 /// A switch of which all is so for this reason.
 fn bare(target: &Target, config: &SwitchConfig, certificates: &[CertificateStatus], reason: &Reason) -> SwitchStatus {
-    let section = target.desired.sections.get(&config.physical_switch).cloned().unwrap_or_default();
+    let section = target.desired.sections.get(&config.name).cloned().unwrap_or_default();
     let since = rfc3339(target.session.since);
     let binding = |(port, vlan): &(String, VlanId), bound: &BoundNetwork| BindingStatus {
-        switch: config.physical_switch.clone(),
+        switch: config.name.clone(),
         port: port.clone(),
         vlan: *vlan,
         status: reason.status(),
@@ -224,7 +224,7 @@ impl<'a> Look<'a> {
             port.faults.iter().map(|fault| format!("{}: {}", text::name(&port.name), text::name(fault)))
         });
         status.faults = physical.faults.iter().map(|fault| text::name(fault)).chain(of_ports).take(FAULTS).collect();
-        if let Some(section) = view.target.desired.sections.get(&config.physical_switch) {
+        if let Some(section) = view.target.desired.sections.get(&config.name) {
             let tunnels = std::mem::take(&mut status.tunnels);
             let look = SwitchLook { switch: physical, section, tunnels: &tunnels, ports: OnceCell::new() };
             for row in &mut status.bindings {
@@ -254,6 +254,9 @@ impl<'a> Look<'a> {
         }
         if !status.faults.is_empty() {
             status.add(Reason::Faults(Names::new(status.faults.iter().map(String::as_str))));
+        }
+        if let Some(ignored) = &view.ignored {
+            status.add(ignored.clone());
         }
         if status.vteps.is_empty() {
             status.add(Reason::NoTunnelIp { switch: status.physical_switch.clone() });

@@ -331,7 +331,7 @@ impl Supervisor {
     /// Serves these sections together, unless they are already.
     pub(super) fn start_group(&mut self, database: Database, sections: Vec<SwitchConfig>) {
         for section in &sections {
-            self.of_switch.insert(section.physical_switch.clone(), database.clone());
+            self.of_switch.insert(section.name.clone(), database.clone());
         }
         if !self.workers.contains_key(&database) {
             self.start(database, sections, Duration::ZERO);
@@ -391,7 +391,7 @@ impl Supervisor {
             sleep(delay).await;
             worker.run().await;
         });
-        let names: Vec<String> = sections.iter().map(|section| section.physical_switch.clone()).collect();
+        let names: Vec<String> = sections.iter().map(|section| section.name.clone()).collect();
         let running = Running {
             sections,
             introduced: Vec::new(),

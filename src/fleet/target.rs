@@ -131,7 +131,7 @@ impl Target {
     pub(super) fn new(settings: Settings, hold: bool, now: SystemTime) -> Self {
         let section = |config: &SwitchConfig| {
             let physical_switch = config.physical_switch.clone();
-            (physical_switch.clone(), Section::new(physical_switch, Arc::default()))
+            (config.name.clone(), Section::new(physical_switch, Arc::default()))
         };
         let sections = settings.sections.iter().map(section).collect();
         Self {

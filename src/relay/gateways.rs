@@ -24,7 +24,7 @@ const SETTLE_MS: u64 = 30_000;
 /// A port of a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortState {
-    /// `Physical_Switch.name`.
+    /// Name of the switch's section.
     pub switch: Arc<str>,
     /// `Physical_Port.name`.
     pub port: String,

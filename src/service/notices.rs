@@ -79,12 +79,12 @@ impl Known {
             (switch.status, switch.reason) = (reason.status(), reason.clone());
             switch.own = vec![reason];
         }
-        if let Some(left_out) = self.notices.overflowing.get(switch.physical_switch.as_str()) {
+        if let Some(left_out) = self.notices.overflowing.get(switch.name.as_str()) {
             let reason = Reason::LearnedOverflow { left_out: *left_out };
             switch.bindings.iter_mut().for_each(|row| row.worsen(reason.clone()));
             switch.add(reason);
         }
-        if self.notices.throttled.contains(switch.physical_switch.as_str()) {
+        if self.notices.throttled.contains(switch.name.as_str()) {
             let reason = Reason::LearnedRate { rate: RATE };
             switch.bindings.iter_mut().for_each(|row| row.worsen(reason.clone()));
             switch.add(reason);

@@ -131,7 +131,7 @@ impl<'a> Statuses<'a> {
     pub(super) fn new(switches: &'a [SwitchStatus], notices: &'a Notices) -> Self {
         let rows = switches.iter().flat_map(|switch| &switch.bindings);
         Self {
-            switches: switches.iter().map(|switch| (switch.physical_switch.as_str(), switch)).collect(),
+            switches: switches.iter().map(|switch| (switch.name.as_str(), switch)).collect(),
             bindings: rows
                 .map(|row| ((row.switch.as_str(), row.port.as_str(), row.vlan, row.network_id), row))
                 .collect(),

@@ -16,7 +16,7 @@ pub enum Learned {
     Set(LearnedMac),
     /// The switch has withdrawn it.
     Removed {
-        /// `Physical_Switch.name`.
+        /// Name of the switch's section.
         switch: String,
         /// The network.
         network: NetworkId,

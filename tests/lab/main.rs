@@ -9,6 +9,7 @@ mod double;
 mod figures;
 mod gateways;
 mod hostd;
+mod independent;
 mod inside;
 mod keys;
 mod net;

@@ -153,7 +153,7 @@ fn without_its_session(settings: &str, cut_off: impl Fn(&Switch), mend: impl Fn(
 }
 
 /// The numbers of echo requests that were captured, sorted.
-fn numbers(frames: impl Iterator<Item = String>) -> Vec<u32> {
+pub(super) fn numbers(frames: impl Iterator<Item = String>) -> Vec<u32> {
     let number = |frame: String| frame.split("seq ").nth(1)?.split(',').next()?.parse().ok();
     let mut numbers: Vec<u32> = frames.filter_map(number).collect();
     numbers.sort_unstable();

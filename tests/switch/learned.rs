@@ -357,3 +357,53 @@ fn a_switch_may_say_where_it_wants_broadcasts() {
     let all = fdb(&scene.rest, &scene.network, "?scope=all");
     assert_eq!(all.flood, ["192.0.2.7", COMPUTE_1.1, COMPUTE_2.1]);
 }
+
+/// What a switch says that can't be: a MAC of a group or of nobody, addresses that no host has, VTEPs that no packet reaches.
+#[test]
+fn what_no_station_has_is_relayed_nowhere_and_reported() {
+    let pair = Pair::begin("");
+    let [left, right] = &pair.tors;
+    let name = pair.name();
+    left.vtep_ctl(&["add-ucast-local", &name, "00:00:00:00:00:00", "192.0.2.1"]);
+    left.vtep_ctl(&["add-ucast-local", &name, "01:00:5e:00:00:01", "192.0.2.1"]);
+    for (i, vtep) in ["0.0.0.0", "127.0.0.1", "224.0.0.1", "239.1.1.1", "255.255.255.255"].into_iter().enumerate() {
+        left.vtep_ctl(&["add-ucast-local", &name, &format!("02:00:00:00:02:{i:02x}"), vtep]);
+    }
+    let mut known = Vec::new();
+    for (i, ip) in ["0.0.0.0", "::", "255.255.255.255", "224.0.0.1", "127.0.0.1", "ff02::1"].into_iter().enumerate() {
+        let mac = format!("02:00:00:00:03:{i:02x}");
+        left.learn(&name, &mac, ip);
+        known.push(mac);
+    }
+    left.vtep_ctl(&["set", "Physical_Switch", "left", r#"tunnel_ips=["0.0.0.0","127.0.0.1","192.0.2.1","239.1.1.1"]"#]);
+    left.learn(&name, BARE, "10.0.0.77");
+    let mut rows: Vec<_> = known.iter().map(|mac| (mac.as_str(), "", "192.0.2.1")).collect();
+    rows.push((BARE, "10.0.0.77", "192.0.2.1"));
+    let wanted = macs(&name, &rows);
+    right.wait("those that a station can have", |dump| dump.macs() == wanted);
+    assert_eq!(right.dump().floods(), [(name.clone(), set(&["192.0.2.1"]))]);
+    let told = fdb(&pair.rest, &pair.network, "");
+    assert_eq!((told.entries.len(), told.flood), (rows.len(), vec!["192.0.2.1".to_owned(), "192.0.2.2".to_owned()]));
+    let status = pair.rest.wait_switch("left", "it says so", |now| now["status"] == "degraded");
+    let reason = status["reason"].as_str().expect("a reason");
+    assert!(reason.contains("ignored") && reason.contains("tunnel_ips"), "{reason}");
+
+    // Corrected on the switch, all is well.
+    left.vtep_ctl(&["set", "Physical_Switch", "left", r#"tunnel_ips="192.0.2.1""#]);
+    left.vtep_ctl(&["clear-local-macs", &name]);
+    right.wait("none", |dump| dump.macs().is_empty());
+    pair.rest.wait_switch("left", "it is well", |now| now["status"] == "active");
+}
+
+/// A loopback address beside the VTEP proper, which is the higher one.
+#[test]
+fn broadcasts_go_to_the_vtep_at_which_macs_are_learned() {
+    let pair = Pair::begin("");
+    let name = pair.name();
+    let left = &pair.tors[0];
+    left.vtep_ctl(&["set", "Physical_Switch", "left", r#"tunnel_ips=["10.0.0.1","10.99.0.11"]"#]);
+    pair.wait_flood(&["10.0.0.1", "192.0.2.2"]);
+    left.vtep_ctl(&["add-ucast-local", &name, BARE, "10.99.0.11"]);
+    pair.wait_flood(&["10.99.0.11", "192.0.2.2"]);
+    pair.tors[1].wait("the other gateway floods there", |dump| dump.floods() == [(name.clone(), set(&["10.99.0.11"]))]);
+}

@@ -104,8 +104,8 @@ impl Session<'_> {
         self.still_introduced()?;
         let present: Vec<&str> = self.replica.switches().map(|switch| switch.name.as_str()).collect();
         let sections = &self.target.desired.sections;
-        if sections.keys().all(|name| !present.contains(&name.as_str())) {
-            let wanted: Vec<_> = sections.keys().map(String::as_str).collect();
+        let wanted: Vec<_> = sections.values().map(|section| section.physical_switch.as_str()).collect();
+        if wanted.iter().all(|name| !present.contains(name)) {
             let there = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
             tracing::warn!(switch = %self.target.names(), wanted = wanted.join(", "), there, "the database has no Physical_Switch of the configured name; nothing is written to it");
         }

@@ -8,7 +8,7 @@ use std::{
 use super::{LockState, Phase, Session};
 use crate::{
     fleet::{target::Target, work::Faults},
-    model::{NetworkId, Revision, status::SessionState},
+    model::{NetworkId, Revision, reason::Reason, status::SessionState},
     plan::{Planner, Policy, Tally},
     vtep::Replica,
 };
@@ -37,6 +37,8 @@ pub(in crate::fleet) struct SessionView<'a> {
     /// Rows that aren't right, by network.
     pub(in crate::fleet) outstanding: BTreeMap<NetworkId, u64>,
     pub(in crate::fleet) planner: Planner<'a>,
+    /// What is ignored of what the switches say.
+    pub(in crate::fleet) ignored: Option<Reason>,
 }
 
 impl Session<'_> {
@@ -63,6 +65,7 @@ impl Session<'_> {
             last_plan: self.journal.last_plan,
             outstanding: self.outstanding(),
             planner: self.planner(),
+            ignored: self.reporter.ignored(),
         }
     }
 }

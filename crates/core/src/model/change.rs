@@ -62,7 +62,7 @@ pub enum Change {
     LearnedSet(LearnedMac),
     /// A switch has withdrawn a MAC.
     LearnedRemoved {
-        /// `Physical_Switch.name`.
+        /// Name of the switch's section.
         switch: String,
         /// The network.
         network: NetworkId,
@@ -92,7 +92,7 @@ pub enum Tombstone {
     Network {
         /// The network.
         network: NetworkId,
-        /// `Physical_Switch.name`.
+        /// Name of the switch's section.
         switch: String,
     },
     /// A binding went.

@@ -12,7 +12,7 @@ use super::{GatewayId, MacAddr, NetworkId};
 /// Where a switch wants to be reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchVteps {
-    /// `Physical_Switch.name`.
+    /// Name of the switch's section.
     pub switch: String,
     /// `None`: `Physical_Switch.tunnel_ips`; else the network for whose broadcasts the switch names others
     /// (`Mcast_Macs_Local`, `unknown-dst`).
@@ -24,7 +24,7 @@ pub struct SwitchVteps {
 /// A MAC that a switch has learned on its ports (`Ucast_Macs_Local`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnedMac {
-    /// `Physical_Switch.name`: the one whose `tunnel_ips` hold the locator.
+    /// Name of the section of the switch whose `tunnel_ips` hold the locator.
     pub switch: String,
     /// The network.
     pub network: NetworkId,

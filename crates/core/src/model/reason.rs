@@ -3,12 +3,12 @@
 
 mod display;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
 use super::{
-    ConnectionId, MacAddr, NetworkId, VlanId, Vni,
+    ConnectionId, MacAddr, NetworkId, NotUnicastIp, NotUnicastMac, NotVtep, VlanId, Vni,
     problem::ProblemKind,
     status::Status,
     text::{self, Names},
@@ -192,6 +192,13 @@ pub enum Reason {
         /// The switches that report it.
         switches: Names,
     },
+    /// What the switch says can't be: it is relayed nowhere.
+    Ignored {
+        /// The first.
+        first: Ignored,
+        /// Further ones, at least.
+        more: usize,
+    },
     /// The switch has learned more MACs than `max_learned_macs`.
     LearnedOverflow {
         /// MACs that are not relayed, at least.
@@ -219,6 +226,31 @@ pub enum Reason {
         subject: String,
         /// RFC 3339, UTC.
         expires: String,
+    },
+}
+
+/// What is ignored of what a switch says, because no station and no VTEP has such an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// `Ucast_Macs_Local.MAC`.
+    Mac(MacAddr, NotUnicastMac),
+    /// `Ucast_Macs_Local.ipaddr`.
+    Ip {
+        /// The MAC.
+        mac: MacAddr,
+        /// The address.
+        ip: IpAddr,
+        /// What it is.
+        why: NotUnicastIp,
+    },
+    /// `Physical_Switch.tunnel_ips`, or the locator of a learned MAC.
+    Vtep {
+        /// The MAC.
+        mac: Option<MacAddr>,
+        /// The address.
+        vtep: IpAddr,
+        /// What it is.
+        why: NotVtep,
     },
 }
 
@@ -285,6 +317,7 @@ impl Reason {
             | Self::Flapping { .. }
             | Self::LearnedOverflow { .. }
             | Self::LearnedRate { .. }
+            | Self::Ignored { .. }
             | Self::HostsUnreached(_)
             | Self::EndpointIsSwitch { .. }
             | Self::Certificate { .. }
@@ -335,7 +368,7 @@ impl Reason {
             Self::NoTunnelIp { .. } => ProblemKind::TunnelIp,
             Self::Loop { .. } => ProblemKind::Loop,
             Self::Flapping { .. } => ProblemKind::Flapping,
-            Self::LearnedOverflow { .. } | Self::LearnedRate { .. } => ProblemKind::LearnedMacs,
+            Self::LearnedOverflow { .. } | Self::LearnedRate { .. } | Self::Ignored { .. } => ProblemKind::LearnedMacs,
             Self::HostsUnreached(_) => ProblemKind::Host,
             Self::EndpointIsSwitch { .. } => ProblemKind::Endpoint,
             Self::Certificate { .. } => ProblemKind::Certificate,
@@ -397,6 +430,7 @@ impl Reason {
             Self::Loop { .. } => "look for a bridge between the network's two sides, or delete the port".to_owned(),
             Self::Flapping { .. } => "look for two stations with one MAC, or for a loop".to_owned(),
             Self::LearnedOverflow { .. } => "raise max_learned_macs, or look for what floods".to_owned(),
+            Self::Ignored { .. } => "correct it on the switch; nothing of it is passed on".to_owned(),
             Self::LearnedRate { .. } => "look for a loop, or for a station that invents MACs".to_owned(),
             Self::HostsUnreached(unreached) => match unreached.hosts.first() {
                 Some((host, _, Some(near))) => format!(

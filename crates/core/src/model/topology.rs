@@ -28,7 +28,7 @@ pub struct Gateway {
 pub struct Device {
     /// Identity.
     pub id: DeviceId,
-    /// `Physical_Switch.name`.
+    /// Name of the switch's section in plumgrid.ini.
     pub name: String,
     /// In the order in which they were given; one entry a name.
     pub interfaces: Vec<Interface>,
@@ -187,7 +187,7 @@ pub struct TunnelEndpoint {
 /// One VLAN on one port of one switch, for a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Binding {
-    /// `Physical_Switch.name`.
+    /// Name of the device.
     pub switch: String,
     /// `Physical_Port.name`.
     pub port: String,

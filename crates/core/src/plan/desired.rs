@@ -13,7 +13,7 @@ use crate::{
 /// What one database should hold.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
-    /// By the name of the section in plumgrid.ini, which is the device name of gateways.
+    /// By the name of the section in plumgrid.ini, which is the device's name in gateways.
     pub sections: BTreeMap<String, Section>,
     /// The networks that the sections carry.
     pub networks: FastMap<NetworkId, Arc<NetworkIntent>>,
@@ -22,7 +22,7 @@ pub struct Desired {
 /// One switch of a database.
 #[derive(Debug, Clone, Default)]
 pub struct Section {
-    /// `Physical_Switch.name`.
+    /// `Physical_Switch.name`: it finds the row, and is no identity.
     pub physical_switch: String,
     /// What it should hold. [`Section::set_intent`] replaces it.
     pub intent: Arc<SwitchIntent>,
@@ -76,11 +76,18 @@ impl Desired {
     /// The section to which a port belongs, and the port's name.
     #[must_use]
     pub fn section_of<'a>(&'a self, actual: &'a Replica, port: Uuid) -> Option<(&'a Section, &'a str)> {
+        self.named_section_of(actual, port).map(|(_, section, port)| (section, port))
+    }
+
+    /// The same with the section's name first.
+    #[must_use]
+    pub fn named_section_of<'a>(&'a self, actual: &'a Replica, port: Uuid) -> Option<(&'a str, &'a Section, &'a str)> {
         let name = &actual.port(port)?.name;
-        let section = self.sections.values().find(|section| {
+        let has = |section: &Section| {
             actual.switch(&section.physical_switch).is_some_and(|switch| switch.ports.contains(&port))
-        })?;
-        Some((section, name))
+        };
+        let (of, section) = self.sections.iter().find(|(_, section)| has(section))?;
+        Some((of, section, name))
     }
 
     /// The network that should be bound to a VLAN of a port.

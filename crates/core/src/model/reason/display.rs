@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CertificateOwner, Degradation, Reason, RowName, Unreached};
+use super::{CertificateOwner, Degradation, Ignored, Reason, RowName, Unreached};
 use crate::model::text;
 
 impl fmt::Display for Reason {
@@ -107,6 +107,13 @@ impl fmt::Display for Reason {
                 "MAC {mac} comes and goes too often (at {switches}): it is flooded, not announced, until it is quiet; look \
                  for two stations with one MAC, or for a loop"
             ),
+            Self::Ignored { first, more } => {
+                write!(f, "ignored: {first}")?;
+                if *more > 0 {
+                    write!(f, " (and at least {more} more)")?;
+                }
+                Ok(())
+            }
             Self::LearnedRate { rate } => {
                 write!(f, "learned MACs come and go faster than {rate} a second: the relay follows at that rate")
             }
@@ -170,5 +177,16 @@ impl fmt::Display for Unreached {
             write!(f, " and {} more", self.more)?;
         }
         f.write_str(": the switches can't reach these ports")
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mac(mac, why) => write!(f, "learned MAC {mac} {why}"),
+            Self::Ip { mac, ip, why } => write!(f, "address {ip} of learned MAC {mac} {why}"),
+            Self::Vtep { mac: Some(mac), vtep, why } => write!(f, "VTEP {vtep} of learned MAC {mac} {why}"),
+            Self::Vtep { mac: None, vtep, why } => write!(f, "{vtep} in tunnel_ips {why}"),
+        }
     }
 }

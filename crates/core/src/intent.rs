@@ -284,20 +284,23 @@ impl Intent {
         let gateways: BTreeSet<_> = touched.iter().flat_map(|name| self.topology.gateways_of_switch(name)).collect();
         for id in gateways {
             let Some(gateway) = self.topology.gateway(id) else { continue };
-            for pair in self.topology.pairs_of(id) {
-                let Some(roles) = self.topology.roles(pair) else { continue };
+            for (_, network) in self.topology.pairs_of(id) {
                 for device in &gateway.devices {
                     if let Some(intent) = made.get_mut(&device.name) {
-                        intent.networks.insert(pair.1);
+                        intent.networks.insert(network);
                     }
                 }
-                for connection in self.topology.connections(pair) {
-                    for binding in bindings(gateway, connection) {
-                        if let Some(intent) = made.get_mut(&binding.switch)
-                            && roles.binds(&binding.switch)
-                        {
-                            intent.bind(binding, connection);
-                        }
+            }
+            let mut connections: Vec<_> =
+                self.topology.pairs_of(id).flat_map(|pair| self.topology.connections(pair)).collect();
+            connections.sort_unstable_by_key(|connection| connection.id);
+            for connection in connections {
+                let Some(roles) = self.topology.roles((id, connection.network_id)) else { continue };
+                for binding in bindings(gateway, connection) {
+                    if let Some(intent) = made.get_mut(&binding.switch)
+                        && roles.binds(&binding.switch)
+                    {
+                        intent.bind(binding, connection);
                     }
                 }
             }

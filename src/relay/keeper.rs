@@ -184,9 +184,10 @@ impl Keeper {
                     self.gateways.remember(&learned.switch);
                     self.ledger.stored(learned);
                 }
-                Change::LearnedSet(_) | Change::LearnedRemoved { .. } => {}
-                // What these mean, the topology says.
-                Change::GatewaySet(_)
+                Change::LearnedSet(_)
+                | Change::LearnedRemoved { .. }
+                // What these mean, the topology says ...
+                | Change::GatewaySet(_)
                 | Change::GatewayRemoved(_)
                 | Change::ConnectionSet(_)
                 | Change::ConnectionRemoved(_)
@@ -194,9 +195,9 @@ impl Keeper {
                 | Change::ElectionSet(_)
                 | Change::ElectionRemoved(..)
                 | Change::IdleSet(_)
-                | Change::IdleRemoved(..) => {}
-                // These mean nothing to what is learned.
-                Change::NetworkSet(_)
+                | Change::IdleRemoved(..)
+                // ... and these mean nothing to what is learned.
+                | Change::NetworkSet(_)
                 | Change::NetworkRemoved(_)
                 | Change::PortSet(_)
                 | Change::PortRemoved(_)

@@ -50,7 +50,7 @@ impl Announcer {
                 Change::LearnedSet(learned) => self.learn(learned, topology),
                 Change::LearnedRemoved { switch, network, mac } => self.forget(switch, *network, *mac, topology),
                 Change::NetworkRemoved(network) => self.forget_network(*network),
-                // What these mean to an announcement, the topology says.
+                // What these mean to an announcement, the topology says ...
                 Change::GatewaySet(_)
                 | Change::GatewayRemoved(_)
                 | Change::ConnectionSet(_)
@@ -59,9 +59,9 @@ impl Announcer {
                 | Change::ElectionSet(_)
                 | Change::ElectionRemoved(..)
                 | Change::IdleSet(_)
-                | Change::IdleRemoved(..) => {}
-                // These mean nothing to it.
-                Change::NetworkSet(_)
+                | Change::IdleRemoved(..)
+                // ... and these mean nothing to one.
+                | Change::NetworkSet(_)
                 | Change::PortSet(_)
                 | Change::PortRemoved(_)
                 | Change::EndpointSet(_)
@@ -227,13 +227,12 @@ impl Announcer {
             let announcers = roles.announcers();
             let is_announcer = |sighting: &&&Sighting| announcers.iter().any(|name| **name == *sighting.switch);
             let at: Vec<_> = own.iter().filter(is_announcer).collect();
-            match pick(&at, hash(mac)) {
-                Some(sighting) => sighting.vtep,
+            if let Some(sighting) = pick(&at, hash(mac)) {
+                sighting.vtep
+            } else {
                 // Whoever learned it is cut off: its twin stands in.
-                None => {
-                    let twin = pick(announcers, hash(mac));
-                    twin.and_then(|twin| self.vtep(topology, twin, network)).unwrap_or(latest.vtep)
-                }
+                let twin = pick(announcers, hash(mac));
+                twin.and_then(|twin| self.vtep(topology, twin, network)).unwrap_or(latest.vtep)
             }
         };
         Some(Announced { mac, vtep, gateway: segment.number, ips })

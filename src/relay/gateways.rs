@@ -314,7 +314,7 @@ impl Gateways {
         let hold = milliseconds(self.policy.idle_flood_hold);
         let since = *self.idle_since.entry(pair).or_insert(now_ms);
         let leaves = !idle.left && hold > 0 && now_ms >= since.saturating_add(hold);
-        leaves.then(|| Verdict::Idle(Idle { left: true, ..*idle }))
+        leaves.then_some(Verdict::Idle(Idle { left: true, ..*idle }))
     }
 
     /// The switch withdrew its last MAC on the network: where the gateways that bring the network to it have none left,

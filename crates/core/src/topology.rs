@@ -116,12 +116,14 @@ impl Topology {
             Change::IdleSet(idle) => {
                 let pair = (idle.gateway, idle.network);
                 let had_left = self.idle.insert(pair, *idle).is_some_and(|before| before.left);
-                self.affect_idle(pair, had_left != idle.left, affected);
+                affected.announced.extend((had_left != idle.left).then_some(pair.1));
+                affected.pairs.insert(pair);
             }
             Change::IdleRemoved(gateway, network) => {
                 let pair = (*gateway, *network);
                 let had_left = self.idle.remove(&pair).is_some_and(|before| before.left);
-                self.affect_idle(pair, had_left, affected);
+                affected.announced.extend(had_left.then_some(pair.1));
+                affected.pairs.insert(pair);
             }
             Change::VtepsSet(row) => self.set_vteps(row, affected),
             // These say nothing of gateways.
@@ -245,13 +247,6 @@ impl Topology {
             self.affect_switches(pair.0, affected);
         }
         affected.announced.insert(pair.1);
-        affected.pairs.insert(pair);
-    }
-
-    fn affect_idle(&self, pair: Pair, left_or_returned: bool, affected: &mut Affected) {
-        if left_or_returned {
-            affected.announced.insert(pair.1);
-        }
         affected.pairs.insert(pair);
     }
 }

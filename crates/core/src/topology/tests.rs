@@ -63,7 +63,9 @@ fn policy() -> Arc<RelayConfig> {
 
 fn applied(changes: &[Change]) -> (Topology, Affected) {
     let (mut topology, mut affected) = (Topology::new(policy()), Affected::default());
-    changes.iter().for_each(|change| topology.apply(change, &mut affected));
+    for change in changes {
+        topology.apply(change, &mut affected);
+    }
     (topology, affected)
 }
 

@@ -359,3 +359,25 @@ fn standing_rows_follow_a_move_where_a_foreign_logical_switch_took_the_vni() {
     let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
     assert_eq!((dry.blocked_total, dry.blocked[0].obstacle), (1, "foreign_vni"));
 }
+
+/// The port's new name wants a network that can't be bound: the binding of its old name moves all the same.
+#[test]
+fn a_binding_moves_although_the_new_name_of_its_port_wants_what_cannot_be_bound() {
+    let (mut database, mut desired) = (tor(), thirteen());
+    let section = desired.sections.get_mut("tor").unwrap();
+    let mut intent = (*section.intent).clone();
+    for vlan_of_e2 in 101..113 {
+        let bound = BoundNetwork { network: network_id(13), connections: vec![ConnectionId(Uuid::nil())] };
+        intent.bindings.insert(("e3".to_owned(), vlan(vlan_of_e2)), bound);
+    }
+    intent.networks.insert(network_id(13));
+    section.set_intent(Arc::new(intent));
+    let without_vni = NetworkIntent { id: network_id(13), vni: None, ..(*desired.networks[&network_id(0)]).clone() };
+    desired.networks.insert(network_id(13), Arc::new(without_vni));
+    converge(&desired, &mut database, Guard::Unknown, 200);
+    let before = vlans(&database);
+    assert_eq!((before["e2"].len(), before["e3"].len()), (12, 0));
+    rename(&mut database, &[("e2", "e3"), ("e3", "e2")]);
+    converge(&desired, &mut database, Guard::Hold, 200);
+    assert_eq!(vlans(&database), before);
+}

@@ -30,6 +30,10 @@ test-openstack: deps ## against real Keystone, Neutron schemas and clients; `mak
 lint: deps ## format, lints, licences
 	tests/run.sh fmt deny clippy features
 
+.PHONY: advisories
+advisories: deps ## known vulnerabilities of the dependencies (RustSec); needs GitHub
+	tests/run.sh advisories
+
 .PHONY: unit
 unit: deps ## the tests alone
 	tests/run.sh tests doctests

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     controls::{Controls, Reload, Reloaded},
-    socket::AdminError,
+    socket::{AdminError, try_group},
 };
 use self::{methods::imports::Imports, peer::Peer, places::Places, registry::Context, socket::Socket};
 use crate::{config::AdminConfig, service::Service};

@@ -29,7 +29,7 @@ mod tests;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
     time::timeout,
 };
@@ -54,6 +54,7 @@ use crate::{
     },
 };
 pub use error::{DaemonError, EXIT_CONFIG, EXIT_FAILURE, EXIT_TEMPORARY};
+use pulse::{Configured, Pulse};
 use signals::{Signal, Signals};
 
 /// How long the end may take: 10 s for requests (the servers cut them off by themselves), the rest for the sessions and
@@ -83,6 +84,8 @@ pub struct Daemon {
     fleet: Fleet,
     /// The API's certificate, where it has one.
     tls: Option<Tls>,
+    /// What systemd is told of the configuration.
+    configured: watch::Sender<Configured>,
     shutdown: CancellationToken,
     /// The listeners; each task answers its name when it ends.
     servers: JoinSet<&'static str>,
@@ -123,11 +126,14 @@ impl Daemon {
         let (journal, pending) = Journal::new();
         let settings =
             Settings { vni_ranges: config.vni_ranges.clone(), max_ports_per_host: config.api.max_ports_per_host };
-        let mut service = Service::new(store.clone(), fleet.clone(), settings).with_journal(journal);
+        let mut service = Service::new(store.clone(), fleet.clone(), settings).with_journal(journal.clone());
         let (source, follow) = config.source.clone().map(source::new).unzip();
-        if let Some(source) = source {
-            service = service.following(source);
+        if let Some(source) = &source {
+            service = service.following(source.clone());
         }
+        let configured = Configured { switches: config.switches.keys().cloned().collect(), failed_reload: None };
+        let (configured, seen) = watch::channel(configured);
+        let pulse = Pulse { fleet: fleet.clone(), store: store.clone(), source, configured: seen, journal };
         let ready = readiness(&service, &shutdown).with_metrics(metrics(&service));
         let rest = api::Server::bind(&config.api, service.clone(), ready)?;
         let (reload, reloads) = mpsc::channel(1);
@@ -145,7 +151,7 @@ impl Daemon {
         workers.spawn(named("relay", keeper.run(shutdown.clone())));
         let limits = JournalLimits { age: config.admin.journal_age, bytes: config.admin.journal_size };
         workers.spawn(named("journal", journal::record(store.clone(), pending, happened, limits)));
-        workers.spawn(named("pulse", until(shutdown.clone(), pulse::beat(fleet.clone()))));
+        workers.spawn(named("pulse", until(shutdown.clone(), pulse.beat())));
         if let Some(follow) = follow {
             workers.spawn(named("source", until(shutdown.clone(), follow.run(store.clone(), service))));
         }
@@ -153,7 +159,7 @@ impl Daemon {
         servers.spawn(named("API", rest.serve(shutdown.clone())));
         servers.spawn(named("admin socket", operators.serve(shutdown.clone())));
         servers.spawn(named("listener for switches", listeners.serve(fleet.clone(), shutdown.clone())));
-        Ok(Self { path, config, log, signals, reloads, store, fleet, tls, shutdown, servers, workers })
+        Ok(Self { path, config, log, signals, reloads, store, fleet, tls, configured, shutdown, servers, workers })
     }
 
     /// Runs until a signal asks for the end, or a part of the daemon fails; then drains.
@@ -228,6 +234,10 @@ impl Daemon {
         for error in reloaded.as_ref().err().into_iter().flatten() {
             tracing::error!(error, "the old configuration stays in force");
         }
+        self.configured.send_replace(Configured {
+            switches: self.config.switches.keys().cloned().collect(),
+            failed_reload: reloaded.as_ref().err().and_then(|errors| errors.first().cloned()),
+        });
         notify(State::Ready);
         reloaded
     }

@@ -50,6 +50,7 @@ pub use attributes::{
 };
 pub use committed::revision_of;
 pub use error::StoreError;
+pub use files::try_file;
 pub use journal::{Entry, JournalFilter, JournalLimits, Kind};
 pub use learned::Learned;
 pub use networks::NetworkColumn;

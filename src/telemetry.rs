@@ -17,7 +17,7 @@ mod repeats;
 mod tests;
 
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write as _},
     os::{linux::fs::MetadataExt, unix::ffi::OsStrExt},
 };
 
@@ -80,15 +80,28 @@ impl LogHandle {
     }
 }
 
-/// Begins to log, for the whole process, at these levels (`info,vtepd::fleet=debug`). `RUST_LOG` overrides them.
+/// Begins to log, for the whole process, at these levels (`info,vtepd::fleet=debug`). `RUST_LOG` overrides them. In the
+/// journal the entries are `program`'s (`journalctl -t vtepd`).
 ///
 /// # Errors
 /// [`LogError`].
-pub fn init(levels: &str) -> Result<LogHandle, LogError> {
+pub fn init(program: &'static str, levels: &str) -> Result<LogHandle, LogError> {
     let (filter, handle) = reload::Layer::new(filter(levels, rust_log())?);
-    let registry = tracing_subscriber::registry().with(filter).with(output());
+    let registry = tracing_subscriber::registry().with(filter).with(output(program));
     registry.try_init().map_err(|error| LogError::Twice(error.to_string()))?;
     Ok(LogHandle { filter: handle })
+}
+
+/// Writes what ended the program before it had a log to standard error; to the journal, with the priority `err`.
+pub fn complain(error: &dyn std::fmt::Display) {
+    let text = format!("{}\n", printable::lines(&error.to_string()));
+    let mut out = std::io::stderr();
+    // Without standard error there is nobody left to tell.
+    let _ = if stderr_is_the_journal() {
+        prefixed::Line::new(tracing::Level::ERROR, out).write_all(text.as_bytes())
+    } else {
+        out.write_all(text.as_bytes())
+    };
 }
 
 fn rust_log() -> Option<String> {
@@ -140,13 +153,16 @@ fn levels_of(filter: &str) -> Vec<&str> {
 
 type Below = tracing_subscriber::layer::Layered<reload::Layer<EnvFilter, Registry>, Registry>;
 
-fn output() -> Box<dyn Layer<Below> + Send + Sync> {
+fn output(
+    #[cfg_attr(not(feature = "systemd"), allow(unused_variables, reason = "the unit's name stands for it"))]
+    program: &'static str,
+) -> Box<dyn Layer<Below> + Send + Sync> {
     if !stderr_is_the_journal() {
         let colours = std::io::stderr().is_terminal();
         return Box::new(fmt::layer().with_writer(std::io::stderr).with_ansi(colours).fmt_fields(fields::escaped()));
     }
     #[cfg(feature = "systemd")]
-    return Box::new(journal::Journal::new());
+    return Box::new(journal::Journal::new(program));
     // The journal knows the time, and reads the level from a prefix (sd-daemon(3)).
     #[cfg(not(feature = "systemd"))]
     return Box::new(

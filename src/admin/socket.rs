@@ -11,7 +11,10 @@ use std::{
 };
 
 use jsonrpsee::core::RegisterMethodError;
-use nix::{fcntl::OFlag, unistd::Group};
+use nix::{
+    fcntl::OFlag,
+    unistd::{Gid, Group, Uid, getgroups},
+};
 use tokio::net::{UnixListener, UnixStream};
 
 /// The admin socket can't be had.
@@ -35,7 +38,10 @@ pub enum AdminError {
     #[error("group of [admin]: there is no group '{0}'")]
     NoGroup(String),
     /// The file can't be given to the group.
-    #[error("admin socket {path}: it can't be given to group '{group}': {source}; the daemon's user must be a member")]
+    #[error(
+        "the admin socket can't be given to group '{group}' ([admin] group): {source}; the daemon's user must be a member: \
+         usermod -aG {group} vtepd, then restart it"
+    )]
     Group {
         /// `socket`.
         path: PathBuf,
@@ -155,13 +161,28 @@ fn refuse_live(path: &Path) -> Result<(), AdminError> {
 fn give(draft: &Path, path: &Path, group: Option<&str>) -> Result<(), AdminError> {
     let Some(group) = group else { return Ok(()) };
     let failed = |source| AdminError::Group { path: path.to_owned(), group: group.to_owned(), source };
-    let id = match group.parse() {
-        Ok(id) => id,
-        Err(_) => Group::from_name(group)
-            .map_err(|error| failed(error.into()))?
-            .ok_or_else(|| AdminError::NoGroup(group.to_owned()))?
-            .gid
-            .as_raw(),
-    };
-    chown(draft, None, Some(id)).map_err(failed)
+    let id = find_group(group).map_err(failed)?.ok_or_else(|| AdminError::NoGroup(group.to_owned()))?;
+    chown(draft, None, Some(id.as_raw())).map_err(failed)
+}
+
+/// A group by its name or number.
+fn find_group(group: &str) -> io::Result<Option<Gid>> {
+    match group.parse() {
+        Ok(id) => Ok(Some(Gid::from_raw(id))),
+        Err(_) => Ok(Group::from_name(group)?.map(|group| group.gid)),
+    }
+}
+
+/// Whether this user could give the socket to a group. Root can give it to any.
+///
+/// # Errors
+/// [`AdminError`].
+pub fn try_group(group: &str) -> Result<(), AdminError> {
+    let failed = |source| AdminError::Group { path: PathBuf::new(), group: group.to_owned(), source };
+    let id = find_group(group).map_err(failed)?.ok_or_else(|| AdminError::NoGroup(group.to_owned()))?;
+    if Uid::effective().is_root() || Gid::effective() == id {
+        return Ok(());
+    }
+    let member = getgroups().map_err(|error| failed(error.into()))?.contains(&id);
+    if member { Ok(()) } else { Err(failed(io::ErrorKind::PermissionDenied.into())) }
 }

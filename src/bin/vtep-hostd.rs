@@ -71,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 async fn serve(config: HostdConfig) -> ExitCode {
-    if let Err(error) = telemetry::init(&config.log.directives) {
+    if let Err(error) = telemetry::init("vtep-hostd", &config.log.directives) {
         return fail(&error, EXIT_CONFIG);
     }
     match hostd::run(config).await {
@@ -94,8 +94,8 @@ fn manual() -> ExitCode {
     }
 }
 
-/// On standard error, each line as it is: there is no log yet.
+/// There is no log yet.
 fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "{}", telemetry::printable::lines(&error.to_string()));
+    telemetry::complain(error);
     code.into()
 }

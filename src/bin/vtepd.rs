@@ -12,7 +12,7 @@ use vtepd::{
     config::{Config, DEFAULT_PATH},
     daemon::{
         Daemon, EXIT_CONFIG, EXIT_FAILURE,
-        check::{check, check_openstack},
+        check::{check, check_here, check_openstack},
     },
     telemetry,
 };
@@ -34,8 +34,8 @@ struct Arguments {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
     config: PathBuf,
-    /// Reads the configuration, tries every switch, Keystone and Neutron's database, prints a line for each, and changes
-    /// nothing.
+    /// Reads the configuration, tries the store, every switch, Keystone and Neutron's database, prints a line for each,
+    /// and changes nothing.
     #[arg(long)]
     check: bool,
     /// Prints the manual page.
@@ -76,7 +76,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 async fn serve(path: PathBuf, config: Config) -> ExitCode {
-    let log = match telemetry::init(&config.log.directives) {
+    let log = match telemetry::init("vtepd", &config.log.directives) {
         Ok(log) => log,
         Err(error) => return fail(&error, EXIT_CONFIG.into()),
     };
@@ -98,13 +98,15 @@ async fn check_all(path: &std::path::Path, config: Config) -> ExitCode {
     let notices = config.notices.iter().map(|notice| format!("{}: {notice}", path.display()));
     let mut lines: Vec<String> = notices.collect();
     lines.push(format!("{}: ok, {} switches", path.display(), config.switches.len()));
+    let here = check_here(&config.database, &config.admin);
     let (openstack, reports) =
         tokio::join!(check_openstack(&config.api, config.source.as_ref()), check(config.switches.into_values()));
+    lines.extend(here.iter().map(|tried| tried.line.clone()));
     lines.extend(openstack.iter().map(|tried| tried.line.clone()));
     lines.extend(reports.iter().map(ToString::to_string));
     // Whoever closed our output (`| head`) has read enough; the code still counts.
     let _ = writeln!(out, "{}", telemetry::printable::lines(&lines.join("\n")));
-    if reports.iter().all(|report| report.found.is_ok()) && openstack.iter().all(|tried| tried.good) {
+    if reports.iter().all(|report| report.found.is_ok()) && here.iter().chain(&openstack).all(|tried| tried.good) {
         ExitCode::SUCCESS
     } else {
         EXIT_FAILURE.into()
@@ -120,8 +122,8 @@ fn manual() -> ExitCode {
     }
 }
 
-/// On standard error, each line as it is: there is no log yet.
+/// There is no log yet.
 fn fail(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "{}", telemetry::printable::lines(&error.to_string()));
+    telemetry::complain(error);
     code
 }

@@ -103,7 +103,8 @@ section! {
     pub(super) struct AdminKeys = "admin" {
         /// The socket of the operator's tools.
         socket: one PathBuf = "/run/vtepd/admin.sock", "path", value::own_socket_path, Restart;
-        /// The group that may use the socket besides the daemon's own user. Its members are admins.
+        /// The group that may use the socket besides the daemon's own user. Its members are admins, and the daemon's user must
+        /// be one: usermod -aG GROUP vtepd.
         group: some String = "vtepd", "name of a group", value::text, Restart;
         /// How long the journal (l2gw audit) keeps calls, plans and drift.
         journal_age: one Duration = "90d", "duration", value::duration, Restart;

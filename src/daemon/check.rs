@@ -1,13 +1,14 @@
-//! `vtepd --check`: tries every switch of the configuration, Keystone and Neutron's database, and changes nothing on any
-//! of them.
+//! `vtepd --check`: tries the store, every switch of the configuration, Keystone and Neutron's database, and changes nothing
+//! on any of them.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
+    admin::try_group,
     api::try_keystone,
-    config::{ApiConfig, Auth, SourceConfig, SwitchConfig},
+    config::{AdminConfig, ApiConfig, Auth, SourceConfig, SwitchConfig},
     fleet::endpoint,
     ovsdb::{
         Endpoint,
@@ -15,6 +16,7 @@ use crate::{
         json::{Cursor, JsonError},
     },
     source::try_database,
+    store::try_file,
 };
 
 /// The database of RFC 7047 servers that are hardware VTEPs.
@@ -126,6 +128,18 @@ pub struct Tried {
     pub line: String,
     /// It can.
     pub good: bool,
+}
+
+/// Tries the store's file and directory, and the group of the admin socket.
+pub fn check_here(database: &Path, admin: &AdminConfig) -> Vec<Tried> {
+    let mut tried = vec![Tried::new(
+        &format!("[database] {}", database.display()),
+        try_file(database).map(|found| format!("ok: {found}")),
+    )];
+    if let Some(group) = &admin.group {
+        tried.push(Tried::new(&format!("[admin] group {group}"), try_group(group).map(|()| "ok".to_owned())));
+    }
+    tried
 }
 
 /// Tries Keystone and Neutron's database, where they are asked for.

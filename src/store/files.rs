@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use nix::fcntl::OFlag;
+use nix::{
+    fcntl::{AT_FDCWD, AtFlags, OFlag},
+    unistd::{AccessFlags, faccessat},
+};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{StoreError, sql::Result};
@@ -48,7 +51,11 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 pub(super) fn refuse_foreign(path: &Path) -> Result<()> {
     let foreign = |what: String| StoreError::Foreign { path: path.to_owned(), what };
     let failed = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
-    if fs::metadata(path).map_err(failed)?.len() == 0 {
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(foreign("no regular file".to_owned()));
+    }
+    if metadata.len() == 0 {
         return Ok(());
     }
     let look = |uri: &str| -> rusqlite::Result<(i64, Vec<String>)> {
@@ -83,6 +90,54 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<()> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is at a store's path, for `vtepd --check`. Nothing is made or changed.
+///
+/// # Errors
+/// [`StoreError`]: why the daemon couldn't work with it.
+pub fn try_file(path: &Path) -> Result<String> {
+    let failed = |path: &Path, source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
+    let may = |path: &Path, what: AccessFlags| {
+        faccessat(AT_FDCWD, path, what, AtFlags::AT_EACCESS).map_err(|error| failed(path, error.into()))
+    };
+    let path = match fs::canonicalize(path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+            may(directory.unwrap_or(Path::new(".")), AccessFlags::W_OK | AccessFlags::X_OK)?;
+            return Ok("it is made at the first start".to_owned());
+        }
+        Err(error) => return Err(failed(path, error)),
+    };
+    may(path.parent().unwrap_or(Path::new("/")), AccessFlags::W_OK | AccessFlags::X_OK)?;
+    may(&path, AccessFlags::R_OK | AccessFlags::W_OK)?;
+    refuse_foreign(&path)?;
+    refuse_newer(&path)?;
+    let mut lock = OpenOptions::new();
+    match lock.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(beside(&path, ".lock")) {
+        Ok(mut lock) => match lock.try_lock_shared() {
+            Ok(()) => Ok("it is ours".to_owned()),
+            Err(TryLockError::WouldBlock) => Ok(format!("it is ours, {} uses it", holder(&mut lock))),
+            Err(TryLockError::Error(error)) => Err(failed(&beside(&path, ".lock"), error)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("it is ours".to_owned()),
+        Err(error) => Err(failed(&beside(&path, ".lock"), error)),
+    }
+}
+
+/// Refuses the file of a later version.
+fn refuse_newer(path: &Path) -> Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sqlite = Connection::open_with_flags(format!("file:{}?immutable=1&mode=ro", encoded(path)), flags)?;
+    let there = "SELECT COUNT(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    if sqlite.query_row(there, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(());
+    }
+    let found: i64 =
+        sqlite.query_row("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations", [], |row| row.get(0))?;
+    let known = super::open::newest();
+    if found > known { Err(StoreError::NewerSchema { path: path.to_owned(), found, known }) } else { Ok(()) }
 }
 
 /// Writes our `application_id` into a file that has none yet.
@@ -127,18 +182,22 @@ pub(super) fn take_lock(path: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // Only for the message: a process that can't be named is 'another vtepd'.
-            let _ = file.take(32).read_to_string(&mut text);
-            let pid = text.lines().next().and_then(|line| line.trim().parse::<u32>().ok());
-            let holder = pid.map_or_else(|| "another vtepd".to_owned(), |pid| format!("process {pid}"));
-            return Err(StoreError::Locked { path: path.to_owned(), holder });
+            return Err(StoreError::Locked { path: path.to_owned(), holder: holder(&mut file) });
         }
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
     // As wide as the largest number: what stood there before is overwritten.
     writeln!(file, "{:<10}", std::process::id()).map_err(failed)?;
     Ok(file)
+}
+
+/// Who holds the lock, as a message has it.
+fn holder(lock: &mut File) -> String {
+    let mut text = String::new();
+    // A process that can't be named is 'another vtepd'.
+    let _ = lock.take(32).read_to_string(&mut text);
+    let pid = text.lines().next().and_then(|line| line.trim().parse::<u32>().ok());
+    pid.map_or_else(|| "another vtepd".to_owned(), |pid| format!("process {pid}"))
 }
 
 // ===== whether they are still there =====

@@ -50,6 +50,11 @@ pub(super) const MIGRATIONS: &[Version] = &[
     (7, "attributes", include_str!("../../schemas/sql/sqlite/0007_attributes.sql")),
 ];
 
+/// The newest version of the schema that we know.
+pub(super) fn newest() -> i64 {
+    MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0)
+}
+
 /// A store's file: where it is, and how to connect to it. Holds its lock.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -67,9 +72,11 @@ impl Database {
         private().open(path).map_err(failed)?;
         // The lock lies beside the file itself, whatever link led to it.
         let path = fs::canonicalize(path).map_err(failed)?;
-        files::refuse_foreign(&path)?;
+        // First without making the lock's file beside it. A daemon that is writing may make it unreadable for the moment.
+        if let Err(error @ StoreError::Foreign { .. }) = files::refuse_foreign(&path) {
+            return Err(error);
+        }
         let lock = files::take_lock(&path)?;
-        // Once more: nobody but other programs can have written it since.
         files::refuse_foreign(&path)?;
         let files = Files::at(&path).map_err(failed)?;
         for file in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")] {
@@ -99,8 +106,7 @@ impl Database {
                 files::mark(&self.path)
             }
             Err(MigrateError::VersionMissing(found)) => {
-                let known = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
-                Err(StoreError::NewerSchema { path: self.path.clone(), found, known })
+                Err(StoreError::NewerSchema { path: self.path.clone(), found, known: newest() })
             }
             Err(source) => Err(StoreError::Migrate { path: self.path.clone(), source: Arc::new(source) }),
         }

@@ -19,17 +19,19 @@ type Send = fn(&[&str]) -> systemd::Result<()>;
 
 /// The layer.
 pub(super) struct Journal {
+    /// `SYSLOG_IDENTIFIER`.
+    program: &'static str,
     send: Send,
 }
 
 impl Journal {
-    pub(super) fn new() -> Self {
-        Self { send: systemd::journal::send }
+    pub(super) fn new(program: &'static str) -> Self {
+        Self { program, send: systemd::journal::send }
     }
 
     #[cfg(test)]
-    pub(super) fn to(send: Send) -> Self {
-        Self { send }
+    pub(super) fn to(program: &'static str, send: Send) -> Self {
+        Self { program, send }
     }
 }
 
@@ -105,7 +107,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Journal {
         let mut entry = vec![
             format!("MESSAGE={}{}", fields.message, fields.text),
             format!("PRIORITY={}", priority(*metadata.level())),
-            "SYSLOG_IDENTIFIER=vtepd".to_owned(),
+            format!("SYSLOG_IDENTIFIER={}", self.program),
             format!("TARGET={}", metadata.target()),
         ];
         entry.extend(metadata.file().map(|file| format!("CODE_FILE={file}")));

@@ -46,7 +46,7 @@ fn a_journal_entry_holds_the_fields_of_event_and_span() {
     use std::sync::Mutex;
 
     static SENT: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let journal = super::journal::Journal::to(|entry| {
+    let journal = super::journal::Journal::to("vtep-hostd", |entry| {
         SENT.lock().unwrap().push(entry.join("|"));
         Ok(())
     });
@@ -61,7 +61,8 @@ fn a_journal_entry_holds_the_fields_of_event_and_span() {
         sent.starts_with("MESSAGE=rows are held rows=3 error=line\\nbreak switch=tor-switch-1 lock=held|PRIORITY=4|"),
         "{sent}"
     );
-    for field in ["|VTEPD_ROWS=3|", "|VTEPD_SWITCH=tor-switch-1|", "|VTEPD_LOCK=held", "|SYSLOG_IDENTIFIER=vtepd|"] {
+    for field in ["|VTEPD_ROWS=3|", "|VTEPD_SWITCH=tor-switch-1|", "|VTEPD_LOCK=held", "|SYSLOG_IDENTIFIER=vtep-hostd|"]
+    {
         assert!(sent.contains(field), "{field} in {sent}");
     }
 }

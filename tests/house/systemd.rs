@@ -139,3 +139,34 @@ fn the_status_line_counts_switches() {
     };
     assert_eq!(status["STATUS"], "0 of 0 switches up");
 }
+
+/// Before there is a log: errors of the configuration have the journal's priority `err`.
+#[test]
+fn errors_of_the_configuration_are_errors_in_the_journal() {
+    use std::os::linux::fs::MetadataExt as _;
+    for (program, name, variable) in [
+        (env!("CARGO_BIN_EXE_vtepd"), "vtepd", "VTEPD_API__LISTEN"),
+        (env!("CARGO_BIN_EXE_vtep-hostd"), "vtep-hostd", "VTEP_HOSTD_HOST__MTU"),
+    ] {
+        let directory = std::env::temp_dir().join(format!("vtepd-house-journal-{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a scratch directory");
+        let (ini, log) = (directory.join("wrong.ini"), directory.join("stderr"));
+        fs::write(&ini, "[nonsense]\nlisten = 7\n").expect("the configuration");
+        let stderr = fs::File::create(&log).expect("a file");
+        let metadata = stderr.metadata().expect("its numbers");
+        // systemd tells a program in this way that its standard error is the journal.
+        let stream = format!("{}:{}", metadata.st_dev(), metadata.st_ino());
+        let run = |stream: &str| {
+            let mut program = Command::new(program);
+            program.arg("--config").arg(&ini).env("JOURNAL_STREAM", stream).env(variable, "nonsense");
+            let status = program.stderr(stderr.try_clone().expect("a second handle")).status().expect("it runs");
+            assert_eq!(status.code(), Some(78));
+            fs::read_to_string(&log).expect("what it said")
+        };
+        let said = run(&stream);
+        assert!(said.lines().count() >= 2 && said.lines().all(|line| line.starts_with("<3>")), "{said}");
+        let plain = run("1:1").split_off(said.len());
+        assert!(plain.lines().count() >= 2 && !plain.contains("<3>"), "{plain}");
+        fs::remove_dir_all(&directory).expect("the scratch directory goes");
+    }
+}

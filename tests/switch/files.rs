@@ -74,3 +74,46 @@ fn made_by_hand(home: &Home, sql: &str) -> Vec<u8> {
     assert!(made.success());
     fs::read(home.store()).expect("sqlite3 made it")
 }
+
+/// `vtepd --check` says whether the daemon could work with what is there, and makes nothing.
+#[test]
+fn check_tries_the_store_and_the_admin_sockets_group() {
+    let check = |home: &Home| {
+        let before = home.log().len();
+        let code = home.spawn(&["--check"]).wait(PATIENCE).code();
+        (code, home.log().get(before..).unwrap_or_default().to_owned())
+    };
+    let home = Home::new();
+    home.write_ini();
+    let (code, words) = check(&home);
+    assert!(code == Some(0) && words.contains("ok: it is made at the first start"), "{words}");
+    assert!(!home.store().exists());
+    let mut daemon = home.start();
+    let holder = format!("ok: it is ours, process {} uses it", daemon.process().pid());
+    let (code, words) = check(&daemon.home);
+    assert!(code == Some(0) && words.contains(&holder), "{words}");
+    daemon.stop();
+    let (code, words) = check(&daemon.home);
+    assert!(code == Some(0) && words.contains("ok: it is ours\n"), "{words}");
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES \
+                 (9999, 'later', TRUE, X'00', 0)";
+    made_by_hand(&daemon.home, newer);
+    let (code, words) = check(&daemon.home);
+    assert!(code == Some(1) && words.contains("FAILED: ") && words.contains("schema has version 9999"), "{words}");
+    daemon.home.forget();
+    let foreign = made_by_hand(&daemon.home, "CREATE TABLE invoices (id INTEGER)");
+    let (code, words) = check(&daemon.home);
+    assert!(code == Some(1) && words.contains("with the tables invoices"), "{words}");
+    assert_eq!(fs::read(daemon.home.store()).expect("it is there"), foreign);
+    daemon.home.forget();
+    fs::create_dir(daemon.home.store()).expect("a directory in its place");
+    let (code, words) = check(&daemon.home);
+    assert!(code == Some(1) && words.contains("FAILED: store "), "{words}");
+    fs::remove_dir(daemon.home.store()).expect("it is empty");
+    daemon.start();
+
+    let home = Home::new().env(vec![("VTEPD_ADMIN__GROUP", "nobody-has-this-group".to_owned())]);
+    home.write_ini();
+    let (code, words) = check(&home);
+    assert!(code == Some(1) && words.contains("there is no group 'nobody-has-this-group'"), "{words}");
+}

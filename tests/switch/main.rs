@@ -33,6 +33,7 @@ mod rivals;
 mod scene;
 mod schemas;
 mod standby;
+mod systemd;
 mod transports;
 mod twins;
 mod usecase;

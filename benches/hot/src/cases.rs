@@ -77,7 +77,7 @@ fn decoding_of(rows: u32) -> Box<dyn FnMut()> {
     drop(text);
     let mut replica = site::replica();
     Box::new(move || {
-        replica.load(raw.take().expect("once").into_vec()).expect("a reply");
+        replica.load(raw.take().expect("once").into_vec().0).expect("a reply");
         assert_eq!(replica.mac_total(), rows as usize);
     })
 }

@@ -11,13 +11,14 @@
 //! left to the task. An owner that doesn't read makes the peer wait.
 
 mod inbox;
+mod memory;
 mod output;
 mod queue;
 
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -30,18 +31,26 @@ use super::{
     transport::{Stream, Wire},
 };
 pub use inbox::Inbox;
+pub use memory::Memory;
 use output::Output;
 use queue::Queue;
 
 /// The bounds of one connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// After so much silence the peer is probed; zero: never.
     pub probe: Duration,
     /// How long a probed peer may say nothing before it is dead; see [`Connection::set_patience`].
     pub patience: Duration,
-    /// The longest message that is read, in bytes.
+    /// The longest message that is read, in bytes; see [`Connection::set_max_message`].
     pub max_message: usize,
+    /// What long messages take their memory from: give all connections of a process the same.
+    pub memory: Memory,
+    /// How much work the peer may give us a second: one for an update, for each 4 KiB of it and for each row that
+    /// [`Connection::charge`] adds; twenty for a message that nobody asked for.
+    pub rate: u32,
+    /// And how much at once.
+    pub burst: u32,
     /// How many requests wait for the socket at most.
     pub queue_messages: usize,
     /// How many bytes wait for the socket at most; one request alone may have more.
@@ -53,7 +62,10 @@ impl Default for Limits {
         Self {
             probe: Duration::from_secs(5),
             patience: Duration::from_secs(30),
-            max_message: 1 << 30,
+            max_message: 384 << 20,
+            memory: Memory::default(),
+            rate: 20_000,
+            burst: 200_000,
             queue_messages: 4096,
             queue_bytes: 16 << 20,
         }
@@ -89,9 +101,41 @@ pub enum CloseReason {
         /// The message's first bytes, made printable.
         excerpt: String,
     },
+    /// It wanted more than it may have.
+    #[error(transparent)]
+    Excess(#[from] Excess),
+}
+
+/// A peer wanted more than it may have: the connection is closed, and no other one notices.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Excess {
+    /// A message is too long.
+    #[error("the server sent a message of more than {limit} bytes")]
+    Message {
+        /// The bound.
+        limit: usize,
+    },
+    /// All connections together have no memory left.
+    #[error(
+        "the server's message found no memory within {} s: the messages of all servers share {limit} bytes",
+        memory::PATIENCE.as_secs()
+    )]
+    Memory {
+        /// What they share.
+        limit: usize,
+    },
+    /// A long message comes slowly, and others wait for its memory.
+    #[error("the server sent a long message too slowly ({bytes} bytes so far) while others waited for its memory")]
+    Slow {
+        /// What came of it.
+        bytes: usize,
+    },
     /// The peer asks without reading our answers.
-    #[error("the server left more than {0} bytes of answers to its requests unread")]
-    Flooded(usize),
+    #[error("the server left more than {limit} bytes of answers to its requests unread")]
+    Answers {
+        /// The bound.
+        limit: usize,
+    },
 }
 
 /// A request was not taken.
@@ -124,8 +168,15 @@ struct Shared {
     queue: Queue,
     output: Mutex<Output>,
     patience_ms: AtomicU64,
+    max_message: AtomicUsize,
     /// Bytes that came in.
     received: AtomicU64,
+    /// Requests that were sent.
+    requests: AtomicU64,
+    /// Work that the peer gave us (negative) or may give us, which the inbox hasn't counted yet.
+    work: AtomicI64,
+    /// For how long nothing was read because the peer gave us too much work.
+    throttled_ms: AtomicU64,
     closed: OnceLock<CloseReason>,
     stop: CancellationToken,
 }
@@ -168,7 +219,11 @@ impl Connection {
             queue: Queue::new(limits.queue_messages, limits.queue_bytes),
             output: Mutex::new(Output::new(output)),
             patience_ms: AtomicU64::new(0),
+            max_message: AtomicUsize::new(limits.max_message),
             received: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            work: AtomicI64::new(0),
+            throttled_ms: AtomicU64::new(0),
             closed: OnceLock::new(),
             stop: stop.clone(),
         });
@@ -190,6 +245,10 @@ impl Connection {
         let id = self.next_id;
         self.push(Some(id), method, params)?;
         self.next_id += 1;
+        self.shared.requests.store(self.next_id, Ordering::Relaxed);
+        // What we write comes back as updates: a row of 250 bytes as one of about that size.
+        let earned = i64::try_from(params.len() / 32).unwrap_or(i64::MAX).saturating_add(8);
+        self.shared.work.fetch_add(earned, Ordering::Relaxed);
         Ok(id)
     }
 
@@ -224,6 +283,23 @@ impl Connection {
     /// probe under way, too.
     pub fn set_patience(&self, patience: Duration) {
         self.shared.set_patience(patience);
+    }
+
+    /// Another bound for messages: a schema is short, the first reply of a monitor may be very long. Holds from the next
+    /// [`Inbox::recv`] on, for a message under way, too.
+    pub fn set_max_message(&self, bytes: usize) {
+        self.shared.max_message.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts work that an update made: its rows. A peer that gives more work than [`Limits::rate`] isn't read from for a
+    /// while.
+    pub fn charge(&self, rows: usize) {
+        self.shared.work.fetch_sub(i64::try_from(rows).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// For how long in all nothing was read because the peer gave more work than it may.
+    pub fn throttled(&self) -> Duration {
+        Duration::from_millis(self.shared.throttled_ms.load(Ordering::Relaxed))
     }
 
     /// Whether the connection is gone.

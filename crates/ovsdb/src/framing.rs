@@ -56,6 +56,11 @@ impl Framer {
         Self { max_message, length: 0, depth: 0, in_string: false, escaped: false }
     }
 
+    /// Another bound for the message under way and those behind it.
+    pub const fn set_max_message(&mut self, max_message: usize) {
+        self.max_message = max_message;
+    }
+
     /// Whether the stream stands within a message, where its end would be a loss.
     pub const fn within_message(&self) -> bool {
         self.depth > 0

@@ -8,7 +8,7 @@ mod string;
 mod values;
 mod write;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::framing::Framer;
 
@@ -57,6 +57,26 @@ pub enum Kind {
     Null,
 }
 
+/// Where a [`Cursor`] stands, without its text: to go on later, see [`Cursor::resume`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    at: usize,
+    depth: usize,
+}
+
+/// See [`Cursor::pieces`].
+#[derive(Debug, Clone)]
+pub struct Pieces {
+    framer: Framer,
+    begin: usize,
+    at: usize,
+    /// Of the next piece.
+    start: usize,
+    depth: usize,
+    size: usize,
+    ended: bool,
+}
+
 /// A place in a JSON text. Cheap to clone: a clone is a bookmark.
 ///
 /// After an error the cursor stands somewhere inside of the text and is of no further use.
@@ -73,6 +93,16 @@ impl<'a> Cursor<'a> {
     /// Stands before the first value of `bytes`, which need not be UTF-8: strings are checked as they are read.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0, depth: 0 }
+    }
+
+    /// Goes on in the same text.
+    pub const fn resume(bytes: &'a [u8], place: Place) -> Self {
+        Self { bytes, at: place.at, depth: place.depth }
+    }
+
+    /// Where the cursor stands.
+    pub const fn place(&self) -> Place {
+        Place { at: self.at, depth: self.depth }
     }
 
     /// How many bytes lie behind the cursor.
@@ -139,57 +169,29 @@ impl<'a> Cursor<'a> {
     /// The text of the next value without the white space around it. Of an object or array only its end is looked for,
     /// by brackets and strings: whether it is JSON, its reader finds out.
     pub fn raw_unchecked(&mut self) -> Result<&'a [u8], JsonError> {
-        self.next_byte();
+        let container = matches!(self.peek()?, Kind::Object | Kind::Array);
         let start = self.at;
-        self.pieces(usize::MAX, |_| {})?;
+        if container {
+            let mut whole = self.pieces(usize::MAX)?;
+            while whole.next(self.bytes)?.is_some() {}
+            self.at = whole.at;
+        } else {
+            self.skip()?;
+        }
         Ok(self.since(start))
     }
 
-    /// The places of the pieces of a long object or array: each has some `size` bytes, begins with the bracket or the comma
-    /// before its first member and ends with the comma or the bracket behind its last, so that it becomes an object or array of
-    /// its own where brackets are put in these places. As with [`Self::raw_unchecked`] only the end of the value is looked for.
-    /// Any other value is a piece.
-    pub fn pieces(&mut self, size: usize, mut piece: impl FnMut(Range<usize>)) -> Result<(), JsonError> {
-        let container = matches!(self.peek()?, Kind::Object | Kind::Array);
-        let begin = self.at;
-        if !container {
-            self.skip()?;
-            piece(begin..self.at);
-            return Ok(());
+    /// The pieces of a long object or array: each has some `size` bytes, begins with the bracket or the comma before its first
+    /// member and ends with the comma or the bracket behind its last, so that it becomes an object or array of its own where
+    /// brackets are put in these places. As with [`Self::raw_unchecked`] only the end of the value is looked for. The cursor
+    /// stays before the value: go on behind it with [`Self::resume`] and [`Pieces::end`].
+    pub fn pieces(&mut self, size: usize) -> Result<Pieces, JsonError> {
+        match self.peek()? {
+            Kind::Object | Kind::Array => {}
+            _ => return Err(self.expected("an object or an array")),
         }
-        let mut start = begin;
-        let mut framer = Framer::new(usize::MAX);
-        let mut step = size;
-        loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let looked = rest.get(..step).unwrap_or(rest);
-            match framer.scan(looked) {
-                Ok(Some(length)) => {
-                    self.at += length;
-                    piece(start..self.at);
-                    return Ok(());
-                }
-                Ok(None) if looked.len() == rest.len() => {
-                    return Err(JsonError { offset: self.bytes.len(), expected: "a closing bracket", found: None });
-                }
-                Ok(None) => self.at += looked.len(),
-                Err(error) => {
-                    self.at = begin + error.offset();
-                    return Err(self.expected(TOO_DEEP));
-                }
-            }
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            step = match framer.find_comma(rest) {
-                // We stand on it: the piece ends here, and the next begins.
-                Some(0) => {
-                    piece(start..self.at + 1);
-                    start = self.at;
-                    size
-                }
-                Some(ahead) => ahead,
-                None => rest.len(),
-            };
-        }
+        let framer = Framer::new(usize::MAX);
+        Ok(Pieces { framer, begin: self.at, at: self.at, start: self.at, depth: self.depth, size, ended: false })
     }
 
     /// The text of the next value, checked and without the white space around it.
@@ -328,6 +330,27 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Steps into an object, whose members [`Self::next_member`] then reads: for whoever has to stop in the middle of it.
+    pub fn enter_object(&mut self) -> Result<(), JsonError> {
+        self.expect(b'{', "an object")?;
+        self.enter()
+    }
+
+    /// The key of the next member of the object that was entered, with the cursor before its value, which has to be consumed
+    /// before the next call; `None`: the object has ended. `first`: there was no call for this object before.
+    #[inline]
+    pub fn next_member(&mut self, first: bool) -> Result<Option<Cow<'a, [u8]>>, JsonError> {
+        match self.next_byte() {
+            Some(b'}') => return self.leave().map(|()| None),
+            Some(b',') if !first => self.at += 1,
+            _ if first => {}
+            _ => return Err(self.expected("',' or '}'")),
+        }
+        let key = self.string_bytes()?;
+        self.expect(b':', "':'")?;
+        Ok(Some(key))
+    }
+
     /// An array: `element` gets the cursor before each element, which it must consume.
     #[inline]
     pub fn array(
@@ -421,6 +444,51 @@ impl<'a> Cursor<'a> {
         self.at += 1;
         self.depth -= 1;
         Ok(())
+    }
+}
+
+// ===== impl Pieces =====
+
+impl Pieces {
+    /// The next piece of the same text; `None`: the value has ended. It looks at some `size` bytes and the rest of a member.
+    pub fn next(&mut self, bytes: &[u8]) -> Result<Option<Range<usize>>, JsonError> {
+        let mut step = self.size;
+        while !self.ended {
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            let looked = rest.get(..step).unwrap_or(rest);
+            match self.framer.scan(looked) {
+                Ok(Some(length)) => {
+                    self.at += length;
+                    self.ended = true;
+                    return Ok(Some(self.start..self.at));
+                }
+                Ok(None) if looked.len() == rest.len() => {
+                    return Err(JsonError { offset: bytes.len(), expected: "a closing bracket", found: None });
+                }
+                Ok(None) => self.at += looked.len(),
+                Err(error) => {
+                    let offset = self.begin + error.offset();
+                    return Err(JsonError { offset, expected: TOO_DEEP, found: bytes.get(offset).copied() });
+                }
+            }
+            let rest = bytes.get(self.at..).unwrap_or_default();
+            step = match self.framer.find_comma(rest) {
+                // We stand on it: the piece ends here, and the next begins.
+                Some(0) => {
+                    let piece = self.start..self.at + 1;
+                    self.start = self.at;
+                    return Ok(Some(piece));
+                }
+                Some(ahead) => ahead,
+                None => rest.len(),
+            };
+        }
+        Ok(None)
+    }
+
+    /// The place behind the value, once all pieces were found.
+    pub const fn end(&self) -> Place {
+        Place { at: self.at, depth: self.depth }
     }
 }
 

@@ -31,7 +31,7 @@ pub mod transport;
 #[cfg(feature = "client")]
 pub use client::Client;
 #[cfg(feature = "client")]
-pub use connection::{CloseReason, Connection, Inbox, Limits, RequestError};
+pub use connection::{CloseReason, Connection, Excess, Inbox, Limits, Memory, RequestError};
 pub use json::{Cursor, JsonError};
 pub use message::{Incoming, Raw, RpcError};
 pub use schema::Schema;

@@ -1,13 +1,30 @@
 //! What comes in: replies, requests and notifications of JSON-RPC 1.0 as RFC 7047 section 4 uses it.
 
+use std::{any::Any, sync::Arc};
+
 use bytes::Bytes;
 
 use super::json::{Cursor, JsonError, Kind, write_string};
 
 /// The text of one JSON value, of which only the end was looked for: its [`Cursor`] checks it, once, as it is read. A
 /// clone shares the memory of the message that held it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Raw(Bytes);
+#[derive(Clone)]
+pub struct Raw {
+    text: Bytes,
+    /// What counts the memory of a long message, for as long as there is a clone.
+    claim: Option<Kept>,
+}
+
+/// Something that has to live as long as a text does.
+pub type Kept = Arc<dyn Any + Send + Sync>;
+
+impl PartialEq for Raw {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Raw {}
 
 /// A message for the owner of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,33 +99,38 @@ impl Raw {
         let mut cursor = Cursor::new(&text);
         cursor.skip()?;
         cursor.end()?;
-        Ok(Self(text))
+        Ok(Self::new(text))
+    }
+
+    const fn new(text: Bytes) -> Self {
+        Self { text, claim: None }
     }
 
     /// `part` must be a slice of `whole` that a cursor has passed over.
     fn part(whole: &Bytes, part: &[u8]) -> Self {
-        Self(whole.slice_ref(part))
+        Self::new(whole.slice_ref(part))
     }
 
     /// A cursor before the value.
     pub fn cursor(&self) -> Cursor<'_> {
-        Cursor::new(&self.0)
+        Cursor::new(&self.text)
     }
 
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
     }
 
-    /// The text in memory that can be given back piece by piece. It isn't copied where nobody else holds its message.
-    pub fn into_vec(self) -> Vec<u8> {
-        self.0.into()
+    /// The text in memory that can be given back piece by piece, and what counts that memory. It isn't copied where nobody
+    /// else holds its message.
+    pub fn into_vec(self) -> (Vec<u8>, Option<Kept>) {
+        (self.text.into(), self.claim)
     }
 }
 
 impl std::fmt::Debug for Raw {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Raw({})", excerpt(&self.0))
+        write!(f, "Raw({})", excerpt(&self.text))
     }
 }
 
@@ -123,10 +145,33 @@ pub(super) fn excerpt(bytes: &[u8]) -> String {
     if bytes.len() > LIMIT { format!("{text}…") } else { text }
 }
 
-/// What a server says in an error, for people: without control characters, and no longer than anybody reads.
+/// What a peer says, for people: without control characters, and no longer than anybody reads.
 pub(super) fn words(text: &str) -> String {
     const LIMIT: usize = 1000;
+    // Methods and ids come with each message: most need no second look.
+    if text.len() <= LIMIT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars().map(|c| if c.is_control() { '·' } else { c }).take(LIMIT).collect()
+}
+
+// ===== impl Message =====
+
+impl Message {
+    /// Counts the memory of the message for as long as somebody holds a part of it.
+    #[cfg(feature = "client")]
+    pub(super) fn keep(&mut self, claim: Option<impl Any + Send + Sync>) {
+        let raw = match self {
+            Self::Incoming(
+                Incoming::Reply { result: Ok(raw), .. }
+                | Incoming::Update { updates: raw, .. }
+                | Incoming::Update2 { updates: raw, .. },
+            ) => raw,
+            Self::Request { params, .. } => params,
+            Self::Incoming(_) | Self::StrayReply => return,
+        };
+        raw.claim = claim.map(|claim| Arc::new(claim) as Kept);
+    }
 }
 
 // ===== parsing =====
@@ -138,7 +183,7 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
     let mut cursor = Cursor::new(text);
     cursor.object(|key, value| {
         match key {
-            "method" if value.peek()? == Kind::String => method = Some(value.string()?.into_owned()),
+            "method" if value.peek()? == Kind::String => method = Some(words(&value.string()?)),
             "id" => members.id = Some(value.raw()?),
             "params" => {
                 let start = value.clone();
@@ -154,7 +199,7 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
     match (method, members.id.filter(|id| *id != b"null")) {
         (Some(method), Some(id)) => {
             let params = members.params.map(|(mut start, params)| start.skip().map(|()| Raw::part(text, params)));
-            let params = params.transpose()?.unwrap_or(Raw(Bytes::from_static(b"[]")));
+            let params = params.transpose()?.unwrap_or(Raw::new(Bytes::from_static(b"[]")));
             Ok(Message::Request { id: Raw::part(text, id), method, params })
         }
         (Some(method), None) => {
@@ -182,7 +227,7 @@ impl Members<'_> {
         };
         let result = match self.error {
             Some(error) if error != b"null" => Err(RpcError::read(&mut Cursor::new(error))?),
-            _ => Ok(self.result.map_or(Raw(Bytes::from_static(b"null")), |result| Raw::part(text, result))),
+            _ => Ok(self.result.map_or(Raw::new(Bytes::from_static(b"null")), |result| Raw::part(text, result))),
         };
         Ok(Message::Incoming(Incoming::Reply { id, result }))
     }
@@ -231,11 +276,11 @@ fn first(params: &mut Cursor<'_>) -> Result<String, JsonError> {
     found.ok_or_else(|| params.expected("a parameter"))
 }
 
-/// A string's content, or the text of any other value.
+/// A string's content, or the text of any other value: of ids and locks of ours, and of what a peer makes of them.
 fn name(value: &mut Cursor<'_>) -> Result<String, JsonError> {
     match value.peek()? {
-        Kind::String => value.string().map(Into::into),
-        _ => value.raw().map(|text| String::from_utf8_lossy(text).into_owned()),
+        Kind::String => value.string().map(|text| words(&text)),
+        _ => value.raw().map(excerpt),
     }
 }
 
@@ -243,14 +288,14 @@ impl RpcError {
     /// Reads a string, or an object with the members `error` and `details`.
     pub(super) fn read(value: &mut Cursor<'_>) -> Result<Self, JsonError> {
         if value.peek()? != Kind::Object {
-            return Ok(Self { error: words(&name(value)?), details: None });
+            return Ok(Self { error: name(value)?, details: None });
         }
         let mut error = String::new();
         let mut details = None;
         value.object(|key, value| {
             match key {
-                "error" => error = words(&name(value)?),
-                "details" if value.peek()? != Kind::Null => details = Some(words(&name(value)?)),
+                "error" => error = name(value)?,
+                "details" if value.peek()? != Kind::Null => details = Some(name(value)?),
                 _ => value.skip()?,
             }
             Ok(())

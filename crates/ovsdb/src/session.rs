@@ -1,7 +1,11 @@
-//! When to dial again, when to probe, when to give up: pure state machines. The clock and the dice are passed in, so
+//! When to dial again, when to probe, when to give up, when to read on: pure state machines. The clock and the dice are passed in, so
 //! that hours of trouble are tested in a moment, and recovery stays apart from the connection that it recovers.
 
+mod allowance;
+
 use std::time::{Duration, Instant};
+
+pub use allowance::Allowance;
 
 // ===== Backoff =====
 

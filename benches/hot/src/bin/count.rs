@@ -18,6 +18,8 @@ const RUN: &str = "run";
 const TOLERANCE: f64 = 0.05;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // The same in every run.
+    vtepd_core::model::indexed::fix_seed();
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     if let [run, name] = args.as_slice()
         && run == RUN

@@ -1,17 +1,30 @@
 //! MAC addresses: lower case with colons, as Neutron and `hardware_vtep` write them.
 
-use std::{cmp::Ordering, fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A 48-bit MAC address.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct MacAddr(macaddr::MacAddr6);
 
 /// The text is not a MAC address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a MAC address: write six hexadecimal pairs, as in 02:00:0a:00:00:0b")]
 pub struct ParseMacError(String);
+
+/// As a number: six bytes one by one cost three times as much.
+impl Hash for MacAddr {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.number());
+    }
+}
 
 impl MacAddr {
     /// The address of these six octets.

@@ -114,7 +114,6 @@ impl<'a> Planner<'a> {
             wrong.extend(self.desired_macs(intent).map(|desired| desired.mac));
             return 0;
         };
-        let own_vteps: Vec<_> = self.actual.own_vteps().collect();
         let mut accounted = 0;
         for desired in self.desired_macs(intent) {
             let mut rows = self.actual.macs_with(index, desired.mac);
@@ -122,7 +121,7 @@ impl<'a> Planner<'a> {
             let duplicates = rows.count();
             accounted += usize::from(first.is_some()) + duplicates;
             let right = first.is_some_and(|row| self.is_right(row, &desired)) && duplicates == 0;
-            let own = own_vteps.contains(&desired.vtep);
+            let own = self.actual.is_own_vtep(desired.vtep);
             if (own && first.is_some()) || (!own && !right) {
                 wrong.push(desired.mac);
             }

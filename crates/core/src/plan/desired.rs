@@ -83,10 +83,8 @@ impl Desired {
     #[must_use]
     pub fn named_section_of<'a>(&'a self, actual: &'a Replica, port: Uuid) -> Option<(&'a str, &'a Section, &'a str)> {
         let name = &actual.port(port)?.name;
-        let has = |section: &Section| {
-            actual.switch(&section.physical_switch).is_some_and(|switch| switch.ports.contains(&port))
-        };
-        let (of, section) = self.sections.iter().find(|(_, section)| has(section))?;
+        let mut sections = self.sections.iter();
+        let (of, section) = sections.find(|(_, section)| actual.is_port_of(port, &section.physical_switch))?;
         Some((of, section, name))
     }
 

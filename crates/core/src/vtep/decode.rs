@@ -1,102 +1,98 @@
-//! From the bytes of a monitor reply or an `update` (RFC 7047 section 4.1.6, `<table-updates>`) straight into the rows
-//! of the replica: no tree in between.
-
-use std::{borrow::Cow, ops::Range};
+//! From the bytes of a row (RFC 7047 section 4.1.6, `<row-update>`) straight into the rows of the replica: no tree in
+//! between.
 
 use uuid::Uuid;
 
 use super::{
+    budget::{MAX_ELEMENTS, MAX_TEXT, MAX_VALUES},
     replica::{Replica, Touched},
     rows::{
         Locator, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, ReplicationMode, RowIp,
         Unicast,
     },
 };
-use ovsdb::json::{Cursor, JsonError, Kind};
+use ovsdb::json::{Cursor, JsonError};
 
 use crate::model::MacAddr;
 
-/// Bytes of a reply whose memory is given back at once.
-const PIECE: usize = 4 << 20;
-
 type Result<T = ()> = std::result::Result<T, JsonError>;
 
+/// The tables that are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Table {
+    UcastMacsRemote,
+    PhysicalSwitch,
+    PhysicalPort,
+    LogicalSwitch,
+    PhysicalLocator,
+    PhysicalLocatorSet,
+    McastMacsRemote,
+    UcastMacsLocal,
+    McastMacsLocal,
+    Tunnel,
+    Manager,
+    Global,
+    /// One that nobody asked for.
+    Unknown,
+}
+
+impl Table {
+    pub(super) fn of(name: &[u8]) -> Self {
+        match name {
+            b"Ucast_Macs_Remote" => Self::UcastMacsRemote,
+            b"Physical_Switch" => Self::PhysicalSwitch,
+            b"Physical_Port" => Self::PhysicalPort,
+            b"Logical_Switch" => Self::LogicalSwitch,
+            b"Physical_Locator" => Self::PhysicalLocator,
+            b"Physical_Locator_Set" => Self::PhysicalLocatorSet,
+            b"Mcast_Macs_Remote" => Self::McastMacsRemote,
+            b"Ucast_Macs_Local" => Self::UcastMacsLocal,
+            b"Mcast_Macs_Local" => Self::McastMacsLocal,
+            b"Tunnel" => Self::Tunnel,
+            b"Manager" => Self::Manager,
+            b"Global" => Self::Global,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 impl Replica {
-    /// Takes the reply of `monitor`, or the `<table-updates>` of an `update`, and tells what it touched.
-    ///
-    /// # Errors
-    /// [`JsonError`] where the text is not what RFC 7047 says. Rows before the error were taken: the replica is then of
-    /// no further use, and the session has to start again.
-    pub fn apply(&mut self, updates: &[u8], touched: &mut Touched) -> Result {
-        let mut cursor = Cursor::new(updates);
-        cursor.object(|table, rows| self.table(table, rows, touched))?;
-        cursor.end()
-    }
-
-    /// [`Self::apply`] for the reply of `monitor`, of which all is new. The text of a switch with a million MACs is 225 MB,
-    /// three times the size of their rows: its memory goes back as the rows are made, from the end.
-    ///
-    /// # Errors
-    /// As [`Self::apply`].
-    pub fn load(&mut self, reply: Vec<u8>) -> Result {
-        // To look for the ends of pieces costs a quarter of the time.
-        if reply.len() <= PIECE { self.apply(&reply, &mut Touched::default()) } else { self.load_by(PIECE, reply) }
-    }
-
-    pub(super) fn load_by(&mut self, size: usize, mut reply: Vec<u8>) -> Result {
-        let mut pieces: Vec<(String, Range<usize>)> = Vec::new();
-        let mut cursor = Cursor::new(&reply);
-        cursor.object(|table, rows| {
-            // What is no table's rows is passed over as a whole.
-            let size = if rows.peek()? == Kind::Object { size } else { usize::MAX };
-            rows.pieces(size, |piece| pieces.push((table.to_owned(), piece)))
-        })?;
-        cursor.end()?;
-        while let Some((table, Range { start, end })) = pieces.pop() {
-            // Where the rows were cut stands a comma, or what the piece behind it has made of its own.
-            if let [first, .., last] = reply.get_mut(start..end).unwrap_or_default() {
-                *first = if *first == b',' { b'{' } else { *first };
-                *last = if matches!(last, b',' | b'{') { b'}' } else { *last };
+    /// Takes one row of a `<table-update>`: the key is its UUID, the member `new` its content; without that it was deleted.
+    pub(super) fn row(&mut self, table: Table, key: &[u8], update: &mut Cursor<'_>, touched: &mut Touched) -> Result {
+        // Anything but a UUID is no row that we could ever name.
+        let uuid = match Uuid::try_parse_ascii(key) {
+            Ok(uuid) if table != Table::Unknown => uuid,
+            _ => return update.skip(),
+        };
+        touched.count += 1;
+        let mut deleted = true;
+        update.members(|member, row| match member {
+            b"new" => {
+                deleted = false;
+                self.set_row(table, uuid, Some(row), touched)
             }
-            let mut rows = Cursor::new(reply.get(start..end).unwrap_or_default());
-            let loaded = self.table(&table, &mut rows, &mut Touched::default()).and_then(|()| rows.end());
-            loaded.map_err(|error| JsonError { offset: start + error.offset, ..error })?;
-            reply.truncate(start + 1);
-            reply.shrink_to_fit();
+            _ => row.skip(),
+        })?;
+        if deleted { self.set_row(table, uuid, None, touched) } else { Ok(()) }
+    }
+
+    fn set_row(&mut self, table: Table, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
+        match table {
+            Table::UcastMacsRemote => return self.unicast(uuid, row, touched),
+            Table::PhysicalSwitch => self.set_switch(uuid, row.map(physical_switch).transpose()?, touched),
+            Table::PhysicalPort => self.set_port(uuid, row.map(physical_port).transpose()?, touched),
+            Table::LogicalSwitch => self.set_logical_switch(uuid, row.map(logical_switch).transpose()?, touched),
+            Table::PhysicalLocator => self.set_locator(uuid, row.map(locator).transpose()?),
+            Table::PhysicalLocatorSet => return self.locator_set(uuid, row),
+            Table::McastMacsRemote => return self.multicast(uuid, row, touched),
+            Table::UcastMacsLocal => return self.local(uuid, row, touched),
+            Table::McastMacsLocal => return self.local_multicast(uuid, row, touched),
+            Table::Tunnel => return self.tunnel_row(uuid, row, touched),
+            Table::Manager => return self.manager(uuid, row, touched),
+            Table::Global => return self.global_row(uuid, row, touched),
+            Table::Unknown => {}
         }
         Ok(())
-    }
-
-    fn table(&mut self, table: &str, rows: &mut Cursor<'_>, touched: &mut Touched) -> Result {
-        match table {
-            "Ucast_Macs_Remote" => each_row(rows, |uuid, row| self.unicast(uuid, row, touched)),
-            "Physical_Switch" => each_row(rows, |uuid, row| {
-                let row = row.map(physical_switch).transpose()?;
-                self.set_switch(uuid, row, touched);
-                Ok(())
-            }),
-            "Physical_Port" => each_row(rows, |uuid, row| {
-                let row = row.map(physical_port).transpose()?;
-                self.set_port(uuid, row, touched);
-                Ok(())
-            }),
-            "Logical_Switch" => each_row(rows, |uuid, row| {
-                let row = row.map(logical_switch).transpose()?;
-                self.set_logical_switch(uuid, row, touched);
-                Ok(())
-            }),
-            "Physical_Locator" => each_row(rows, |uuid, row| {
-                let row = row.map(locator).transpose()?;
-                self.set_locator(uuid, row);
-                Ok(())
-            }),
-            "Physical_Locator_Set" => each_row(rows, |uuid, row| self.locator_set(uuid, row)),
-            "Mcast_Macs_Remote" => each_row(rows, |uuid, row| self.multicast(uuid, row, touched)),
-            "Ucast_Macs_Local" => each_row(rows, |uuid, row| self.local(uuid, row, touched)),
-            "Mcast_Macs_Local" => each_row(rows, |uuid, row| self.local_multicast(uuid, row, touched)),
-            "Tunnel" | "Manager" | "Global" => each_row(rows, |uuid, row| self.extra(table, uuid, row, touched)),
-            _ => rows.skip(),
-        }
     }
 
     fn unicast(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>, touched: &mut Touched) -> Result {
@@ -130,12 +126,15 @@ impl Replica {
             match column {
                 b"MAC" => mac = MacAddr::from_ascii(&value.string_bytes()?),
                 b"ipaddr" => ip = RowIp::parse(&value.string_bytes()?),
-                b"logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
-                b"locator" => locator = Some(self.intern_locator(value.uuid()?)),
+                b"logical_switch" => logical_switch = Some(value.uuid()?),
+                b"locator" => locator = Some(value.uuid()?),
                 _ => value.skip()?,
             }
             Ok(())
         })?;
+        // Only what a row will refer to gets a number.
+        let locator = mac.and(logical_switch).and(locator).map(|locator| self.intern_locator(locator));
+        let logical_switch = logical_switch.map(|logical_switch| self.intern_logical_switch(logical_switch));
         let row = mac.zip(logical_switch.zip(locator));
         let row = row.map(|(mac, (logical_switch, locator))| Unicast { uuid, mac, ip, logical_switch, locator });
         Ok((logical_switch, row))
@@ -159,13 +158,16 @@ impl Replica {
         row.members(|column, value| {
             match column {
                 b"MAC" => unknown_dst = *value.string_bytes()? == *b"unknown-dst",
-                b"logical_switch" => logical_switch = Some(self.intern_logical_switch(value.uuid()?)),
+                b"logical_switch" => logical_switch = Some(value.uuid()?),
                 b"locator_set" => set = Some(value.uuid()?),
                 _ => value.skip()?,
             }
             Ok(())
         })?;
-        Ok(logical_switch.zip(set).map(|(logical_switch, set)| Multicast { logical_switch, unknown_dst, set }))
+        Ok(logical_switch.zip(set).map(|(logical_switch, set)| {
+            let logical_switch = self.intern_logical_switch(logical_switch);
+            Multicast { logical_switch, unknown_dst, set }
+        }))
     }
 
     fn locator_set(&mut self, uuid: Uuid, row: Option<&mut Cursor<'_>>) -> Result {
@@ -175,29 +177,13 @@ impl Replica {
         };
         let mut locators = Vec::new();
         row.members(|column, value| match column {
-            b"locators" => uuids(value, |uuid| locators.push(self.intern_locator(uuid))),
+            b"locators" => uuids(value, &mut locators),
             _ => value.skip(),
         })?;
+        let locators = locators.into_iter().map(|uuid| self.intern_locator(uuid)).collect();
         self.set_locator_set(uuid, Some(locators));
         Ok(())
     }
-}
-
-/// Calls `f` with each row's UUID and a cursor on its new content; `None` where the row was deleted.
-fn each_row<'a>(rows: &mut Cursor<'a>, mut f: impl FnMut(Uuid, Option<&mut Cursor<'a>>) -> Result) -> Result {
-    rows.members(|uuid, update| {
-        // The key of a row is its UUID; anything else is no row that we could ever name.
-        let Ok(uuid) = Uuid::try_parse_ascii(uuid) else { return update.skip() };
-        let mut deleted = true;
-        update.members(|member, row| match member {
-            b"new" => {
-                deleted = false;
-                f(uuid, Some(row))
-            }
-            _ => row.skip(),
-        })?;
-        if deleted { f(uuid, None) } else { Ok(()) }
-    })
 }
 
 fn physical_switch(row: &mut Cursor<'_>) -> Result<PhysicalSwitch> {
@@ -205,10 +191,11 @@ fn physical_switch(row: &mut Cursor<'_>) -> Result<PhysicalSwitch> {
     row.members(|column, value| match column {
         b"name" => store(&mut switch.name, value),
         b"tunnel_ips" => value.set(|ip| {
+            few(switch.tunnel_ips.len(), ip)?;
             switch.tunnel_ips.extend(ip.string()?.parse::<std::net::IpAddr>());
             Ok(())
         }),
-        b"ports" => uuids(value, |uuid| switch.ports.push(uuid)),
+        b"ports" => uuids(value, &mut switch.ports),
         b"switch_fault_status" => faults(value, &mut switch.faults),
         _ => value.skip(),
     })?;
@@ -220,6 +207,7 @@ fn physical_port(row: &mut Cursor<'_>) -> Result<PhysicalPort> {
     row.members(|column, value| match column {
         b"name" => store(&mut port.name, value),
         b"vlan_bindings" => value.map(|vlan, logical_switch| {
+            few(port.bindings.len(), vlan)?;
             let (vlan, logical_switch) = (vlan.integer()?, logical_switch.uuid()?);
             port.bindings.extend(u16::try_from(vlan).ok().map(|vlan| (vlan, logical_switch)));
             Ok(())
@@ -276,21 +264,43 @@ fn locator(row: &mut Cursor<'_>) -> Result<Locator> {
 }
 
 /// A set of references: `["set",[["uuid",…],…]]` or a bare `["uuid",…]`.
-fn uuids(value: &mut Cursor<'_>, mut f: impl FnMut(Uuid)) -> Result {
+fn uuids(value: &mut Cursor<'_>, uuids: &mut Vec<Uuid>) -> Result {
     value.set(|uuid| {
-        f(uuid.uuid()?);
+        few(uuids.len(), uuid)?;
+        uuids.push(uuid.uuid()?);
         Ok(())
     })
 }
 
+/// One row is decoded at once: a set without end would hold up everybody.
+fn few(count: usize, element: &Cursor<'_>) -> Result {
+    if count < MAX_ELEMENTS { Ok(()) } else { Err(element.expected("at most 65536 elements of a set or map")) }
+}
+
 fn faults(value: &mut Cursor<'_>, faults: &mut Vec<String>) -> Result {
     value.set(|fault| {
-        faults.push(fault.string()?.into_owned());
+        if faults.len() >= MAX_VALUES {
+            return fault.skip();
+        }
+        faults.push(text(fault)?);
         Ok(())
     })
 }
 
 fn store(field: &mut String, value: &mut Cursor<'_>) -> Result {
-    *field = value.string().map(Cow::into_owned)?;
+    *field = text(value)?;
     Ok(())
+}
+
+/// A string, cut where it is longer than anything of ours: what is kept of it equals nothing that we would look for.
+pub(super) fn text(value: &mut Cursor<'_>) -> Result<String> {
+    let text = value.string()?;
+    if text.len() <= MAX_TEXT {
+        return Ok(text.into_owned());
+    }
+    let mut end = MAX_TEXT - '…'.len_utf8();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Ok(format!("{}…", text.get(..end).unwrap_or_default()))
 }

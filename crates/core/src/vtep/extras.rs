@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::{
+    budget::MAX_VALUES,
     columns::Columns,
+    decode::text,
     replica::{Replica, Touched},
     rows::LocatorIndex,
 };
@@ -87,65 +89,85 @@ impl Replica {
         self.extras.global
     }
 
-    /// Takes a row of one of these tables; of another one: false.
-    pub(super) fn extra(
+    pub(super) fn tunnel_count(&self) -> usize {
+        self.extras.tunnels.len()
+    }
+
+    pub(super) fn tunnel_row(
         &mut self,
-        table: &str,
         uuid: Uuid,
         row: Option<&mut Cursor<'_>>,
         touched: &mut Touched,
     ) -> Result<(), JsonError> {
-        match table {
-            "Tunnel" => {
-                touched.tunnels.insert(uuid);
-                match row {
-                    Some(row) => {
-                        let tunnel = self.read_tunnel(row)?;
-                        self.extras.tunnels.insert(uuid, tunnel);
-                    }
-                    None => drop(self.extras.tunnels.remove(&uuid)),
-                }
-            }
-            "Manager" => {
-                touched.managers = true;
-                match row {
-                    Some(row) => {
-                        let mut target = String::new();
-                        row.object(|column, value| match column {
-                            "target" => value.string().map(|text| target = text.into_owned()),
-                            _ => value.skip(),
-                        })?;
-                        self.extras.managers.insert(uuid, target);
-                    }
-                    None => drop(self.extras.managers.remove(&uuid)),
-                }
-            }
-            _ => {
-                touched.managers = true;
-                self.extras.global = row.is_some().then_some(uuid);
-                row.map_or(Ok(()), Cursor::skip)?;
-            }
+        touched.tunnels.insert(uuid);
+        let tunnel = row.map(|row| self.read_tunnel(row)).transpose()?.flatten();
+        let old = match tunnel {
+            Some(tunnel) => self.extras.tunnels.insert(uuid, tunnel),
+            None => self.extras.tunnels.remove(&uuid),
+        };
+        if let Some(old) = old {
+            self.release_locator(old.local);
+            self.release_locator(old.remote);
         }
         Ok(())
     }
 
-    fn read_tunnel(&mut self, row: &mut Cursor<'_>) -> Result<Tunnel, JsonError> {
-        let mut tunnel = Tunnel::default();
-        row.object(|column, value| match column {
-            "local" => value.uuid().map(|uuid| tunnel.local = self.intern_locator(uuid)),
-            "remote" => value.uuid().map(|uuid| tunnel.remote = self.intern_locator(uuid)),
-            "bfd_params" => strings(value, &mut tunnel.bfd_params),
-            "bfd_config_remote" => strings(value, &mut tunnel.bfd_config_remote),
-            "bfd_status" => strings(value, &mut tunnel.bfd_status),
+    pub(super) fn manager(
+        &mut self,
+        uuid: Uuid,
+        row: Option<&mut Cursor<'_>>,
+        touched: &mut Touched,
+    ) -> Result<(), JsonError> {
+        touched.managers = true;
+        let Some(row) = row else {
+            self.extras.managers.remove(&uuid);
+            return Ok(());
+        };
+        let mut target = String::new();
+        row.members(|column, value| match column {
+            b"target" => text(value).map(|text| target = text),
             _ => value.skip(),
         })?;
-        Ok(tunnel)
+        self.extras.managers.insert(uuid, target);
+        Ok(())
+    }
+
+    pub(super) fn global_row(
+        &mut self,
+        uuid: Uuid,
+        row: Option<&mut Cursor<'_>>,
+        touched: &mut Touched,
+    ) -> Result<(), JsonError> {
+        touched.managers = true;
+        self.extras.global = row.is_some().then_some(uuid);
+        row.map_or(Ok(()), Cursor::skip)
+    }
+
+    /// `None`: a column is missing that the schema makes obligatory.
+    fn read_tunnel(&mut self, row: &mut Cursor<'_>) -> Result<Option<Tunnel>, JsonError> {
+        let (mut tunnel, mut local, mut remote) = (Tunnel::default(), None, None);
+        row.members(|column, value| match column {
+            b"local" => value.uuid().map(|uuid| local = Some(uuid)),
+            b"remote" => value.uuid().map(|uuid| remote = Some(uuid)),
+            b"bfd_params" => strings(value, &mut tunnel.bfd_params),
+            b"bfd_config_remote" => strings(value, &mut tunnel.bfd_config_remote),
+            b"bfd_status" => strings(value, &mut tunnel.bfd_status),
+            _ => value.skip(),
+        })?;
+        Ok(local.zip(remote).map(|(local, remote)| Tunnel {
+            local: self.hold_locator(local),
+            remote: self.hold_locator(remote),
+            ..tunnel
+        }))
     }
 }
 
 fn strings(value: &mut Cursor<'_>, map: &mut Strings) -> Result<(), JsonError> {
     value.map(|key, value| {
-        map.insert(key.string()?.into_owned(), value.string()?.into_owned());
+        if map.len() >= MAX_VALUES {
+            return value.skip();
+        }
+        map.insert(text(key)?, text(value)?);
         Ok(())
     })
 }

@@ -1,13 +1,18 @@
-//! The rows that a switch holds, as its monitor tells them.
+//! The rows that a switch holds, as its monitor reports them.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr},
-};
+mod follow;
+mod interned;
+mod named;
+
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use uuid::Uuid;
 
+use interned::Interned;
+use named::{Named, PortsOf};
+
 use super::{
+    budget::{Budget, Excess},
     extras::Extras,
     ownership::{Owner, Ownership},
     rows::{
@@ -16,7 +21,7 @@ use super::{
 };
 use crate::model::{
     MacAddr, NetworkId,
-    indexed::{FastMap, Indexed, Record as _},
+    indexed::{FastMap, Indexed},
 };
 
 /// A port and a VLAN of it.
@@ -26,8 +31,18 @@ pub type BoundPort = (Uuid, u16);
 #[derive(Debug, Default)]
 pub struct Replica {
     ownership: Ownership,
-    pub(super) switches: FastMap<Uuid, PhysicalSwitch>,
-    pub(super) ports: FastMap<Uuid, PhysicalPort>,
+    budget: Budget,
+    /// What the rows that were set since the last look have exceeded.
+    excess: Option<Excess>,
+    switches: FastMap<Uuid, PhysicalSwitch>,
+    switches_by_name: Named,
+    /// `tunnel_ips` of all switches, sorted, and how many switches have each.
+    own_vteps: Vec<(Ipv4Addr, u32)>,
+    ports: FastMap<Uuid, PhysicalPort>,
+    ports_by_name: Named,
+    ports_of: PortsOf,
+    /// VLANs that are bound, on all ports.
+    bound: usize,
     logical_switches: Interned<LogicalSwitch>,
     /// What refers to each Logical_Switch, by its index.
     refs: Vec<Refs>,
@@ -38,6 +53,8 @@ pub struct Replica {
     /// Locators without a tunnel key.
     by_ip: FastMap<Ipv4Addr, LocatorIndex>,
     sets: FastMap<Uuid, Vec<LocatorIndex>>,
+    /// Of all sets.
+    members: usize,
     macs: Indexed<Unicast>,
     /// Rows of Ucast_Macs_Remote whose MAC is none.
     odd_macs: FastMap<Uuid, LogicalSwitchIndex>,
@@ -67,6 +84,8 @@ struct Refs {
 /// What an update changed, for the plan to look at again.
 #[derive(Debug, Default)]
 pub struct Touched {
+    /// How many rows came, went or changed.
+    pub count: usize,
     /// Rows of Ucast_Macs_Remote, by what they say something about.
     pub macs: Vec<(LogicalSwitchIndex, MacAddr)>,
     /// Logical_Switches whose own row came, went or changed.
@@ -95,41 +114,6 @@ pub struct Touched {
     pub managers: bool,
 }
 
-/// Rows that are referred to by number.
-#[derive(Debug)]
-struct Interned<T> {
-    index: FastMap<Uuid, u32>,
-    rows: Vec<(Uuid, Option<T>)>,
-}
-
-impl<T> Default for Interned<T> {
-    fn default() -> Self {
-        Self { index: FastMap::default(), rows: Vec::new() }
-    }
-}
-
-impl<T> Interned<T> {
-    /// The number of a row, which may still be to come.
-    fn intern(&mut self, uuid: Uuid) -> u32 {
-        *self.index.entry(uuid).or_insert_with(|| {
-            self.rows.push((uuid, None));
-            u32::try_from(self.rows.len() - 1).expect("2^32 rows don't fit into memory")
-        })
-    }
-
-    fn set(&mut self, index: u32, row: Option<T>) -> Option<T> {
-        std::mem::replace(&mut self.rows[index as usize].1, row)
-    }
-
-    fn get(&self, index: u32) -> Option<&T> {
-        self.rows[index as usize].1.as_ref()
-    }
-
-    fn uuid(&self, index: u32) -> Uuid {
-        self.rows[index as usize].0
-    }
-}
-
 // ===== impl Replica: reading =====
 
 impl Replica {
@@ -137,6 +121,12 @@ impl Replica {
     #[must_use]
     pub fn new(ownership: Ownership) -> Self {
         Self { ownership, ..Self::default() }
+    }
+
+    /// The same with other bounds.
+    #[must_use]
+    pub fn with_budget(self, budget: Budget) -> Self {
+        Self { budget, ..self }
     }
 
     /// Which Logical_Switches are ours.
@@ -170,14 +160,21 @@ impl Replica {
     /// The Physical_Switch of this name.
     #[must_use]
     pub fn switch(&self, name: &str) -> Option<&PhysicalSwitch> {
-        self.switches.values().find(|switch| switch.name == name)
+        self.switches_by_name.get(name).iter().min().and_then(|row| self.switches.get(row))
     }
 
     /// The port of this name on this switch.
     #[must_use]
     pub fn port_of(&self, switch: &PhysicalSwitch, name: &str) -> Option<(Uuid, &PhysicalPort)> {
-        let ports = switch.ports.iter().filter_map(|uuid| Some((*uuid, self.ports.get(uuid)?)));
-        ports.into_iter().find(|(_, port)| port.name == name)
+        let namesakes = self.ports_by_name.get(name).iter();
+        let port = *namesakes.filter(|port| self.is_port_of(**port, &switch.name)).min()?;
+        Some((port, self.ports.get(&port)?))
+    }
+
+    /// Whether a port is one of the Physical_Switch of this name.
+    #[must_use]
+    pub fn is_port_of(&self, port: Uuid, switch: &str) -> bool {
+        self.ports_of.switches_of(port).any(|row| self.switches.get(&row).is_some_and(|row| row.name == switch))
     }
 
     /// A port.
@@ -188,20 +185,18 @@ impl Replica {
 
     /// The VTEPs of these switches themselves.
     pub fn own_vteps(&self) -> impl Iterator<Item = Ipv4Addr> {
-        let ips = self.switches.values().flat_map(|switch| &switch.tunnel_ips);
-        ips.filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None })
+        self.own_vteps.iter().map(|(ip, _)| *ip)
     }
 
     /// Whether the address is a VTEP of one of these switches themselves.
     #[must_use]
     pub fn is_own_vtep(&self, ip: Ipv4Addr) -> bool {
-        self.own_vteps().any(|own| own == ip)
+        self.own_vteps.binary_search_by_key(&ip, |(own, _)| *own).is_ok()
     }
 
     /// Logical_Switch rows.
     pub fn logical_switches(&self) -> impl Iterator<Item = (LogicalSwitchIndex, &LogicalSwitch)> {
-        let rows = self.logical_switches.rows.iter().enumerate();
-        rows.filter_map(|(index, (_, row))| Some((LogicalSwitchIndex::try_from(index).ok()?, row.as_ref()?)))
+        self.logical_switches.iter()
     }
 
     /// A Logical_Switch row.
@@ -219,7 +214,7 @@ impl Replica {
     /// The Logical_Switch of this `_uuid`.
     #[must_use]
     pub fn logical_switch_index(&self, uuid: Uuid) -> Option<LogicalSwitchIndex> {
-        self.logical_switches.index.get(&uuid).copied()
+        self.logical_switches.find(uuid)
     }
 
     /// The Logical_Switches with this `tunnel_key`.
@@ -316,7 +311,7 @@ impl Replica {
     /// The VTEP of the locator with this `_uuid`.
     #[must_use]
     pub fn vtep_of(&self, uuid: Uuid) -> Option<Ipv4Addr> {
-        self.vtep(*self.locators.index.get(&uuid)?)
+        self.vtep(self.locators.find(uuid)?)
     }
 
     /// The VTEPs of a locator set, sorted.
@@ -335,189 +330,5 @@ impl Replica {
 
     fn refs(&self, index: LogicalSwitchIndex) -> Option<&Refs> {
         self.refs.get(index as usize)
-    }
-}
-
-// ===== impl Replica: following the monitor =====
-
-impl Replica {
-    pub(super) fn intern_logical_switch(&mut self, uuid: Uuid) -> LogicalSwitchIndex {
-        let index = self.logical_switches.intern(uuid);
-        if self.refs.len() <= index as usize {
-            self.refs.push(Refs::default());
-        }
-        index
-    }
-
-    pub(super) fn intern_locator(&mut self, uuid: Uuid) -> LocatorIndex {
-        self.locators.intern(uuid)
-    }
-
-    pub(super) fn set_switch(&mut self, uuid: Uuid, row: Option<PhysicalSwitch>, touched: &mut Touched) {
-        touched.switches = true;
-        match row {
-            Some(row) => self.switches.insert(uuid, row),
-            None => self.switches.remove(&uuid),
-        };
-    }
-
-    pub(super) fn set_port(&mut self, uuid: Uuid, row: Option<PhysicalPort>, touched: &mut Touched) {
-        touched.ports.insert(uuid);
-        let new = row.as_ref().map(|row| row.bindings.clone()).unwrap_or_default();
-        if row.as_ref().is_some_and(|row| self.ports.get(&uuid).is_none_or(|old| old.name != row.name)) {
-            touched.identities.insert(uuid);
-        }
-        let old = match row {
-            Some(row) => self.ports.insert(uuid, row),
-            None => self.ports.remove(&uuid),
-        };
-        let old = old.map(|row| row.bindings).unwrap_or_default();
-        for (vlan, logical_switch) in old.iter().filter(|(vlan, ls)| new.get(vlan) != Some(ls)) {
-            let index = self.intern_logical_switch(*logical_switch);
-            self.refs[index as usize].bindings.remove(&(uuid, *vlan));
-            touched.bindings.insert((uuid, *vlan));
-            touched.released.insert(index);
-        }
-        for (vlan, logical_switch) in new.iter().filter(|(vlan, ls)| old.get(vlan) != Some(ls)) {
-            let index = self.intern_logical_switch(*logical_switch);
-            self.refs[index as usize].bindings.insert((uuid, *vlan));
-            touched.bindings.insert((uuid, *vlan));
-            touched.released.insert(index);
-        }
-    }
-
-    pub(super) fn set_logical_switch(&mut self, uuid: Uuid, row: Option<LogicalSwitch>, touched: &mut Touched) {
-        let index = self.intern_logical_switch(uuid);
-        touched.logical_switches.insert(index);
-        touched.rows.insert(index);
-        touched.left.extend(self.own(index, row.as_ref()));
-        let new = row.as_ref().and_then(|row| row.tunnel_key);
-        let old = self.logical_switches.set(index, row).and_then(|old| old.tunnel_key);
-        if let Some(key) = new {
-            self.by_key.entry(key).or_default().insert(index);
-        }
-        if let Some(key) = old.filter(|key| new != Some(*key))
-            && let Some(indexes) = self.by_key.get_mut(&key)
-        {
-            indexes.remove(&index);
-            if indexes.is_empty() {
-                self.by_key.remove(&key);
-            }
-        }
-    }
-
-    /// Notes whose a Logical_Switch is: once a row, so that nothing has to read its name again. Returns the network that
-    /// it was of, and isn't any more.
-    fn own(&mut self, index: LogicalSwitchIndex, row: Option<&LogicalSwitch>) -> Option<NetworkId> {
-        let (owner, rank) = row.map_or_else(Default::default, |row| self.ownership.owner(&row.name));
-        let refs = &mut self.refs[index as usize];
-        let before = std::mem::replace(&mut refs.owner, owner);
-        refs.rank = rank;
-        if let Some(network) = before.network()
-            && let Some(rows) = self.owned.get_mut(&network)
-        {
-            rows.retain(|row| *row != index);
-            if rows.is_empty() {
-                self.owned.remove(&network);
-            }
-        }
-        if let Some(network) = owner.network() {
-            let rows = self.owned.entry(network).or_default();
-            rows.push(index);
-            rows.sort_by_key(|row| self.refs[*row as usize].rank);
-        }
-        before.network().filter(|network| owner.network() != Some(*network))
-    }
-
-    pub(super) fn set_locator(&mut self, uuid: Uuid, row: Option<Locator>) {
-        let index = self.locators.intern(uuid);
-        if let Some(old) = self.locators.set(index, row)
-            && let Some(ip) = old.ip
-            && self.by_ip.get(&ip) == Some(&index)
-        {
-            self.by_ip.remove(&ip);
-        }
-        if let Some(Locator { ip: Some(ip), keyed: false }) = row {
-            self.by_ip.insert(ip, index);
-        }
-    }
-
-    pub(super) fn set_locator_set(&mut self, uuid: Uuid, row: Option<Vec<LocatorIndex>>) {
-        match row {
-            Some(locators) => self.sets.insert(uuid, locators),
-            None => self.sets.remove(&uuid),
-        };
-    }
-
-    pub(super) fn set_mac(&mut self, uuid: Uuid, row: Option<Unicast>, touched: &mut Touched) {
-        if let Some(old) = self.macs.remove(uuid) {
-            self.refs[old.logical_switch as usize].macs -= 1;
-            touched.macs.push(old.key());
-        }
-        if let Some(new) = row {
-            self.refs[new.logical_switch as usize].macs += 1;
-            touched.macs.push(new.key());
-            self.macs.insert(new);
-        }
-    }
-
-    pub(super) fn set_odd_mac(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
-        if !self.odd_macs.is_empty()
-            && let Some(old) = self.odd_macs.remove(&uuid)
-        {
-            self.refs[old as usize].odd_macs.remove(&uuid);
-            touched.logical_switches.insert(old);
-        }
-        if let Some(new) = row {
-            self.odd_macs.insert(uuid, new);
-            self.refs[new as usize].odd_macs.insert(uuid);
-            touched.logical_switches.insert(new);
-        }
-    }
-
-    pub(super) fn set_multicast(&mut self, uuid: Uuid, row: Option<Multicast>, touched: &mut Touched) {
-        if let Some(old) = self.multicasts.remove(&uuid) {
-            self.refs[old.logical_switch as usize].multicasts.remove(&uuid);
-            touched.logical_switches.insert(old.logical_switch);
-        }
-        if let Some(new) = row {
-            self.multicasts.insert(uuid, new);
-            self.refs[new.logical_switch as usize].multicasts.insert(uuid);
-            touched.logical_switches.insert(new.logical_switch);
-        }
-    }
-
-    pub(super) fn set_local_mac(&mut self, uuid: Uuid, row: Option<Unicast>, touched: &mut Touched) {
-        if let Some(old) = self.local_macs.remove(uuid) {
-            self.refs[old.logical_switch as usize].locals -= 1;
-            touched.released.insert(old.logical_switch);
-            touched.local_macs.push(old.key());
-        }
-        if let Some(new) = row {
-            self.refs[new.logical_switch as usize].locals += 1;
-            touched.local_macs.push(new.key());
-            self.local_macs.insert(new);
-        }
-    }
-
-    pub(super) fn set_local_multicast(&mut self, uuid: Uuid, row: Option<Multicast>, touched: &mut Touched) {
-        let old = match row {
-            Some(row) => self.local_multicasts.insert(uuid, row),
-            None => self.local_multicasts.remove(&uuid),
-        };
-        touched.local_floods.extend(old.into_iter().chain(row).map(|row| row.logical_switch));
-    }
-
-    pub(super) fn set_other_local(&mut self, uuid: Uuid, row: Option<LogicalSwitchIndex>, touched: &mut Touched) {
-        if !self.other_locals.is_empty()
-            && let Some(old) = self.other_locals.remove(&uuid)
-        {
-            self.refs[old as usize].locals -= 1;
-            touched.released.insert(old);
-        }
-        if let Some(new) = row {
-            self.other_locals.insert(uuid, new);
-            self.refs[new as usize].locals += 1;
-        }
     }
 }

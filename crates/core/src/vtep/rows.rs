@@ -109,11 +109,11 @@ pub struct Unicast {
 const _: () = assert!(size_of::<Option<Unicast>>() == 48);
 
 impl Record for Unicast {
-    type Id = Uuid;
+    type Id = u128;
     type Key = (LogicalSwitchIndex, MacAddr);
 
-    fn id(&self) -> Uuid {
-        self.uuid
+    fn id(&self) -> u128 {
+        self.uuid.as_u128()
     }
 
     fn key(&self) -> (LogicalSwitchIndex, MacAddr) {

@@ -6,6 +6,8 @@ use uuid::Uuid;
 use super::{rows::RowIp, *};
 use crate::model::{MacAddr, NetworkId, VlanId, Vni};
 
+mod bounds;
+
 fn id(n: u32) -> Uuid {
     Uuid::from_u128(u128::from(n))
 }
@@ -146,13 +148,14 @@ fn a_first_reply_is_read_piece_by_piece_into_the_same_rows() {
     for text in [reply.to_string(), serde_json::to_string_pretty(&reply).unwrap()] {
         for size in [1, 7, 100, 1000, 1 << 20] {
             let mut replica = Replica::new(Ownership::new("vtepd", &[]));
-            replica.load_by(size, text.clone().into()).unwrap();
+            replica.finish(Decoding::by(size, text.clone().into())).unwrap();
             assert_eq!(content(&replica), content(&whole), "pieces of {size} bytes");
         }
         // What is wrong is told of at its place in the whole.
         let wrong = text.replacen("\"192.0.2.1\"", "0192.0.2.1", 1);
         let at = wrong.find("0192").unwrap() + 1;
-        let told = Replica::default().load_by(100, wrong.into()).unwrap_err();
+        let told = Replica::default().finish(Decoding::by(100, wrong.into())).unwrap_err();
+        let UpdateError::Malformed(told) = told else { panic!("{told}") };
         assert!((at - 1..=at).contains(&told.offset), "{told} {at}");
     }
 }

@@ -12,25 +12,37 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use tokio::{
     io::{AsyncReadExt, ReadHalf},
-    task::JoinHandle,
+    task::{JoinHandle, yield_now},
+    time::{sleep_until, timeout_at},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::{CloseReason, Limits, Shared, Stream, Wire, queue};
+use super::{
+    CloseReason, Excess, Limits, Shared, Stream, Wire,
+    memory::{self, Claim, Memory},
+    queue,
+};
 use crate::{
     alarm::Alarm,
-    framing::Framer,
+    framing::{Framer, FramingError},
     json::JsonError,
     message::{self, Incoming, Message},
-    session::{Action, Liveness},
+    session::{Action, Allowance, Liveness},
 };
 
 /// The buffer's size while messages are small.
 const SMALL: usize = 64 << 10;
 /// How much is read, and looked at, without a break.
 const READ: usize = 1 << 20;
-/// A longer message is parsed away from the runtime's workers: it would hold up other tasks for milliseconds.
+/// A longer message is parsed away from the runtime's workers: it would hold up other tasks for milliseconds. It takes its
+/// memory from what all connections share.
 const LONG: usize = 1 << 20;
+/// After so many bytes of messages others have their turn: they are read and handled within a millisecond or two.
+const TURN: usize = 128 << 10;
+/// Bytes of an update that count as one row: a port with 4,000 bindings is told as a whole when one of them changes.
+const BYTES_OF_ROW: usize = 4 << 10;
+/// What a message costs that nobody asked for.
+const UNASKED: i64 = 20;
 
 /// The receiving half of a connection. While nobody waits for a message nothing is read, and the peer has to wait; dropping
 /// it ends the connection.
@@ -44,6 +56,18 @@ pub struct Inbox {
     scanned: usize,
     /// The message that is parsed elsewhere.
     parsing: Option<JoinHandle<Result<Message, CloseReason>>>,
+    memory: Memory,
+    /// What the long message under way holds of it.
+    claim: Option<Claim>,
+    /// When it began to wait for more.
+    wanting: Option<Instant>,
+    /// Bytes of messages since others had their turn.
+    turn: usize,
+    /// Replies that came.
+    replies: u64,
+    allowance: Allowance,
+    /// When the peer was last found to give us too much work; until it is read from again.
+    throttled: Option<Instant>,
     liveness: Liveness,
     alarm: Alarm,
     wire: Option<Wire>,
@@ -78,6 +102,13 @@ impl Inbox {
             buffer: BytesMut::new(),
             scanned: 0,
             parsing: None,
+            memory: limits.memory,
+            claim: None,
+            wanting: None,
+            turn: 0,
+            replies: 0,
+            allowance: Allowance::new(now(), limits.rate, limits.burst),
+            throttled: None,
             liveness: if wire.is_some() { liveness.with_wire() } else { liveness },
             alarm: Alarm::new(),
             wire,
@@ -107,20 +138,96 @@ impl Inbox {
 
     async fn next(&mut self) -> Result<Incoming, CloseReason> {
         loop {
-            while let Some(message) = self.take_message().await? {
+            if self.turn >= TURN {
+                self.turn = 0;
+                yield_now().await;
+            }
+            self.pay().await?;
+            if let Some(message) = self.take_message().await? {
+                self.count(&message);
                 match message {
                     Message::Incoming(message) => return Ok(message),
                     Message::Request { id, method, params } => {
                         if !self.shared.queue.push_answer(&id, &method, &params) {
-                            return Err(CloseReason::Flooded(queue::ANSWERS));
+                            return Err(Excess::Answers { limit: queue::ANSWERS }.into());
                         }
                         self.shared.send();
                     }
                     Message::StrayReply => {}
                 }
+                continue;
             }
+            self.claim().await?;
             self.read().await?;
         }
+    }
+
+    /// Counts what a message costs of the peer's allowance.
+    fn count(&mut self, message: &Message) {
+        let asked = match message {
+            Message::Incoming(Incoming::Reply { .. }) => {
+                self.replies += 1;
+                self.replies <= self.shared.requests.load(Ordering::Relaxed)
+            }
+            Message::Incoming(Incoming::Update { updates, .. } | Incoming::Update2 { updates, .. }) => {
+                let rows = i64::try_from(updates.as_bytes().len() / BYTES_OF_ROW).unwrap_or(i64::MAX);
+                self.allowance.add(now(), -rows.saturating_add(1));
+                true
+            }
+            Message::Incoming(_) | Message::Request { .. } | Message::StrayReply => false,
+        };
+        if !asked {
+            self.allowance.add(now(), -UNASKED);
+        }
+    }
+
+    /// Lets the peer wait while it has given us more work than it may.
+    async fn pay(&mut self) -> Result<(), CloseReason> {
+        let work = self.shared.work.swap(0, Ordering::Relaxed);
+        if work != 0 {
+            self.allowance.add(now(), work);
+        }
+        while let Some(due) = self.allowance.due(now()) {
+            let since = *self.throttled.get_or_insert_with(now);
+            tokio::select! {
+                biased;
+                () = &mut self.stopped => return Err(self.shared.reason()),
+                () = sleep_until(due.into()) => {}
+            }
+            let waited = now().saturating_duration_since(since).as_millis();
+            self.shared.throttled_ms.fetch_add(u64::try_from(waited).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.throttled = None;
+            // It was us who did not look.
+            self.liveness.heard(now());
+        }
+        Ok(())
+    }
+
+    /// A message that has become long takes the memory for what is read next from what all connections share.
+    async fn claim(&mut self) -> Result<(), CloseReason> {
+        let length = self.buffer.len();
+        if length < LONG {
+            return Ok(());
+        }
+        let claim = self.claim.get_or_insert_with(|| self.memory.claim(now()));
+        if claim.is_in_the_way(length, now()) {
+            return Err(Excess::Slow { bytes: length }.into());
+        }
+        if claim.bytes() >= length + READ {
+            return Ok(());
+        }
+        let deadline = *self.wanting.get_or_insert_with(now) + memory::PATIENCE;
+        tokio::select! {
+            biased;
+            () = &mut self.stopped => return Err(self.shared.reason()),
+            granted = timeout_at(deadline.into(), claim.grow(length + READ)) => {
+                granted.map_err(|_| Excess::Memory { limit: self.memory.bytes() })?;
+            }
+        }
+        self.wanting = None;
+        // It was us who did not look.
+        self.liveness.heard(now());
+        Ok(())
     }
 
     /// Reads once, and looks after the peer meanwhile.
@@ -178,10 +285,20 @@ impl Inbox {
     async fn take_message(&mut self) -> Result<Option<Message>, CloseReason> {
         if self.parsing.is_none() {
             let Some(text) = self.cut()? else { return Ok(None) };
+            self.turn += text.len();
+            let claim = self.claim.take();
             if text.len() <= LONG {
                 return parse(&text).map(Some);
             }
-            self.parsing = Some(tokio::task::spawn_blocking(move || parse(&text)));
+            let memory = self.memory.clone();
+            self.parsing = Some(tokio::spawn(async move {
+                let _turn = memory.turn().await;
+                let parsed = tokio::task::spawn_blocking(move || parse(&text)).await;
+                // It can only fail if the runtime ends.
+                let mut message = parsed.unwrap_or(Err(CloseReason::Dropped))?;
+                message.keep(claim);
+                Ok(message)
+            }));
         }
         let Some(parsing) = &mut self.parsing else { return Ok(None) };
         // It can only fail if the runtime ends.
@@ -198,12 +315,14 @@ impl Inbox {
         if fresh.is_empty() {
             return Ok(None);
         }
+        self.framer.set_max_message(self.shared.max_message.load(Ordering::Relaxed));
         let end = match self.framer.scan(fresh) {
             Ok(Some(end)) => mem::take(&mut self.scanned) + end,
             Ok(None) => {
                 self.scanned = self.buffer.len();
                 return Ok(None);
             }
+            Err(FramingError::TooLong { limit }) => return Err(Excess::Message { limit }.into()),
             Err(error) => {
                 let excerpt = message::excerpt(&self.buffer);
                 return Err(CloseReason::Malformed { error: error.to_string(), excerpt });

@@ -71,13 +71,16 @@ impl Queue {
         Ok(())
     }
 
-    /// Answers a request of the peer. `false`: too many answers wait already.
+    /// Answers a request of the peer. `false`: too many answers wait already, or this one is too long.
     pub(super) fn push_answer(&self, id: &Raw, method: &str, params: &Raw) -> bool {
         let mut state = self.lock();
+        if state.answers + id.as_bytes().len() + params.as_bytes().len() > ANSWERS {
+            return false;
+        }
         let before = state.waiting.len();
         write_answer(&mut state.waiting, id, method, params);
         state.answers += state.waiting.len() - before;
-        state.answers <= ANSWERS
+        true
     }
 
     pub(super) fn push_probe(&self) {

@@ -164,7 +164,7 @@ async fn the_queue_is_bounded() {
     connection.request("echo", long.as_bytes()).unwrap();
     assert!(matches!(connection.request("echo", b"[]"), Err(RequestError::QueueFull { messages: 0, .. })));
 
-    let (mut connection, inbox, mut peer) = open(Limits { queue_bytes: 1 << 20, ..limits });
+    let (mut connection, inbox, mut peer) = open(Limits { queue_messages: 3, queue_bytes: 1 << 20, ..Limits::default() });
     let first = connection.request("echo", long.as_bytes()).unwrap();
     for _ in 0..3 {
         connection.request("echo", b"[]").unwrap();
@@ -205,7 +205,7 @@ async fn a_message_over_the_bound_closes() {
     peer.write_all(format!("[\"{}\"]", "x".repeat(200)).as_bytes()).await.unwrap();
     assert_eq!(inbox.recv().await, None);
     let reason = inbox.close_reason().unwrap().to_string();
-    assert!(reason.contains("the message is longer than 100 bytes"), "{reason}");
+    assert!(reason.contains("a message of more than 100 bytes"), "{reason}");
 }
 
 #[tokio::test]
@@ -248,7 +248,7 @@ async fn a_peer_that_asks_without_reading_is_cut_off() {
     let request = format!(r#"{{"id":"x","method":"echo","params":["{}"]}}"#, "x".repeat(1000));
     let asked = async { while peer.write_all(request.as_bytes()).await.is_ok() {} };
     assert_eq!(tokio::join!(inbox.recv(), asked).0, None);
-    assert!(matches!(inbox.close_reason(), Some(CloseReason::Flooded(_))));
+    assert!(matches!(inbox.close_reason(), Some(CloseReason::Excess(Excess::Answers { .. }))));
 }
 
 #[tokio::test]
@@ -264,4 +264,123 @@ async fn a_message_longer_than_the_pipe_arrives_whole() {
     assert_eq!((id, result.len()), (1, long.len() + 2));
     assert_eq!(reply_text(&mut inbox).await, (2, "[]".into()));
     writer.await.unwrap();
+}
+
+// ===== budgets =====
+
+/// A reply of so many bytes to the request 0, in two parts.
+fn long_reply(length: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut text = br#"{"id":0,"error":null,"result":""#.to_vec();
+    text.resize(length - 2, b'x');
+    text.extend_from_slice(b"\"}");
+    let rest = text.split_off(length / 2);
+    (text, rest)
+}
+
+#[tokio::test]
+async fn the_longest_message_is_the_owners_to_choose() {
+    let (connection, mut inbox, mut peer) = open(Limits::default());
+    let (one, two) = long_reply(2000);
+    for limit in [2000, 1999] {
+        connection.set_max_message(limit);
+        peer.write_all(&[one.as_slice(), &two].concat()).await.unwrap();
+        assert_eq!(inbox.recv().await.is_some(), limit == 2000);
+    }
+    let reason = inbox.close_reason().unwrap();
+    assert_eq!(reason, Excess::Message { limit: 1999 }.into());
+    assert_eq!(reason.to_string(), "the server sent a message of more than 1999 bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_messages_of_all_connections_share_their_memory() {
+    const MIB: usize = 1 << 20;
+    let memory = Memory::new(32 * MIB);
+    let limits = || Limits { memory: memory.clone(), probe: Duration::ZERO, ..Limits::default() };
+    let (_one, mut first, mut slow) = open(limits());
+    let (_two, mut second, mut peer) = open(limits());
+    let (begun, rest) = long_reply(24 * MIB);
+    let first = tokio::spawn(async move { (first.recv().await, first) });
+    slow.write_all(&begun).await.unwrap();
+    // The first holds more than half of the memory: the second waits, and isn't read from any more.
+    let whole = long_reply(16 * MIB);
+    let writing = tokio::spawn(async move { peer.write_all(&[whole.0, whole.1].concat()).await });
+    let begun = tokio::time::Instant::now();
+    assert_eq!(second.recv().await, None);
+    assert_eq!(second.close_reason(), Some(Excess::Memory { limit: 32 * MIB }.into()));
+    assert!(begun.elapsed() >= memory::PATIENCE, "{:?}", begun.elapsed());
+    drop(second);
+    writing.abort();
+    // With the first's end there is room.
+    slow.write_all(&rest).await.unwrap();
+    let (message, first) = first.await.unwrap();
+    let Some(Incoming::Reply { result: Ok(raw), .. }) = message else { panic!("{:?}", first.close_reason()) };
+    let open_again = |wait| {
+        let limits = limits();
+        async move {
+            let (_connection, mut inbox, mut peer) = open(limits);
+            let whole = long_reply(16 * MIB);
+            let writing = tokio::spawn(async move { peer.write_all(&[whole.0, whole.1].concat()).await });
+            let message = tokio::time::timeout(wait, inbox.recv()).await;
+            writing.abort();
+            message.is_ok_and(|message| message.is_some())
+        }
+    };
+    assert!(!open_again(5 * SECOND).await, "the text is still held");
+    drop(raw);
+    assert!(open_again(5 * SECOND).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_message_makes_room_for_those_who_wait() {
+    const MIB: usize = 1 << 20;
+    let limits = Limits { memory: Memory::new(16 * MIB), probe: Duration::ZERO, ..Limits::default() };
+    let (_one, mut first, mut slow) = open(limits.clone());
+    let trickle = tokio::spawn(async move {
+        slow.write_all(&long_reply(16 * MIB).0).await.unwrap();
+        while slow.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(SECOND).await;
+        }
+    });
+    let first = tokio::spawn(async move { (first.recv().await, first.close_reason()) });
+    // Alone it may be as slow as it likes.
+    tokio::time::sleep(100 * SECOND).await;
+    assert!(!first.is_finished());
+    let (_two, mut second, mut peer) = open(limits);
+    let whole = long_reply(10 * MIB);
+    let writing = tokio::spawn(async move { peer.write_all(&[whole.0, whole.1].concat()).await });
+    assert!(second.recv().await.is_some(), "{:?}", second.close_reason());
+    let (message, reason) = first.await.unwrap();
+    assert_eq!(message, None);
+    assert!(matches!(reason, Some(CloseReason::Excess(Excess::Slow { .. }))), "{reason:?}");
+    trickle.await.unwrap();
+    writing.await.unwrap().unwrap();
+}
+
+/// What nobody asked for costs; what answers us doesn't.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_gives_too_much_work_waits() {
+    let limits = Limits { rate: 100, burst: 100, ..Limits::default() };
+    let (mut connection, mut inbox, mut peer) = open(limits);
+    let begun = tokio::time::Instant::now();
+    for id in 0..50 {
+        connection.request("echo", b"[]").unwrap();
+        peer.write_all(format!(r#"{{"id":{id},"result":[],"error":null}}"#).as_bytes()).await.unwrap();
+        assert!(inbox.recv().await.is_some());
+    }
+    assert_eq!((begun.elapsed(), connection.throttled()), (Duration::ZERO, Duration::ZERO));
+    for _ in 0..50 {
+        peer.write_all(br#"{"id":null,"method":"stolen","params":["vtepd"]}"#).await.unwrap();
+        assert_eq!(inbox.recv().await, Some(Incoming::Stolen("vtepd".into())));
+    }
+    // 50 messages of 20, at 100 a second.
+    let took = begun.elapsed();
+    assert!((8 * SECOND..=10 * SECOND).contains(&took), "{took:?}");
+    assert!(connection.throttled() <= took && connection.throttled() >= 8 * SECOND);
+    // Rows of updates are counted by the owner; what is far too much is forgiven after half a minute.
+    let begun = tokio::time::Instant::now();
+    connection.charge(1_000_000);
+    peer.write_all(br#"{"id":null,"method":"locked","params":["vtepd"]}"#).await.unwrap();
+    assert!(inbox.recv().await.is_some());
+    assert!((30 * SECOND..31 * SECOND).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(inbox.close_reason(), None);
 }

@@ -174,8 +174,11 @@ proptest! {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
         let mut cursor = Cursor::new(text.as_bytes());
         let mut pieces = Vec::new();
-        cursor.pieces(size, |piece| pieces.push(piece)).unwrap();
-        prop_assert_eq!(cursor.end(), Ok(()));
+        let mut ends = cursor.pieces(size).unwrap();
+        while let Some(piece) = ends.next(text.as_bytes()).unwrap() {
+            pieces.push(piece);
+        }
+        prop_assert_eq!(Cursor::resume(text.as_bytes(), ends.end()).end(), Ok(()));
         let mut found = Vec::new();
         let count = pieces.len();
         for (i, piece) in pieces.into_iter().enumerate() {
@@ -188,6 +191,28 @@ proptest! {
             found.extend(serde_json::from_slice::<Vec<Value>>(&own).unwrap());
         }
         prop_assert_eq!(found, serde_json::from_str::<Vec<Value>>(&text).unwrap());
+    }
+
+    /// Whoever stops after each member and goes on later reads the same as who reads all at once.
+    #[test]
+    fn members_are_read_one_by_one(members in vec((any::<String>(), any_json()), 0..8), pretty: bool) {
+        let value = Value::Object(members.into_iter().collect());
+        let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let mut expected = Vec::new();
+        Cursor::new(text.as_bytes()).object(|key, value| {
+            expected.push((key.as_bytes().to_vec(), value.raw()?));
+            Ok(())
+        }).unwrap();
+        let mut cursor = Cursor::new(text.as_bytes());
+        cursor.enter_object().unwrap();
+        let mut found = Vec::new();
+        loop {
+            cursor = Cursor::resume(text.as_bytes(), cursor.place());
+            let Some(key) = cursor.next_member(found.is_empty()).unwrap() else { break };
+            found.push((key.into_owned(), cursor.raw().unwrap()));
+        }
+        prop_assert_eq!(cursor.end(), Ok(()));
+        prop_assert_eq!(found, expected);
     }
 
     #[test]

@@ -191,3 +191,48 @@ proptest! {
         prop_assert_eq!((probes, now - silent_since), (1, seconds(35)));
     }
 }
+
+// ===== Allowance =====
+
+proptest! {
+    /// However it is spent, no more passes than the burst, what was earned and what time brings; and it always ends.
+    #[test]
+    fn an_allowance_keeps_its_rate(
+        rate in 1..1000_u32,
+        burst in 0..1000_u32,
+        spent in vec((0..2000_i64, 0..500_u64), 1..50),
+    ) {
+        let begun = Instant::now();
+        let mut now = begun;
+        let mut allowance = Allowance::new(now, rate, burst);
+        let mut sum = 0;
+        for (amount, pause) in spent {
+            now += Duration::from_millis(pause);
+            if let Some(due) = allowance.due(now) {
+                prop_assert!(due > now && due <= now + Duration::from_secs(31));
+                now = due;
+                prop_assert_eq!(allowance.due(now), None);
+            }
+            // Whoever is in debt is forgiven what goes beyond half a minute.
+            let amount = amount.min(i64::from(rate) * 30);
+            allowance.add(now, -amount);
+            let allowed = f64::from(burst) + (now - begun).as_secs_f64() * f64::from(rate);
+            // The last one may be a debt.
+            prop_assert!(sum as f64 <= allowed + 1.0, "{sum} of {allowed}");
+            sum += amount;
+        }
+    }
+}
+
+#[test]
+fn what_is_earned_may_be_spent_at_once() {
+    let now = Instant::now();
+    let mut allowance = Allowance::new(now, 10, 100);
+    allowance.add(now, -150);
+    assert!(allowance.due(now).is_some());
+    allowance.add(now, 60);
+    assert_eq!(allowance.due(now), None);
+    allowance.add(now, 1_000_000);
+    allowance.add(now, -101);
+    assert!(allowance.due(now).is_some(), "no more is saved than the burst");
+}

@@ -90,6 +90,7 @@ step_bench() {
     cargo bench --locked --package vtepd-hot --bench micro
     cargo run --quiet --locked --release --package vtepd-hot --bin memory
     cargo bench --locked --bench load
+    cargo bench --locked --bench hostile
     cargo bench --locked --bench load -- --plot target/load.svg
 }
 

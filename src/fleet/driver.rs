@@ -27,7 +27,7 @@ use crate::{
         Revision,
         status::{SessionState, SwitchStatus},
     },
-    ovsdb::{CloseReason, Connection, Inbox, Incoming, alarm::Alarm, session::Backoff},
+    ovsdb::{CloseReason, Connection, Inbox, Incoming, Memory, alarm::Alarm, session::Backoff},
     relay::Report,
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Channels {
     /// What the switch reports, for the relay.
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) events: Events,
+    /// For the long messages of all switches together.
+    pub(super) memory: Memory,
     /// The last status, for those who ask while the worker is busy.
     pub(super) publish: watch::Sender<Published>,
     /// The certificates of the session, with TLS.
@@ -81,7 +83,7 @@ pub(super) async fn run(
     mut inbox: Inbox,
     backoff: &mut Backoff,
 ) -> Result<Ended, Stopped> {
-    let Channels { mailbox, queries, confirm, reports, events, publish, shown, warned } = io;
+    let Channels { mailbox, queries, confirm, reports, events, publish, shown, warned, .. } = io;
     let database = target.settings.database.clone();
     let mut driver = Driver {
         session: Session::new(target, now()),
@@ -98,12 +100,17 @@ pub(super) async fn run(
     };
     let mut alarm = Alarm::new();
     let ended = loop {
-        if let Err(ended) = driver.advance() {
-            break ended;
-        }
+        let more = match driver.advance() {
+            Ok(more) => more,
+            Err(ended) => break ended,
+        };
         if driver.busy > TURN {
             driver.busy = Duration::ZERO;
             yield_now().await;
+        }
+        // What was begun is done before anything else is taken.
+        if more {
+            continue;
         }
         let deadline = Instant::from_std(driver.session.deadline());
         let step = tokio::select! {
@@ -111,8 +118,7 @@ pub(super) async fn run(
                 backoff.replied();
                 driver.handle(size(&message), Input::Message(message))
             } else {
-                let reason = inbox.close_reason().unwrap_or(CloseReason::Dropped);
-                Err(Ended { silence: reason.silence(), ..Ended::lost(reason.to_string()) })
+                Err(inbox.close_reason().unwrap_or(CloseReason::Dropped).into())
             },
             news = mailbox.take() => driver.handle(0, Input::Desired(news)),
             query = queries.recv() => match query {
@@ -159,10 +165,10 @@ impl Driver<'_> {
         step
     }
 
-    /// Has done what was decided, until nothing is left.
-    fn advance(&mut self) -> Result<(), Ended> {
+    /// Has done what was decided, until nothing is left, or others should have their turn (true).
+    fn advance(&mut self) -> Result<bool, Ended> {
         let begun = std::time::Instant::now();
-        loop {
+        let more = loop {
             let effort = self.session.effort();
             if effort > LARGE {
                 self.publish();
@@ -170,17 +176,18 @@ impl Driver<'_> {
             let more = fast_or_apart(effort, || self.session.advance());
             // What was decided before it went wrong is done first.
             self.perform()?;
-            if !more? {
-                break;
+            let more = more?;
+            if !more || begun.elapsed() > TURN {
+                break more;
             }
-        }
+        };
         self.busy += begun.elapsed();
         let state = self.session.target().session.state;
         if state != self.state {
             self.state = state;
             self.publish();
         }
-        Ok(())
+        Ok(more)
     }
 
     fn perform(&mut self) -> Result<(), Ended> {
@@ -201,6 +208,10 @@ impl Driver<'_> {
         if let Some(patience) = actions.patience.take() {
             self.connection.set_patience(patience);
         }
+        if let Some(bytes) = actions.max_message.take() {
+            self.connection.set_max_message(bytes);
+        }
+        self.connection.charge(std::mem::take(&mut actions.changed_rows));
         if let Some(alive) = actions.alive.take() {
             for asker in self.askers.drain(..) {
                 // It may have gone.

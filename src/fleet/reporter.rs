@@ -76,7 +76,7 @@ impl Reporter {
     }
 
     /// Switches or their VTEPs changed, and with them perhaps what is whose.
-    fn touch_all(&mut self, replica: &Replica) {
+    pub(super) fn touch_all(&mut self, replica: &Replica) {
         self.switches = true;
         for row in replica.local_macs() {
             if let Some(network) = self.owner(replica, row.logical_switch) {
@@ -102,9 +102,6 @@ impl Reporter {
             self.floods.extend(network);
         }
         self.ports.extend(&touched.ports);
-        if touched.switches {
-            self.touch_all(replica);
-        }
         // A Logical_Switch that came or was renamed changes what its rows, and the bindings to it, are about.
         for index in &touched.rows {
             let before = self.owners.get(index).copied();

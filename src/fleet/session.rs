@@ -13,6 +13,7 @@
 mod actions;
 mod alive;
 mod audit;
+mod decode;
 mod drift;
 mod ended;
 mod fence;
@@ -92,6 +93,11 @@ pub(super) struct Session<'t> {
     lock_request: Option<u64>,
     policy: Policy,
     replica: Replica,
+    /// The message whose rows are being taken.
+    pending: Option<decode::Pending>,
+    /// When changed Physical_Switches may be looked at again, and whether they have to be.
+    switches_next: Instant,
+    switches_changed: bool,
     work: Work,
     pace: Pace,
     guard: Guard,
@@ -135,6 +141,9 @@ impl<'t> Session<'t> {
             lock_request: None,
             policy: policy(&target.settings.sections, target.hold),
             replica: Replica::new(ownership),
+            pending: None,
+            switches_next: now.at,
+            switches_changed: false,
             work: Work::default(),
             pace: Pace::default(),
             guard: Guard::Unknown,
@@ -180,8 +189,12 @@ impl<'t> Session<'t> {
         }
     }
 
-    /// Does the next piece of work: at most one transaction. False: there is nothing to do until the next input.
+    /// Does the next piece of work: a slice of rows, or at most one transaction. False: there is nothing to do until the next
+    /// input. True: there is, and no input may come before.
     pub(super) fn advance(&mut self) -> Step<bool> {
+        if self.decode_next()? {
+            return Ok(true);
+        }
         if self.observes() && self.setup.phase == Phase::Following {
             self.observe();
             return Ok(false);
@@ -196,7 +209,7 @@ impl<'t> Session<'t> {
 
     /// The size of what [`Session::advance`] compares next, in bytes: a large piece is done off the runtime's fast path.
     pub(super) fn effort(&self) -> usize {
-        self.comparison()
+        if self.pending.is_some() { self.loaded_size() } else { self.comparison() }
     }
 
     /// What is to be done. Whoever does it leaves it empty.
@@ -210,7 +223,8 @@ impl<'t> Session<'t> {
             return self.setup.next();
         }
         let alive = self.alive.as_ref().map(|asked| asked.until);
-        let timers = [self.work.next_tick(), alive, self.lock.due(), self.answer_due()];
+        let switches = self.switches_changed.then_some(self.switches_next);
+        let timers = [self.work.next_tick(), alive, self.lock.due(), self.answer_due(), switches];
         timers.into_iter().flatten().fold(self.audits.next, Instant::min)
     }
 
@@ -242,7 +256,7 @@ impl Session<'_> {
         self.work.heard = Some(self.now.at);
         match message {
             Incoming::Reply { id, result } => self.reply(id, result),
-            Incoming::Update { monitor, updates } if monitor == MONITOR => self.update(&updates),
+            Incoming::Update { monitor, updates } if monitor == MONITOR => self.decode(updates, false),
             Incoming::Update { monitor, updates } if monitor == role::MONITOR => self.role_changed(&updates),
             Incoming::Locked(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Granted),
             Incoming::Stolen(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Stolen),
@@ -282,6 +296,7 @@ impl Session<'_> {
         self.lock_event(&LockEvent::Due)?;
         self.check_unanswered()?;
         self.work.tick(self.now.at);
+        self.look_at_switches()?;
         if self.audits.next <= self.now.at {
             self.actions.check_certificates = true;
             self.audit();

@@ -28,6 +28,7 @@ use crate::{
     config::SwitchConfig,
     intent::{HostNames, Intent, Update},
     model::{FeedEvent, Revision, status::SwitchStatus},
+    ovsdb::Memory,
     relay::{Hub, Report},
 };
 
@@ -57,6 +58,8 @@ pub(super) struct Supervisor {
     confirm: mpsc::Sender<(String, Revision)>,
     confirmations: mpsc::Receiver<(Database, Revision)>,
     confirmed: mpsc::Sender<(Database, Revision)>,
+    /// For the long messages of all switches together.
+    memory: Memory,
 }
 
 /// Where it sends.
@@ -109,6 +112,7 @@ impl Supervisor {
             confirm,
             confirmations,
             confirmed,
+            memory: Memory::default(),
         }
     }
 
@@ -383,6 +387,7 @@ impl Supervisor {
             confirm: self.confirmed.clone(),
             reports: self.reports.clone(),
             events: self.settings.events.clone(),
+            memory: self.memory.clone(),
             shown: Shown::default(),
             warned: None,
         };

@@ -89,7 +89,8 @@ impl Worker {
         };
         backoff.connected(std::time::Instant::now());
         self.target.counters.sessions += 1;
-        let limits = Limits { probe: self.inactivity_probe(), ..Limits::default() };
+        let memory = self.io.memory.clone();
+        let limits = Limits { probe: self.inactivity_probe(), memory, ..Limits::default() };
         let (connection, inbox) = Connection::watched(stream, wire, limits);
         self.target.session.peer = peer;
         let tls = self.target.settings.sections.first().map(|section| tls(&section.tls)).unwrap_or_default();

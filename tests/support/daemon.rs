@@ -86,6 +86,11 @@ impl Home {
         self
     }
 
+    /// The same, of a daemon that runs: it takes it with [`Daemon::reload`].
+    pub(crate) fn insert(&mut self, name: &str, lines: &str) {
+        self.switches.push((name.to_owned(), lines.to_owned()));
+    }
+
     /// Text below `[DEFAULT]`'s lines: sections of the test's own.
     pub(crate) fn more(self, text: &str) -> Self {
         Self { more: format!("{}\n{text}\n", self.more), ..self }

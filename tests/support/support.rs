@@ -12,6 +12,7 @@ pub(crate) mod cluster;
 pub(crate) mod daemon;
 pub(crate) mod door;
 pub(crate) mod dump;
+pub(crate) mod hostile;
 pub(crate) mod line;
 pub(crate) mod meddler;
 pub(crate) mod pki;

@@ -18,6 +18,7 @@ mod files;
 mod foreign;
 mod guard;
 mod harness;
+mod hostile;
 mod identity;
 mod idle;
 mod input;

@@ -47,7 +47,7 @@ pub struct Limits {
     /// What long messages take their memory from: give all connections of a process the same.
     pub memory: Memory,
     /// How much work the peer may give us a second: one for an update, for each 4 KiB of it and for each row that
-    /// [`Connection::charge`] adds; twenty for a message that nobody asked for.
+    /// [`Connection::charge`] adds; two hundred for a message that nobody asked for.
     pub rate: u32,
     /// And how much at once.
     pub burst: u32,

@@ -17,6 +17,10 @@ pub(in crate::fleet) struct Actions {
     pub(in crate::fleet) confirm: Option<Revision>,
     /// How long the switch may leave a probe unanswered.
     pub(in crate::fleet) patience: Option<Duration>,
+    /// The longest message that the switch may send from now on, in bytes.
+    pub(in crate::fleet) max_message: Option<usize>,
+    /// Rows that the switch changed since it was last charged for them.
+    pub(in crate::fleet) changed_rows: usize,
     /// Answers those who asked which switches answer.
     pub(in crate::fleet) alive: Option<Vec<String>>,
     /// Certificates may expire soon.

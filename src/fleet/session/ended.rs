@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use crate::ovsdb::JsonError;
+use crate::{
+    ovsdb::{CloseReason, JsonError},
+    vtep::UpdateError,
+};
+
+/// How long a switch has to wait that wanted more than it may have: to find that out once more costs as much as the first
+/// time.
+const AFTER_EXCESS: Duration = Duration::from_mins(1);
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +32,20 @@ impl Ended {
 
     pub(super) fn refused(text: impl Into<String>) -> Self {
         Self { refused: true, ..Self::lost(text) }
+    }
+}
+
+impl From<CloseReason> for Ended {
+    fn from(reason: CloseReason) -> Self {
+        let rest = if matches!(reason, CloseReason::Excess(_)) { AFTER_EXCESS } else { Duration::ZERO };
+        Self { silence: reason.silence(), rest, ..Self::lost(reason.to_string()) }
+    }
+}
+
+impl From<UpdateError> for Ended {
+    fn from(error: UpdateError) -> Self {
+        let rest = if matches!(error, UpdateError::Excess(_)) { AFTER_EXCESS } else { Duration::ZERO };
+        Self { rest, ..Self::lost(error.to_string()) }
     }
 }
 

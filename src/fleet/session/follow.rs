@@ -1,16 +1,18 @@
 //! What changed: the desired state, or rows on the switch. Both name keys, which are planned again.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{Phase, Session, Step};
 use crate::{
     fleet::target::{Changed, ChangedNetwork},
     intent::SwitchIntent,
     model::{NetworkId, VlanId},
-    ovsdb::Raw,
     plan::{Guard, Key},
     vtep::Touched,
 };
+
+/// How often changed Physical_Switches have everything compared at most.
+const SWITCHES: Duration = Duration::from_secs(1);
 
 // ===== impl Session: the desired state =====
 
@@ -81,19 +83,17 @@ impl Session<'_> {
 
 impl Session<'_> {
     /// Rows changed on the switch: by us, by itself, or by somebody else.
-    pub(super) fn update(&mut self, updates: &Raw) -> Step {
-        let mut touched = Touched::default();
-        self.replica.apply(updates.as_bytes(), &mut touched)?;
+    pub(super) fn updated(&mut self, mut touched: Touched) -> Step {
         self.audits.differences = None;
         if self.setup.phase != Phase::Following {
             return Ok(());
         }
+        self.actions.changed_rows += touched.count;
+        self.switches_changed |= std::mem::take(&mut touched.switches);
         self.reporter.touch(&touched, &self.replica);
-        if touched.switches {
-            self.still_introduced()?;
-            self.audit();
-        }
-        if !touched.switches && self.may_block(&touched) {
+        self.look_at_switches()?;
+        // A comparison of everything finds what stands in the way, too.
+        if !self.switches_changed && self.may_block(&touched) {
             self.compare_obstacles();
         }
         self.touch_macs(&touched);
@@ -101,6 +101,19 @@ impl Session<'_> {
         self.touch_ports(&touched);
         self.work.touch_all(touched.tunnels.into_iter().map(Key::Tunnel));
         self.work.touch_all(touched.managers.then_some(Key::Managers));
+        Ok(())
+    }
+
+    /// Physical_Switches changed, and with them perhaps what is whose: everything is reported and compared. At most once a
+    /// second, because a row may flap.
+    pub(super) fn look_at_switches(&mut self) -> Step {
+        if !self.switches_changed || self.now.at < self.switches_next {
+            return Ok(());
+        }
+        (self.switches_changed, self.switches_next) = (false, self.now.at + SWITCHES);
+        self.still_introduced()?;
+        self.reporter.touch_all(&self.replica);
+        self.audit();
         Ok(())
     }
 
@@ -175,7 +188,11 @@ impl Session<'_> {
         let bound = self.replica.port(port).into_iter().flat_map(|row| row.bindings.keys().copied());
         let section = self.target.desired.section_of(&self.replica, port);
         let desired = section.into_iter().flat_map(|(section, name)| {
-            section.intent.bindings.keys().filter(move |(port, _)| port == name).map(|(_, vlan)| vlan.get())
+            let bindings = section.intent.bindings.range((name.to_owned(), VlanId::UNTAGGED)..);
+            bindings
+                .map(|((port, vlan), _)| (port, vlan))
+                .take_while(move |(port, _)| *port == name)
+                .map(|(_, v)| v.get())
         });
         bound.chain(desired).collect()
     }

@@ -16,6 +16,12 @@ const SILENCE: Duration = Duration::from_mins(2);
 /// How long that may take altogether: such a dump has 100 MB, and the line may be slow.
 const TIMEOUT: Duration = Duration::from_mins(30);
 
+/// The longest messages that a switch may send: its schema (28 KB as Open vSwitch has it), all of its rows (225 MB are a
+/// million MACs), and what changes later.
+const MAX_SCHEMA: usize = 4 << 20;
+const MAX_DUMP: usize = 384 << 20;
+const MAX_UPDATE: usize = 64 << 20;
+
 /// What the next reply answers, before the switch is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -45,6 +51,7 @@ impl Setup {
         // First, because the answer decides whether the lock is asked for.
         let role = actions.request("monitor", |params| params.extend_from_slice(role::params().as_bytes()));
         let write = |params: &mut Vec<u8>| params.extend_from_slice(format!("[\"{}\"]", vtep::DATABASE).as_bytes());
+        actions.max_message = Some(MAX_SCHEMA);
         let request = actions.request("get_schema", write);
         Self {
             phase: Phase::Schema(request),
@@ -89,6 +96,7 @@ impl Session<'_> {
             self.want_lock()?;
         }
         let params = self.policy.columns.monitor_params(MONITOR);
+        self.actions.max_message = Some(MAX_DUMP);
         let request = self.actions.request("monitor", |buffer| buffer.extend_from_slice(&params));
         self.setup.phase = Phase::Monitor(request);
         let event = self.target.enter(SessionState::Syncing, String::new(), self.now.date);
@@ -99,14 +107,19 @@ impl Session<'_> {
     /// The first monitor reply: everything that the switch holds.
     pub(super) fn synchronise(&mut self, result: Result<Raw, RpcError>) -> Step {
         let raw = result.map_err(|error| Ended::lost(format!("the switch refused the monitor: {error}")))?;
-        self.replica.load(raw.into_vec())?;
+        self.actions.max_message = Some(MAX_UPDATE);
+        self.decode(raw, true)
+    }
+
+    /// All of it was decoded.
+    pub(super) fn synchronised(&mut self) -> Step {
         self.setup.phase = Phase::Following;
         self.still_introduced()?;
         let present: Vec<&str> = self.replica.switches().map(|switch| switch.name.as_str()).collect();
         let sections = &self.target.desired.sections;
         let wanted: Vec<_> = sections.values().map(|section| section.physical_switch.as_str()).collect();
         if wanted.iter().all(|name| !present.contains(name)) {
-            let there = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+            let there = few(&present);
             tracing::warn!(switch = %self.target.names(), wanted = wanted.join(", "), there, "the database has no Physical_Switch of the configured name; nothing is written to it");
         }
         let rows = self.replica.mac_total();
@@ -130,5 +143,18 @@ impl Session<'_> {
     /// Asks for the lock, unless `lock = off`.
     pub(super) fn want_lock(&mut self) -> Step {
         if self.target.lock_policy() == LockPolicy::Off { Ok(()) } else { self.lock_event(&LockEvent::Wanted) }
+    }
+}
+
+/// Names for a log line: the first few of them, each cut to what fits into one.
+fn few(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| name.chars().take(64).collect()).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }

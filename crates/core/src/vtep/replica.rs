@@ -160,14 +160,13 @@ impl Replica {
     /// The Physical_Switch of this name.
     #[must_use]
     pub fn switch(&self, name: &str) -> Option<&PhysicalSwitch> {
-        self.switches_by_name.get(name).iter().min().and_then(|row| self.switches.get(row))
+        self.switches_by_name.get(name).next().and_then(|row| self.switches.get(&row))
     }
 
     /// The port of this name on this switch.
     #[must_use]
     pub fn port_of(&self, switch: &PhysicalSwitch, name: &str) -> Option<(Uuid, &PhysicalPort)> {
-        let namesakes = self.ports_by_name.get(name).iter();
-        let port = *namesakes.filter(|port| self.is_port_of(**port, &switch.name)).min()?;
+        let port = self.ports_by_name.get(name).find(|port| self.is_port_of(*port, &switch.name))?;
         Some((port, self.ports.get(&port)?))
     }
 
@@ -274,6 +273,12 @@ impl Replica {
     #[must_use]
     pub fn mac_total(&self) -> usize {
         self.macs.len() + self.odd_macs.len()
+    }
+
+    /// Number of rows of Ucast_Macs_Local with a proper MAC.
+    #[must_use]
+    pub fn local_total(&self) -> usize {
+        self.local_macs.len()
     }
 
     /// The rows of a MAC on a Logical_Switch: more than one are duplicates, which the schema takes.

@@ -42,7 +42,7 @@ const TURN: usize = 128 << 10;
 /// Bytes of an update that count as one row: a port with 4,000 bindings is told as a whole when one of them changes.
 const BYTES_OF_ROW: usize = 4 << 10;
 /// What a message costs that nobody asked for.
-const UNASKED: i64 = 20;
+const UNASKED: i64 = 200;
 
 /// The receiving half of a connection. While nobody waits for a message nothing is read, and the peer has to wait; dropping
 /// it ends the connection.

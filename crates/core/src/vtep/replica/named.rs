@@ -11,7 +11,7 @@ use crate::{
 
 /// Rows by name. Names should be unique; on a switch that doesn't keep to it several rows have one.
 #[derive(Debug, Default)]
-pub(super) struct Named(FastMap<Box<str>, Vec<Uuid>>);
+pub(super) struct Named(FastMap<Box<str>, BTreeSet<Uuid>>);
 
 /// Which ports are whose, both ways.
 #[derive(Debug, Default)]
@@ -34,19 +34,20 @@ impl Named {
         if let Some(name) = old
             && let Some(rows) = self.0.get_mut(name)
         {
-            rows.retain(|other| *other != row);
+            rows.remove(&row);
             if rows.is_empty() {
                 self.0.remove(name);
             }
         }
         let Some(name) = new else { return Ok(()) };
         let rows = self.0.entry(name.into()).or_default();
-        rows.push(row);
+        rows.insert(row);
         if rows.len() > MAX_NAMESAKES { Err(Excess::Namesakes { table, limit: MAX_NAMESAKES }) } else { Ok(()) }
     }
 
-    pub(super) fn get(&self, name: &str) -> &[Uuid] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+    /// The rows of this name, always in the same order.
+    pub(super) fn get(&self, name: &str) -> impl Iterator<Item = Uuid> {
+        self.0.get(name).into_iter().flatten().copied()
     }
 }
 

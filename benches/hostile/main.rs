@@ -1,0 +1,196 @@
+//! What one broken or hostile switch costs the others: `cargo bench --bench hostile [-- --scale 1000 --seconds 5 --only NAME]`.
+//!
+//! For each attack a fresh daemon has two switches: a good one, a real ovsdb-server, and one that does what
+//! `tests/support/hostile.rs` says. Ports are added one after the other; each is timed from the API call to its row on the
+//! good switch. The first case has no attack: what counts is the ratio to it, in one run.
+
+#[path = "../../tests/support/support.rs"]
+mod support;
+
+use std::{
+    fs,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use support::{
+    daemon::{Daemon, Home},
+    hostile::{Attack, Hostile, attacks},
+    rest::{Kept, Rest},
+    tor::Tor,
+};
+
+/// p99 of a change beside an attack, in times the same without one, and at most.
+const RATIO: f64 = 5.0;
+const SLOWEST: Duration = Duration::from_millis(100);
+/// `/healthz` at most.
+const HEALTH: Duration = Duration::from_millis(100);
+/// Memory of the daemon without what a switch may have: its dump of 384 MiB, or some 500 MB of rows.
+const MEMORY_KIB: u64 = (200 + 512) << 10;
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The name of the hostile switch, and the network that is on it.
+const HOSTILE: &str = "hostile";
+
+/// What was measured.
+struct Figures {
+    name: String,
+    changes: usize,
+    p50: Duration,
+    p99: Duration,
+    worst: Duration,
+    health: Duration,
+    peak_kib: u64,
+    /// Sessions of the good switch: one, unless it was lost.
+    sessions: u64,
+    /// What the status says of the hostile switch.
+    reason: String,
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --all-targets` starts benches without `--bench`: this one is no test.
+    if !args.iter().any(|arg| arg == "--bench") {
+        println!("not measured: run it with cargo bench --bench hostile");
+        return ExitCode::SUCCESS;
+    }
+    let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).cloned();
+    let number = |name, default| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (scale, seconds) = (number("--scale", 1000), Duration::from_secs(number("--seconds", 5)));
+    let only = value("--only").unwrap_or_default();
+    println!(
+        "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}",
+        "", "changes", "p50 ms", "p99 ms", "worst ms", "healthz", "MB", "sessions"
+    );
+    let undisturbed = measure(None, scale, seconds);
+    undisturbed.print();
+    let mut missed = Vec::new();
+    for i in 0..attacks(HOSTILE, "", scale).len() {
+        let name = attacks(HOSTILE, "", scale)[i].name;
+        if !name.contains(only.as_str()) {
+            continue;
+        }
+        let figures = measure(Some(i), scale, seconds);
+        figures.print();
+        missed.extend(figures.missed(&undisturbed));
+    }
+    missed.iter().for_each(|text| println!("MISSED {text}"));
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One case.
+fn measure(attack: Option<usize>, scale: u64, seconds: Duration) -> Figures {
+    let good = Tor::start("good", "192.0.2.1");
+    let mut daemon = Home::new().tor(&good).start();
+    let rest = daemon.rest();
+    rest.endpoint("compute-0", "198.51.100.11");
+    let network = rest.network("n");
+    rest.gateway("g", &[("good", &["Ethernet40"])]);
+    let connection = rest.connect("g", &network, 50);
+    rest.wait_status(&connection, "active");
+    // The attack knows the network: what it sends is of a Logical_Switch of ours.
+    let attack: Option<Attack> = attack.map(|i| attacks(HOSTILE, &network, scale).swap_remove(i));
+    let hostile = attack.as_ref().map(Hostile::start);
+    if let Some(hostile) = &hostile {
+        daemon.home.insert(HOSTILE, &hostile.lines());
+        daemon.reload();
+        rest.gateway("h", &[(HOSTILE, &["p0"])]);
+        rest.connect("h", &network, 51);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let prober = probe(rest.clone(), Arc::clone(&stop));
+    let mut times = changes(&rest, &good, &network, seconds);
+    stop.store(true, Ordering::Relaxed);
+    let health = prober.join().expect("the prober");
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+    let status = |name| rest.switch(name);
+    Figures {
+        name: attack.map_or("undisturbed", |attack| attack.name).to_owned(),
+        changes: times.len(),
+        p50: at(50),
+        p99: at(99),
+        worst: at(100),
+        health,
+        peak_kib: peak(&mut daemon),
+        sessions: status("good")["counters"]["sessions"].as_u64().unwrap_or_default(),
+        reason: hostile.map_or_else(String::new, |_| status(HOSTILE)["reason"].as_str().unwrap_or_default().to_owned()),
+    }
+}
+
+/// `VmHWM` of the daemon, in KiB.
+fn peak(daemon: &mut Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.process().pid())).expect("the daemon runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    peak.trim().trim_end_matches(" kB").parse().expect("KiB")
+}
+
+/// Adds ports, one each 20 ms, for so long; the time of each until the good switch has told its row.
+fn changes(rest: &Rest, good: &Tor, network: &str, seconds: Duration) -> Vec<Duration> {
+    let mut observer = good.rpc();
+    observer.monitor(&["Ucast_Macs_Remote"]);
+    let mut kept = Kept::open(rest.clone()).expect("the API listens");
+    let until = Instant::now() + seconds;
+    let mut times = Vec::new();
+    while Instant::now() < until {
+        let [.., a, b] = times.len().to_be_bytes();
+        let port = json!({"network_id": network, "mac_address": format!("fa:16:3e:00:{a:02x}:{b:02x}"), "binding:host_id": "compute-0"});
+        let begun = Instant::now();
+        let answer = kept.call("POST", "/v2.0/ports", &json!({ "port": port })).expect("an answer");
+        assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
+        assert!(observer.changed(begun + PATIENCE), "the row never came");
+        times.push(begun.elapsed());
+        thread::sleep(Duration::from_millis(20));
+    }
+    times
+}
+
+/// Asks `/healthz` all the time; the longest answer.
+fn probe(rest: Rest, stop: Arc<AtomicBool>) -> thread::JoinHandle<Duration> {
+    thread::spawn(move || {
+        let mut worst = Duration::ZERO;
+        while !stop.load(Ordering::Relaxed) {
+            let begun = Instant::now();
+            assert_eq!(rest.get("/healthz").status, 200);
+            worst = worst.max(begun.elapsed());
+            thread::sleep(Duration::from_millis(10));
+        }
+        worst
+    })
+}
+
+impl Figures {
+    fn print(&self) {
+        let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
+        println!(
+            "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}  {}",
+            self.name,
+            self.changes,
+            ms(self.p50),
+            ms(self.p99),
+            ms(self.worst),
+            ms(self.health),
+            self.peak_kib >> 10,
+            self.sessions,
+            self.reason.chars().take(100).collect::<String>(),
+        );
+    }
+
+    /// Which targets were missed.
+    fn missed(&self, undisturbed: &Self) -> Vec<String> {
+        let ratio = self.p99.as_secs_f64() / undisturbed.p99.as_secs_f64();
+        let checks = [
+            (ratio > RATIO, format!("p99 is {ratio:.1} times the undisturbed one, not {RATIO}")),
+            (self.p99 > SLOWEST, format!("p99 is {:?}, not {SLOWEST:?}", self.p99)),
+            (self.health > HEALTH, format!("/healthz took {:?}, not {HEALTH:?}", self.health)),
+            (self.peak_kib > MEMORY_KIB, format!("{} MB, not {} MB", self.peak_kib >> 10, MEMORY_KIB >> 10)),
+            (self.sessions != 1, format!("the good switch had {} sessions", self.sessions)),
+        ];
+        checks.into_iter().filter(|(missed, _)| *missed).map(|(_, text)| format!("{}: {text}", self.name)).collect()
+    }
+}

@@ -1,0 +1,356 @@
+//! A switch that is broken, or not its owner's any more: it speaks OVSDB, and sends what no honest one would.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write},
+    net::{Shutdown, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    door::{Door, with},
+    rpc::Framer,
+    tor::SCHEMA,
+};
+
+/// Writes a text of any length.
+type Text = Arc<dyn Fn(&mut dyn Write) -> io::Result<()> + Send + Sync>;
+/// Sends messages, until the connection ends.
+type Flood = Arc<dyn Fn(&mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> + Send + Sync>;
+
+/// What a switch does.
+#[derive(Clone)]
+pub(crate) struct Attack {
+    pub(crate) name: &'static str,
+    /// What the reason of its status says in the end; `None`: its session stays.
+    pub(crate) ends: Option<&'static str>,
+    schema: Option<Text>,
+    rows: Text,
+    flood: Flood,
+}
+
+/// See the module. Dropped, it closes.
+pub(crate) struct Hostile {
+    door: Door,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Hostile {
+    pub(crate) fn start(attack: &Attack) -> Self {
+        let streams = Arc::new(Mutex::new(Vec::new()));
+        let (kept, attack) = (Arc::clone(&streams), attack.clone());
+        let door = Door::open(move |stream| {
+            if let Ok(stream) = stream.try_clone() {
+                with(&kept, |streams: &mut Vec<TcpStream>| streams.push(stream));
+            }
+            let attack = attack.clone();
+            // Ends with the connection.
+            thread::spawn(move || drop(serve(&stream, &attack)));
+        });
+        Self { door, streams }
+    }
+
+    /// The keys of plumgrid.ini.
+    pub(crate) fn lines(&self) -> String {
+        format!("management_ip = 127.0.0.1\nport = {}\n", self.door.port())
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.door.close();
+        for stream in with(&self.streams, std::mem::take) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, attack: &Attack) -> io::Result<()> {
+    let output = Arc::new(Mutex::new(io::BufWriter::with_capacity(1 << 16, stream.try_clone()?)));
+    let mut framer = Framer::default();
+    let (mut input, mut chunk) = (stream, vec![0; 1 << 16]);
+    loop {
+        match input.read(&mut chunk)? {
+            0 => return Ok(()),
+            n => framer.push(chunk.get(..n).unwrap_or_default()),
+        }
+        while let Some(frame) = framer.next() {
+            let message: Value = serde_json::from_slice(&frame)?;
+            let (id, method) = (&message["id"], message["method"].as_str().unwrap_or_default());
+            let answer = |result: &dyn Fn(&mut dyn Write) -> io::Result<()>| {
+                with(&output, |output| {
+                    write!(output, "{{\"id\":{id},\"error\":null,\"result\":")?;
+                    result(output)?;
+                    output.write_all(b"}")?;
+                    output.flush()
+                })
+            };
+            let plain = |result: Value| answer(&|output| write!(output, "{result}"));
+            match method {
+                "get_schema" => match &attack.schema {
+                    Some(schema) => answer(&**schema)?,
+                    None => answer(&|output| output.write_all(fs::read_to_string(SCHEMA)?.as_bytes()))?,
+                },
+                "monitor" => {
+                    answer(&*attack.rows)?;
+                    let (output, flood) = (Arc::clone(&output), Arc::clone(&attack.flood));
+                    thread::spawn(move || {
+                        let mut send = |message: &str| {
+                            with(&output, |output| {
+                                output.write_all(message.as_bytes())?;
+                                output.flush()
+                            })
+                        };
+                        // Ends with the connection.
+                        drop(flood(&mut send));
+                    });
+                }
+                "lock" | "steal" => plain(json!({"locked": true}))?,
+                "transact" => {
+                    let operations = message["params"].as_array().map_or(1, Vec::len) - 1;
+                    plain(Value::Array(vec![json!({"count": 1}); operations]))?;
+                }
+                "echo" => plain(message["params"].clone())?,
+                "" => {}
+                _ => plain(json!({}))?,
+            }
+        }
+    }
+}
+
+// ===== what it sends =====
+
+/// The UUID of a row: of one kind, with a number.
+pub(crate) fn uuid(kind: u32, n: u64) -> String {
+    format!("{kind:08x}-0000-4000-8000-{n:012x}")
+}
+
+fn reference(kind: u32, n: u64) -> String {
+    format!("[\"uuid\",\"{}\"]", uuid(kind, n))
+}
+
+const SWITCH: u32 = 1;
+const PORT: u32 = 2;
+const LOGICAL_SWITCH: u32 = 3;
+const LOCATOR: u32 = 4;
+const MAC: u32 = 5;
+
+/// `"uuid":row,…`
+fn each(out: &mut dyn Write, kind: u32, range: std::ops::Range<u64>, row: &dyn Fn(u64) -> String) -> io::Result<()> {
+    let begin = range.start;
+    for n in range {
+        let comma = if n == begin { "" } else { "," };
+        write!(out, "{comma}\"{}\":{}", uuid(kind, n), row(n))?;
+    }
+    Ok(())
+}
+
+fn update(table: &str, kind: u32, range: std::ops::Range<u64>, row: &dyn Fn(u64) -> String) -> String {
+    let mut text = format!("{{\"id\":null,\"method\":\"update\",\"params\":[\"vtepd\",{{\"{table}\":{{").into_bytes();
+    each(&mut text, kind, range, row).expect("memory");
+    text.extend_from_slice(b"}}]}");
+    String::from_utf8(text).expect("ASCII")
+}
+
+fn mac(n: u64) -> String {
+    let [.., a, b, c, d] = n.to_be_bytes();
+    let (logical_switch, locator) = (reference(LOGICAL_SWITCH, 0), reference(LOCATOR, 0));
+    format!(
+        "{{\"new\":{{\"MAC\":\"02:66:{a:02x}:{b:02x}:{c:02x}:{d:02x}\",\"ipaddr\":\"\",\"logical_switch\":{logical_switch},\
+         \"locator\":{locator}}}}}"
+    )
+}
+
+fn port(n: u64) -> String {
+    format!("{{\"new\":{{\"name\":\"p{n}\",\"vlan_bindings\":[\"map\",[]]}}}}")
+}
+
+const GONE: &str = "{\"old\":{}}";
+
+/// The tables of an honest switch called `name`, with so many ports, on which a network is, and more tables behind them.
+fn tables(
+    name: &str,
+    network: &str,
+    ports: u64,
+    more: impl Fn(&mut dyn Write) -> io::Result<()> + Send + Sync + 'static,
+) -> Text {
+    let (name, network) = (name.to_owned(), network.to_owned());
+    Arc::new(move |out| {
+        write!(out, "{{\"Physical_Switch\":{{\"{}\":{}}},\"Physical_Port\":{{", uuid(SWITCH, 0), switch(&name, ports))?;
+        each(out, PORT, 0..ports, &port)?;
+        write!(
+            out,
+            "}},\"Logical_Switch\":{{\"{}\":{{\"new\":{{\"name\":\"vtepd-{network}\",\"tunnel_key\":7}}}}}},\
+             \"Physical_Locator\":{{\"{}\":{{\"new\":{{\"dst_ip\":\"192.0.2.66\",\
+             \"encapsulation_type\":\"vxlan_over_ipv4\"}}}}}}",
+            uuid(LOGICAL_SWITCH, 0),
+            uuid(LOCATOR, 0)
+        )?;
+        more(out)?;
+        write!(out, "}}")
+    })
+}
+
+fn switch(name: &str, ports: u64) -> String {
+    let ports: Vec<String> = (0..ports).map(|n| reference(PORT, n)).collect();
+    format!(
+        "{{\"new\":{{\"name\":\"{name}\",\"tunnel_ips\":\"192.0.2.66\",\"ports\":[\"set\",[{}]]}}}}",
+        ports.join(",")
+    )
+}
+
+/// All that a switch of this name can do to us, with a network of ours on it; the first replies at `scale` in 1 to 1000, where
+/// 1000 is what was seen to stop a daemon.
+pub(crate) fn attacks(name: &str, network: &str, scale: u64) -> Vec<Attack> {
+    let honest = || tables(name, network, 2, |_| Ok(()));
+    let quiet: Flood = Arc::new(|_| Ok(()));
+    let attack = |name, rows, flood| Attack { name, ends: None, schema: None, rows, flood };
+    let ends = |name, ends, rows| Attack { name, ends: Some(ends), schema: None, rows, flood: quiet.clone() };
+    let owner = name.to_owned();
+    // Under a known seed all of these would have one hash: the second half of each is the seed of `FixedState`.
+    let colliding = |n: u64| {
+        let [a, b, c, d, e, f, g, h] = n.to_be_bytes();
+        format!("{a:02x}{b:02x}{c:02x}{d:02x}-{e:02x}{f:02x}-{g:02x}{h:02x}-1709-47b5b5d5843f")
+    };
+    let mut all = vec![
+        attack("an update that touches 60,000 ports", tables(name, network, 60 * scale, |_| Ok(())), {
+            Arc::new(move |send| {
+                loop {
+                    send(&update("Physical_Port", PORT, 0..60 * scale, &port))?;
+                }
+            })
+        }),
+        ends(
+            "400,000 ports",
+            "65536 rows in Physical_Port",
+            tables(name, network, 2, |out| {
+                write!(out, ",\"Physical_Port\":{{")?;
+                each(out, PORT, 2..70_000, &port)?;
+                write!(out, "}}")
+            }),
+        ),
+        ends(
+            "3,000,000 local MACs in the first reply",
+            "more than",
+            tables(name, network, 2, move |out| {
+                write!(out, ",\"Ucast_Macs_Local\":{{")?;
+                each(out, MAC, 0..3000 * scale, &mac)?;
+                write!(out, "}}")
+            }),
+        ),
+        attack("new local MACs for ever", honest(), {
+            Arc::new(move |send| {
+                for first in (0..).step_by(1000) {
+                    send(&update("Ucast_Macs_Local", MAC, first..first + 1000, &mac))?;
+                }
+                Ok(())
+            })
+        }),
+        attack("local MACs that come and go", honest(), {
+            Arc::new(move |send| {
+                loop {
+                    send(&update("Ucast_Macs_Local", MAC, 0..1000, &mac))?;
+                    send(&update("Ucast_Macs_Local", MAC, 0..1000, &|_| GONE.to_owned()))?;
+                }
+            })
+        }),
+        attack("a Physical_Switch row that flaps, 2,000 ports", tables(name, network, 2000, |_| Ok(())), {
+            let name = owner.clone();
+            Arc::new(move |send| {
+                loop {
+                    send(&update("Physical_Switch", SWITCH, 0..1, &|_| switch(&name, 1999)))?;
+                    send(&update("Physical_Switch", SWITCH, 0..1, &|_| switch(&name, 2000)))?;
+                }
+            })
+        }),
+        ends(
+            "100,000 Physical_Switch rows",
+            "1024 rows in Physical_Switch",
+            tables(name, network, 2, move |out| {
+                write!(out, ",\"Physical_Switch\":{{")?;
+                each(out, SWITCH, 1..100 * scale.max(20), &|n| format!("{{\"new\":{{\"name\":\"s{n}\"}}}}"))?;
+                write!(out, "}}")
+            }),
+        ),
+        attack("new locators for ever", honest(), {
+            Arc::new(move |send| {
+                let locator = |n: u64| {
+                    format!(
+                        "{{\"new\":{{\"dst_ip\":\"10.0.{}.{}\",\"encapsulation_type\":\"vxlan_over_ipv4\"}}}}",
+                        n >> 8 & 255,
+                        n & 255
+                    )
+                };
+                for first in (1..).step_by(1000) {
+                    send(&update("Physical_Locator", LOCATOR, first..first + 1000, &locator))?;
+                    send(&update("Physical_Locator", LOCATOR, first..first + 1000, &|_| GONE.to_owned()))?;
+                }
+                Ok(())
+            })
+        }),
+        attack(
+            "names of 40 MB",
+            tables(name, network, 2, move |out| {
+                write!(out, ",\"Physical_Port\":{{\"{}\":{{\"new\":{{\"name\":\"", uuid(PORT, 9))?;
+                for _ in 0..40 * scale {
+                    out.write_all(&[b'x'; 1000])?;
+                }
+                write!(out, "\",\"vlan_bindings\":[\"map\",[]]}}}}}}")
+            }),
+            quiet.clone(),
+        ),
+        attack(
+            "300,000 UUIDs that collide",
+            tables(name, network, 2, move |out| {
+                write!(out, ",\"Ucast_Macs_Local\":{{")?;
+                for n in 0..300 * scale {
+                    let comma = if n == 0 { "" } else { "," };
+                    write!(out, "{comma}\"{}\":{}", colliding(n), mac(n))?;
+                }
+                write!(out, "}}")
+            }),
+            quiet.clone(),
+        ),
+        attack(
+            "300,000 rows of one MAC",
+            tables(name, network, 2, move |out| {
+                write!(out, ",\"Ucast_Macs_Local\":{{")?;
+                each(out, MAC, 0..300 * scale, &|_| mac(0))?;
+                write!(out, "}}")
+            }),
+            quiet.clone(),
+        ),
+        Attack {
+            schema: Some(Arc::new(|out| {
+                write!(out, "{{\"name\":\"hardware_vtep\",\"tables\":{{")?;
+                loop {
+                    write!(out, "\"t\":{{\"columns\":{{}}}},")?;
+                }
+            })),
+            ..ends("a schema without end", "a message of more than", honest())
+        },
+        attack("'locked' and 'stolen' at full speed", honest(), {
+            Arc::new(|send| {
+                let of = |method| format!("{{\"id\":null,\"method\":\"{method}\",\"params\":[\"vtepd\"]}}");
+                let both = format!("{}{}", of("stolen"), of("locked")).repeat(100);
+                loop {
+                    send(&both)?;
+                }
+            })
+        }),
+        attack("probes at full speed", honest(), {
+            Arc::new(|send| {
+                let probes = "{\"id\":\"echo\",\"method\":\"echo\",\"params\":[]}".repeat(100);
+                loop {
+                    send(&probes)?;
+                }
+            })
+        }),
+    ];
+    // A million rows are needed to see anything.
+    all.retain(|attack| scale >= 400 || !attack.name.starts_with("3,000,000"));
+    all
+}

@@ -204,6 +204,7 @@ fn switch(name: &str, ports: u64) -> String {
 
 /// All that a switch of this name can do to us, with a network of ours on it; the first replies at `scale` in 1 to 1000, where
 /// 1000 is what was seen to stop a daemon.
+#[allow(clippy::too_many_lines)] // One attack after the other.
 pub(crate) fn attacks(name: &str, network: &str, scale: u64) -> Vec<Attack> {
     let honest = || tables(name, network, 2, |_| Ok(()));
     let quiet: Flood = Arc::new(|_| Ok(()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    ovsdb::{CloseReason, JsonError},
+    ovsdb::{CloseReason, Excess, JsonError},
     vtep::UpdateError,
 };
 
@@ -37,7 +37,9 @@ impl Ended {
 
 impl From<CloseReason> for Ended {
     fn from(reason: CloseReason) -> Self {
-        let rest = if matches!(reason, CloseReason::Excess(_)) { AFTER_EXCESS } else { Duration::ZERO };
+        // Where others had taken the memory, that is over soon.
+        let own = matches!(&reason, CloseReason::Excess(excess) if !matches!(excess, Excess::Memory { .. }));
+        let rest = if own { AFTER_EXCESS } else { Duration::ZERO };
         Self { silence: reason.silence(), rest, ..Self::lost(reason.to_string()) }
     }
 }

@@ -147,7 +147,8 @@ impl Replica {
     /// # Errors
     /// [`UpdateError`]: the replica is then of no further use.
     pub fn apply(&mut self, updates: &[u8], touched: &mut Touched) -> Result<(), UpdateError> {
-        self.read_tables(updates, &mut Tables::default(), &mut usize::MAX.clone(), touched)?;
+        let mut all = usize::MAX;
+        self.read_tables(updates, &mut Tables::default(), &mut all, touched)?;
         self.check_budget()?;
         self.sweep();
         Ok(())

@@ -17,7 +17,7 @@ const UNIT: usize = 64 << 10;
 const STEP: usize = 4 << 20;
 /// How long a message may wait for its share. Whoever waits holds a share himself: without a bound two of them could wait
 /// for each other.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// For so long a message may come as slowly as it likes.
 const GRACE: Duration = Duration::from_secs(30);
 /// Afterwards it has to come at so many bytes a second, on the average, while others wait for its memory.
@@ -91,14 +91,13 @@ impl Claim {
         let missing = (bytes + STEP).saturating_sub(self.bytes()).div_ceil(UNIT);
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
         let units = Arc::clone(&self.memory.0.units);
-        let more = match Arc::clone(&units).try_acquire_many_owned(missing) {
-            Ok(more) => more,
-            Err(_) => {
-                let _waiting = Waiting::new(&self.memory.0.waiting);
-                // The semaphore is never closed.
-                let Ok(more) = units.acquire_many_owned(missing).await else { return };
-                more
-            }
+        let more = if let Ok(more) = Arc::clone(&units).try_acquire_many_owned(missing) {
+            more
+        } else {
+            let _waiting = Waiting::new(&self.memory.0.waiting);
+            // The semaphore is never closed.
+            let Ok(more) = units.acquire_many_owned(missing).await else { return };
+            more
         };
         match &mut self.permit {
             Some(permit) => permit.merge(more),

@@ -197,6 +197,7 @@ proptest! {
 proptest! {
     /// However it is spent, no more passes than the burst, what was earned and what time brings; and it always ends.
     #[test]
+    #[allow(clippy::cast_precision_loss)] // Far below 2^52.
     fn an_allowance_keeps_its_rate(
         rate in 1..1000_u32,
         burst in 0..1000_u32,

@@ -79,7 +79,9 @@ fn main() -> ExitCode {
         figures.print();
         missed.extend(figures.missed(&undisturbed));
     }
-    missed.iter().for_each(|text| println!("MISSED {text}"));
+    for text in &missed {
+        println!("MISSED {text}");
+    }
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

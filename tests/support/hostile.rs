@@ -156,11 +156,16 @@ fn update(table: &str, kind: u32, range: std::ops::Range<u64>, row: &dyn Fn(u64)
 }
 
 fn mac(n: u64) -> String {
-    let [.., a, b, c, d] = n.to_be_bytes();
     let (logical_switch, locator) = (reference(LOGICAL_SWITCH, 0), reference(LOCATOR, 0));
+    let octets = format!("{:08x}", n & 0xffff_ffff);
+    let pair = |at: usize| octets.get(at..at + 2).unwrap_or_default();
     format!(
-        "{{\"new\":{{\"MAC\":\"02:66:{a:02x}:{b:02x}:{c:02x}:{d:02x}\",\"ipaddr\":\"\",\"logical_switch\":{logical_switch},\
-         \"locator\":{locator}}}}}"
+        "{{\"new\":{{\"MAC\":\"02:66:{}:{}:{}:{}\",\"ipaddr\":\"\",\"logical_switch\":{logical_switch},\
+         \"locator\":{locator}}}}}",
+        pair(0),
+        pair(2),
+        pair(4),
+        pair(6)
     )
 }
 
@@ -213,8 +218,9 @@ pub(crate) fn attacks(name: &str, network: &str, scale: u64) -> Vec<Attack> {
     let owner = name.to_owned();
     // Under a known seed all of these would have one hash: the second half of each is the seed of `FixedState`.
     let colliding = |n: u64| {
-        let [a, b, c, d, e, f, g, h] = n.to_be_bytes();
-        format!("{a:02x}{b:02x}{c:02x}{d:02x}-{e:02x}{f:02x}-{g:02x}{h:02x}-1709-47b5b5d5843f")
+        let half = format!("{n:016x}");
+        let part = |range| half.get(range).unwrap_or_default();
+        format!("{}-{}-{}-1709-47b5b5d5843f", part(0..8), part(8..12), part(12..16))
     };
     let mut all = vec![
         attack("an update that touches 60,000 ports", tables(name, network, 60 * scale, |_| Ok(())), {

@@ -98,23 +98,15 @@ impl Decoding {
     fn cut(&mut self) -> Result<(), JsonError> {
         let Work::Cut { size, place, first, table, pieces } = &mut self.work else { return Ok(()) };
         if let Some((of, parts)) = table {
-            match parts.next(&self.text)? {
-                Some(piece) => pieces.push((*of, piece)),
-                None => {
-                    *place = Some(parts.end());
-                    *table = None;
-                }
+            if let Some(piece) = parts.next(&self.text)? {
+                pieces.push((*of, piece));
+            } else {
+                *place = Some(parts.end());
+                *table = None;
             }
             return Ok(());
         }
-        let mut cursor = match *place {
-            Some(place) => Cursor::resume(&self.text, place),
-            None => {
-                let mut cursor = Cursor::new(&self.text);
-                cursor.enter_object()?;
-                cursor
-            }
-        };
+        let mut cursor = within(&self.text, *place)?;
         let Some(name) = cursor.next_member(std::mem::take(first))? else {
             cursor.end()?;
             let pieces = std::mem::take(pieces);
@@ -131,6 +123,16 @@ impl Decoding {
         *place = Some(cursor.place());
         Ok(())
     }
+}
+
+/// A cursor in an object: where it was left, or before the first member.
+fn within(object: &[u8], place: Option<Place>) -> Result<Cursor<'_>, JsonError> {
+    if let Some(place) = place {
+        return Ok(Cursor::resume(object, place));
+    }
+    let mut cursor = Cursor::new(object);
+    cursor.enter_object()?;
+    Ok(cursor)
 }
 
 /// Passes over a value that is no object of rows.
@@ -217,13 +219,7 @@ impl Replica {
         }
         let piece = text.get(*start..*end).unwrap_or_default();
         let mut read = || {
-            let mut cursor = match rows {
-                Some(rows) => Cursor::resume(piece, rows.place),
-                None => Cursor::new(piece),
-            };
-            if rows.is_none() {
-                cursor.enter_object()?;
-            }
+            let mut cursor = within(piece, rows.map(|rows| rows.place))?;
             let now = rows.get_or_insert(Rows { table: *table, place: cursor.place(), first: true });
             if !self.read_rows(&mut cursor, now, left, touched)? {
                 return Ok(false);
@@ -242,14 +238,7 @@ impl Replica {
         left: &mut usize,
         touched: &mut Touched,
     ) -> Result<bool, JsonError> {
-        let mut cursor = match tables.place {
-            Some(place) => Cursor::resume(text, place),
-            None => {
-                let mut cursor = Cursor::new(text);
-                cursor.enter_object()?;
-                cursor
-            }
-        };
+        let mut cursor = within(text, tables.place)?;
         loop {
             if let Some(rows) = &mut tables.rows {
                 if !self.read_rows(&mut cursor, rows, left, touched)? {

@@ -219,7 +219,9 @@ impl Replica {
         };
         let old = old.unwrap_or_default();
         self.members -= old.len();
-        old.into_iter().for_each(|index| self.locators.release(index));
+        for index in old {
+            self.locators.release(index);
+        }
     }
 
     /// A row of another table refers to this locator.

@@ -8,6 +8,9 @@ use serde_json::json;
 use super::{apply, content, id, mac_row, reference};
 use crate::vtep::{Budget, Decoding, Excess, Ownership, Replica, Touched, UpdateError, budget::MAX_TEXT};
 
+/// What is written of a row.
+type RowText<'a> = &'a dyn Fn(u32) -> String;
+
 /// `{"table": {row: update, …}}` of many rows.
 fn rows(table: &str, range: std::ops::Range<u32>, row: impl Fn(u32) -> String) -> Vec<u8> {
     let mut text = format!("{{\"{table}\":{{");
@@ -50,7 +53,7 @@ fn a_database_that_holds_more_than_its_budget_is_an_error() {
     let new = |row: serde_json::Value| json!({ "new": row }).to_string();
     let mac = |n: u32| mac_row(&format!("02:00:00:00:00:{n:02x}"), "").to_string();
     let multicast = |_| new(json!({"MAC": "unknown-dst", "logical_switch": reference(1), "locator_set": reference(2)}));
-    let per_row: [(&str, &str, &dyn Fn(u32) -> String); 15] = [
+    let per_row: [(&str, &str, RowText<'_>); 15] = [
         ("Physical_Switch", "Physical_Switch", &|n| new(json!({"name": n.to_string()}))),
         ("Physical_Switch.ports", "Physical_Switch", &|n| new(json!({"name": "s", "ports": reference(n)}))),
         ("Physical_Switch.tunnel_ips", "Physical_Switch", &|n| {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     door::{Door, with},
-    rpc::Framer,
+    rpc::{DB, Framer},
     tor::SCHEMA,
 };
 
@@ -89,7 +89,12 @@ fn serve(stream: &TcpStream, attack: &Attack) -> io::Result<()> {
                 })
             };
             let plain = |result: Value| answer(&|output| write!(output, "{result}"));
+            let database = message["params"][0].as_str().unwrap_or(DB);
             match method {
+                "get_schema" | "monitor" | "transact" if database != DB => with(&output, |output| {
+                    write!(output, "{{\"id\":{id},\"result\":null,\"error\":{{\"error\":\"unknown database\"}}}}")?;
+                    output.flush()
+                })?,
                 "get_schema" => match &attack.schema {
                     Some(schema) => answer(&**schema)?,
                     None => answer(&|output| output.write_all(fs::read_to_string(SCHEMA)?.as_bytes()))?,

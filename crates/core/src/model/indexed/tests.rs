@@ -81,7 +81,8 @@ fn time_of_twins(rows: u32) -> f64 {
 /// Sixteen times the rows cost some sixteen times the time, not 256 times.
 #[test]
 fn rows_of_one_key_cost_no_more_than_others() {
-    let (few, many) = (time_of_twins(4_000), time_of_twins(64_000));
+    // The kernel counts by the millisecond.
+    let (few, many) = (time_of_twins(4_000).max(0.001), time_of_twins(64_000));
     assert!(many < few * 100.0, "{few} s, {many} s");
 }
 

@@ -143,6 +143,25 @@ struct Presence {
     ports: u32,
 }
 
+/// The hosts at which a port was counted: almost always one, which needs no allocation.
+#[derive(Debug, Default)]
+struct CountedHosts {
+    first: Option<HostIndex>,
+    others: Vec<HostIndex>,
+}
+
+impl CountedHosts {
+    /// Adds a host; `false`: the port was counted there.
+    fn insert(&mut self, host: HostIndex) -> bool {
+        match self.first {
+            None => self.first = Some(host),
+            Some(first) if first == host || self.others.contains(&host) => return false,
+            Some(_) => self.others.push(host),
+        }
+        true
+    }
+}
+
 #[derive(Debug, Default)]
 struct Host {
     name: Arc<str>,
@@ -233,16 +252,12 @@ impl Networks {
         if port.host.is_some() && port.fixed_ips.len() > 1 {
             self.more_ips.insert(port.id, port.fixed_ips.iter().map(|fixed| fixed.ip).collect());
         }
-        let mut counted: Vec<HostIndex> = Vec::new();
+        let mut counted = CountedHosts::default();
         for host in port.claiming_hosts() {
             let host = self.host_of(host);
-            if !counted.contains(&host) {
-                counted.push(host);
-                self.count_port(network, host, 1);
-            }
             for (mac, ip) in claims::macs_of(port) {
                 self.claims.insert(Claim { port: port.id, network, host, mac, ip });
-                self.arrive(network, host);
+                self.arrive(network, host, counted.insert(host));
                 self.touch(network, mac);
                 // What is there isn't explained as gone, whatever was said before.
                 let dirty = self.dirty.entry(network).or_default();
@@ -254,7 +269,7 @@ impl Networks {
         if !port.flooded_hosts().is_empty() {
             let hosts: Vec<_> = port.flooded_hosts().iter().map(|host| self.host_of(host)).collect();
             for host in &hosts {
-                self.arrive(network, *host);
+                self.arrive(network, *host, false);
             }
             self.guests.insert(port.id, (network, hosts));
         }
@@ -262,18 +277,14 @@ impl Networks {
 
     pub(super) fn remove_port(&mut self, id: PortId) {
         self.more_ips.remove(&id);
-        let mut hosts: Vec<HostIndex> = Vec::new();
+        let mut counted = CountedHosts::default();
         while let Some(claim) = self.claims.remove(id) {
             self.touch(claim.network, claim.mac);
-            if !hosts.contains(&claim.host) {
-                hosts.push(claim.host);
-                self.count_port(claim.network, claim.host, -1);
-            }
-            self.leave(claim.network, claim.host);
+            self.leave(claim.network, claim.host, counted.insert(claim.host));
         }
         if let Some((network, hosts)) = self.guests.remove(&id) {
             for host in hosts {
-                self.leave(network, host);
+                self.leave(network, host, false);
             }
         }
     }
@@ -287,36 +298,36 @@ impl Networks {
         }
     }
 
-    /// A host has one port more on a network, or one less. Called while it has a claim there, or is about to get one.
-    fn count_port(&mut self, network: NetworkIndex, host: HostIndex, change: i32) {
-        let presence = self.states[network as usize].hosts.entry(host).or_default();
-        presence.ports = presence.ports.saturating_add_signed(change);
-        if self.vteps[host as usize].vtep.is_none() {
-            self.dirty.entry(network).or_default().unreached = true;
-        }
-    }
-
-    /// A host has one claim or guest more on a network.
-    fn arrive(&mut self, network: NetworkIndex, host: HostIndex) {
+    /// A host has one claim or guest more on a network; `is_port`: and one port more.
+    fn arrive(&mut self, network: NetworkIndex, host: HostIndex, is_port: bool) {
         let state = &mut self.states[network as usize];
         let presence = state.hosts.entry(host).or_default();
         presence.uses += 1;
+        presence.ports += u32::from(is_port);
         let first = presence.uses == 1;
-        state.unplaced += u32::from(first && self.vteps[host as usize].vtep.is_none());
+        let unplaced = self.vteps[host as usize].vtep.is_none();
+        state.unplaced += u32::from(first && unplaced);
         self.vteps[host as usize].claims += 1;
-        self.dirty.entry(network).or_default().flood |= first;
+        let dirty = self.dirty.entry(network).or_default();
+        dirty.flood |= first;
+        dirty.unreached |= is_port && unplaced;
     }
 
     /// A host has one less.
-    fn leave(&mut self, network: NetworkIndex, host: HostIndex) {
+    fn leave(&mut self, network: NetworkIndex, host: HostIndex, is_port: bool) {
         let state = &mut self.states[network as usize];
+        let unplaced = self.vteps[host as usize].vtep.is_none();
         if let Some(presence) = state.hosts.get_mut(&host) {
             presence.uses -= 1;
+            presence.ports = presence.ports.saturating_sub(u32::from(is_port));
             if presence.uses == 0 {
                 state.hosts.remove(&host);
-                state.unplaced -= u32::from(self.vteps[host as usize].vtep.is_none());
+                state.unplaced -= u32::from(unplaced);
                 self.dirty.entry(network).or_default().flood = true;
             }
+        }
+        if is_port && unplaced {
+            self.dirty.entry(network).or_default().unreached = true;
         }
         self.vteps[host as usize].claims -= 1;
     }

@@ -36,9 +36,9 @@ for package in "${packages[@]}"; do
     [ "$status" = installed ] || missing+=("$package")
 done
 
+as_root=()
 if [ ${#missing[@]} -gt 0 ]; then
     echo "deps: installing ${missing[*]}"
-    as_root=()
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || {
             echo "deps: run as root: apt-get install ${missing[*]}" >&2
@@ -57,7 +57,13 @@ fi
 if ! command -v promtool >/dev/null && [ ! -x target/tools/bin/promtool ]; then
     echo "deps: fetching promtool"
     fetched=$(mktemp -d)
-    (cd "$fetched" && apt-get -qq download prometheus && dpkg-deb --extract prometheus_*.deb .)
+    # Without lists of packages there is nothing to download from.
+    (
+        cd "$fetched"
+        apt-get -qq download prometheus 2>/dev/null ||
+            { "${as_root[@]}" apt-get -qq update </dev/null && apt-get -qq download prometheus; }
+        dpkg-deb --extract prometheus_*.deb .
+    )
     mkdir -p target/tools/bin
     cp "$fetched/usr/bin/promtool" target/tools/bin/
     rm -r "$fetched"

@@ -70,7 +70,7 @@ const INPUT: &[Mistake] = &[
         "did you mean 'Ethernet40'? (the ports are: Ethernet40, Ethernet41",
     ),
     (&["gateway", "update", "vtep-gateway-1", "--remove-interface", "Ethernet40"], 65, "would have no interface"),
-    (&["endpoint", "create", "h", "127.0.0.1"], 65, "127.0.0.1 is not the address of a single host"),
+    (&["endpoint", "create", "h", "127.0.0.1"], 65, "127.0.0.1 is a loopback address: give the VTEP's own address"),
     (&["endpoint", "create", "h", "2001:db8::1"], 65, "give the host's IPv4 address"),
     (&["port", "create", "network1", "--mac", "01:00:5e:00:00:01"], 65, "group address"),
 ];

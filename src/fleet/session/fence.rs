@@ -68,9 +68,6 @@ impl Session<'_> {
             self.actions.events.push(self.target.session_event("the lock is ours"));
         }
         self.progress.confirmed = None;
-        // What the holder before us wrote is no drift.
-        let changed = self.work.take_drifted();
-        self.work.queue.extend(changed);
     }
 
     fn request_lock(&mut self, method: &'static str) {

@@ -90,7 +90,7 @@ mod tests {
         let printed = "down     t: no route (since 2026-11-27T10:00:00Z)\n            gateway g (1 connection; no other \
                        switch carries them)\n         -> check that it is reachable\n";
         // Without the marks of colours, which the terminal's writer turns into its sequences.
-        let plain = |problem| print(problem).replace(['\u{fdd2}', '\u{fdd3}'], "");
+        let plain = |problem| print(problem).replace(['\u{fdd0}', '\u{fdd1}', '\u{fdd2}', '\u{fdd3}'], "");
         assert_eq!(plain(&problem), printed);
         let problem =
             json!({"status": "held", "name": "t", "what": "held", "since": "", "impact": "", "mend": "release"});

@@ -27,7 +27,7 @@ use crate::{
         Revision,
         status::{SessionState, SwitchStatus},
     },
-    ovsdb::{CloseReason, Connection, Inbox, Incoming, Memory, alarm::Alarm, session::Backoff},
+    ovsdb::{CloseReason, Connection, Inbox, Incoming, Memory, RequestError, alarm::Alarm, session::Backoff},
     relay::Report,
 };
 
@@ -196,6 +196,8 @@ impl Driver<'_> {
         for (request, params) in actions.requests() {
             match self.connection.request(request.method, params) {
                 Ok(id) => debug_assert_eq!(id, request.id),
+                // The inbox is read to its end: it says why.
+                Err(RequestError::Closed(_)) => break,
                 Err(error) => {
                     sent = Err(Ended::lost(error.to_string()));
                     break;

@@ -5,6 +5,7 @@ mod arrows;
 mod clocks;
 mod files;
 mod install;
+mod names;
 mod packaging;
 #[cfg(feature = "systemd")]
 mod systemd;

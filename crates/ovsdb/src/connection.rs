@@ -16,6 +16,7 @@ mod output;
 mod queue;
 
 use std::{
+    io,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
@@ -178,6 +179,8 @@ struct Shared {
     /// For how long nothing was read because the peer gave us too much work.
     throttled_ms: AtomicU64,
     closed: OnceLock<CloseReason>,
+    /// The socket took no more bytes. What the peer said last may say why, so the inbox reads it before the connection ends.
+    unwritable: OnceLock<CloseReason>,
     stop: CancellationToken,
 }
 
@@ -190,8 +193,17 @@ impl Shared {
         }
     }
 
+    /// Nothing can be written any more. A server that refuses our certificate (TLS 1.3) says so after our first request, and
+    /// closes: the inbox reads the alert, which says more than the broken pipe.
+    fn fail_writing(&self, error: &io::Error) {
+        if self.unwritable.set(CloseReason::Io(error.to_string())).is_ok() {
+            self.queue.close();
+            self.stop.cancel();
+        }
+    }
+
     fn reason(&self) -> CloseReason {
-        self.closed.get().cloned().unwrap_or(CloseReason::Dropped)
+        self.closed.get().or(self.unwritable.get()).cloned().unwrap_or(CloseReason::Dropped)
     }
 
     fn patience(&self) -> Duration {
@@ -225,6 +237,7 @@ impl Connection {
             work: AtomicI64::new(0),
             throttled_ms: AtomicU64::new(0),
             closed: OnceLock::new(),
+            unwritable: OnceLock::new(),
             stop: stop.clone(),
         });
         shared.set_patience(limits.patience);
@@ -304,7 +317,7 @@ impl Connection {
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.shared.closed.get().is_some()
+        self.shared.closed.get().or(self.shared.unwritable.get()).is_some()
     }
 
     fn push(&self, id: Option<u64>, method: &str, params: &[u8]) -> Result<(), RequestError> {

@@ -67,7 +67,7 @@ impl Shared {
         let Ok(mut output) = self.output.try_lock() else { return self.queue.wake_sender() };
         match output.poll_send(&self.queue, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => self.close(CloseReason::Io(error.to_string())),
+            Poll::Ready(Err(error)) => self.fail_writing(&error),
             Poll::Pending => self.queue.wake_sender(),
         }
     }
@@ -75,11 +75,13 @@ impl Shared {
 
 /// The task that waits for the socket, and closes it in the end.
 pub(super) async fn run(shared: Arc<Shared>) {
-    let reason = tokio::select! {
-        () = shared.stop.cancelled() => CloseReason::Dropped,
-        error = send_rest(&shared) => CloseReason::Io(error.to_string()),
-    };
-    shared.close(reason);
+    tokio::select! {
+        () = shared.stop.cancelled() => {}
+        error = send_rest(&shared) => shared.fail_writing(&error),
+    }
+    if shared.unwritable.get().is_none() {
+        shared.close(CloseReason::Dropped);
+    }
     shared.output.lock().await.stream = None;
 }
 

@@ -1,0 +1,75 @@
+//! One name, one meaning: public types of the library don't share names (docs/glossary.md).
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use crate::arrows::sources;
+
+/// Names that several public types still share. A line goes when its types get names of their own; no line is added without
+/// a reason.
+const SHARED: [(&str, &str); 19] = [
+    ("Action", "older than this check"),
+    ("Call", "older than this check"),
+    ("Change", "older than this check"),
+    ("Client", "of OVSDB, and of the admin socket: each is the client of its protocol"),
+    ("ClientError", "of each client"),
+    ("Connection", "of OVSDB, and l2-gateway-connection: both are their protocols' own terms"),
+    ("Entry", "older than this check"),
+    ("Excess", "of a connection, and of a replica: each is what exceeds its budget"),
+    ("Failure", "older than this check"),
+    ("Found", "older than this check"),
+    ("Kind", "older than this check"),
+    ("Place", "older than this check"),
+    ("Report", "older than this check"),
+    ("Segment", "older than this check"),
+    ("Server", "older than this check"),
+    ("State", "older than this check"),
+    ("Status", "older than this check"),
+    ("Tls", "older than this check"),
+    ("TlsError", "older than this check"),
+];
+
+/// The public types that a text declares.
+fn public_types(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let mut words = line.trim_start().strip_prefix("pub ")?.split_whitespace();
+        let kind = words.next()?;
+        let name = words.next()?;
+        let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+        matches!(kind, "struct" | "enum" | "trait" | "type" | "union").then_some(&name[..end])
+    })
+}
+
+#[test]
+fn a_public_type_has_a_name_of_its_own() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for root in ["src", "crates"] {
+        for path in sources(&top.join(root)) {
+            let text = fs::read_to_string(&path).expect("sources are UTF-8");
+            let file = path.strip_prefix(top).expect("it was found below").display().to_string();
+            for name in public_types(&text) {
+                declared.entry(name.to_owned()).or_default().push(file.clone());
+            }
+        }
+    }
+    assert!(declared.len() > 100, "the check reads declarations");
+    let shared = |name: &str| SHARED.iter().any(|(allowed, _)| *allowed == name);
+    let found: Vec<String> = declared
+        .iter()
+        .filter(|(name, files)| files.len() > 1 && !shared(name))
+        .map(|(name, files)| format!("{name} is declared in {}: give each a name of its own", files.join(" and ")))
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let unused: Vec<&str> = SHARED
+        .iter()
+        .filter(|(name, _)| declared.get(*name).is_none_or(|files| files.len() < 2))
+        .map(|(name, _)| *name)
+        .collect();
+    assert!(unused.is_empty(), "no longer shared, so their lines go: {}", unused.join(", "));
+}
+
+#[test]
+fn the_check_of_names_sees_declarations() {
+    let text = "pub struct Row<T> {\n    pub enum Kind {\npub(crate) struct Hidden;\npub trait Named: Sized {\npub fn struct_of()";
+    assert_eq!(public_types(text).collect::<Vec<_>>(), ["Row", "Kind", "Named"]);
+}

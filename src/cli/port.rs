@@ -60,7 +60,7 @@ struct Content {
     /// Compute node that hosts it; '' unbinds the port.
     #[arg(long)]
     host: Option<String>,
-    /// An additional address or prefix that it may use: IP[/LENGTH][,MAC]; repeat the option for more.
+    /// An additional address or prefix that it may use: IP, IP/LENGTH, or either followed by ,MAC; repeat the option for more.
     #[arg(long, value_name = "PAIR", value_parser = pair)]
     allowed_address: Vec<Value>,
 }

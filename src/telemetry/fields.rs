@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::{
 
 use super::printable::one_line;
 
-/// `message name=value …`, as [`tracing_subscriber::fmt`] writes it.
+/// `message name=value …`, as [`mod@tracing_subscriber::fmt`] writes it.
 pub(super) fn escaped() -> impl for<'w> FormatFields<'w> + 'static {
     use tracing_subscriber::field::MakeExt as _;
     format::debug_fn(write).delimited(" ")

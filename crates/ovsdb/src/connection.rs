@@ -202,6 +202,10 @@ impl Shared {
         }
     }
 
+    fn is_unwritable(&self) -> bool {
+        self.closed.get().is_none() && self.unwritable.get().is_some()
+    }
+
     fn reason(&self) -> CloseReason {
         self.closed.get().or(self.unwritable.get()).cloned().unwrap_or(CloseReason::Dropped)
     }

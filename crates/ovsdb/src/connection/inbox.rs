@@ -5,6 +5,7 @@ use std::{
     fmt, mem,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
     time::Instant,
 };
 
@@ -13,7 +14,7 @@ use futures_util::FutureExt;
 use tokio::{
     io::{AsyncReadExt, ReadHalf},
     task::{JoinHandle, yield_now},
-    time::{sleep_until, timeout_at},
+    time::{sleep_until, timeout, timeout_at},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -92,6 +93,9 @@ fn now() -> Instant {
 }
 
 // ===== impl Inbox =====
+
+/// How long a broken socket may take to give what the peer said last.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Inbox {
     pub(super) fn new(shared: Arc<Shared>, input: ReadHalf<Stream>, wire: Option<Wire>, limits: Limits) -> Self {
@@ -266,7 +270,18 @@ impl Inbox {
             done = tokio::select! {
                 biased;
                 read = input.read_buf(&mut window) => Some(read),
-                () = &mut self.stopped => return Err(self.shared.reason()),
+                () = &mut self.stopped => {
+                    if !self.shared.is_unwritable() {
+                        return Err(self.shared.reason());
+                    }
+                    // The socket broke while we wrote. What the peer said before may lie in the kernel, where the runtime
+                    // hasn't seen it yet.
+                    let mut window = (&mut self.buffer).limit(READ);
+                    match timeout(LAST_WORDS, input.read_buf(&mut window)).await {
+                        Ok(Ok(0)) | Err(_) => return Err(self.shared.reason()),
+                        Ok(read) => Some(read),
+                    }
+                }
                 () = until(&mut self.alarm, wake) => None,
             };
         };

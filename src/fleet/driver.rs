@@ -2,12 +2,12 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::{block_in_place, yield_now},
+    task::block_in_place,
     time::Instant,
 };
 
@@ -27,14 +27,14 @@ use crate::{
         Revision,
         status::{SessionState, SwitchStatus},
     },
-    ovsdb::{CloseReason, Connection, Inbox, Incoming, Memory, RequestError, alarm::Alarm, session::Backoff},
+    ovsdb::{
+        CloseReason, Connection, Inbox, Incoming, Memory, RequestError, alarm::Alarm, session::Backoff, turn::Turn,
+    },
     relay::Report,
 };
 
 /// Messages and comparisons beyond this are handled off the runtime's fast path, so that others are served meanwhile.
 const LARGE: usize = 256 * 1024;
-/// How long a session may go on without letting other tasks run.
-const TURN: Duration = Duration::from_millis(2);
 
 /// What a worker hears and says beside its connection.
 #[derive(Debug)]
@@ -71,8 +71,7 @@ struct Driver<'w> {
     hosts: Arc<HostNames>,
     /// The state that was published last.
     state: SessionState,
-    /// How long this session has worked since others could run.
-    busy: Duration,
+    turn: Turn,
 }
 
 /// Runs a session until it or the worker ends.
@@ -96,7 +95,7 @@ pub(super) async fn run(
         unconfirmed: None,
         hosts: Arc::default(),
         state: SessionState::Connecting,
-        busy: Duration::ZERO,
+        turn: Turn::default(),
     };
     let mut alarm = Alarm::new();
     let ended = loop {
@@ -104,10 +103,7 @@ pub(super) async fn run(
             Ok(more) => more,
             Err(ended) => break ended,
         };
-        if driver.busy > TURN {
-            driver.busy = Duration::ZERO;
-            yield_now().await;
-        }
+        driver.turn.pass().await;
         // What was begun is done before anything else is taken.
         if more {
             continue;
@@ -126,7 +122,8 @@ pub(super) async fn run(
                 None => return Err(Stopped),
             },
             Ok(place) = reports.reserve(), if driver.session.has_report() => {
-                if let Some(report) = driver.session.next_report() {
+                let session = &mut driver.session;
+                if let Some(report) = driver.turn.work(|| session.next_report()) {
                     place.send(report);
                 }
                 Ok(())
@@ -159,29 +156,25 @@ impl Driver<'_> {
         if size > LARGE {
             self.publish();
         }
-        let begun = std::time::Instant::now();
-        let step = fast_or_apart(size, || self.session.handle(input, now()));
-        self.busy += begun.elapsed();
-        step
+        self.turn.work(|| fast_or_apart(size, || self.session.handle(input, now())))
     }
 
     /// Has done what was decided, until nothing is left, or others should have their turn (true).
     fn advance(&mut self) -> Result<bool, Ended> {
-        let begun = std::time::Instant::now();
         let more = loop {
             let effort = self.session.effort();
             if effort > LARGE {
                 self.publish();
             }
-            let more = fast_or_apart(effort, || self.session.advance());
+            let session = &mut self.session;
+            let more = self.turn.work(|| fast_or_apart(effort, || session.advance()));
             // What was decided before it went wrong is done first.
             self.perform()?;
             let more = more?;
-            if !more || begun.elapsed() > TURN {
+            if !more || self.turn.is_over() {
                 break more;
             }
         };
-        self.busy += begun.elapsed();
         let state = self.session.target().session.state;
         if state != self.state {
             self.state = state;

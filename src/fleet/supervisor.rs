@@ -28,7 +28,7 @@ use crate::{
     config::SwitchConfig,
     intent::{HostNames, Intent, Update},
     model::{FeedEvent, Revision, status::SwitchStatus},
-    ovsdb::Memory,
+    ovsdb::{Memory, turn::Turn},
     relay::{Hub, Report},
 };
 
@@ -119,9 +119,11 @@ impl Supervisor {
     pub(super) async fn run(mut self, mut feed: mpsc::Receiver<FeedEvent>, mut commands: mpsc::Receiver<Command>) {
         let switches = std::mem::take(&mut self.settings.switches);
         self.reconfigure(switches).await;
+        let mut turn = Turn::default();
         loop {
+            turn.pass().await;
             tokio::select! {
-                Some(event) = feed.recv() => self.feed(event),
+                Some(event) = feed.recv() => turn.work(|| self.feed(event)),
                 Some((database, revision)) = self.confirmations.recv() => self.confirm(&database, revision),
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
                 () = self.fdb.all_wanted() => {

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     config::RelayConfig,
     model::{Change, ChangeSet, FeedEvent, MacAddr, NetworkId, Revision, SwitchVteps, is_vtep},
+    ovsdb::turn::Turn,
     store::{Learned, Store, StoreError, Write, revision_of},
     topology::{Affected, Topology},
 };
@@ -144,20 +145,22 @@ impl Keeper {
 
     /// Works until `shutdown`, or until the store is closed.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut turn = Turn::default();
         loop {
             let may_write = self.loaded && self.writing.is_none() && self.followed >= self.written;
             if may_write {
-                self.write();
+                turn.work(|| self.write());
             }
+            turn.pass().await;
             let wait = self.wait();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 event = self.feed.recv() => match event {
-                    Some(FeedEvent::Changes(set)) => self.follow(set),
+                    Some(FeedEvent::Changes(set)) => turn.work(|| self.follow(set)),
                     Some(FeedEvent::Loaded(_)) => self.loaded = true,
                     None => return,
                 },
-                Some(report) = self.reports.recv(), if self.loaded => self.hear(report),
+                Some(report) = self.reports.recv(), if self.loaded => turn.work(|| self.hear(report)),
                 revision = written(&mut self.writing), if self.writing.is_some() => {
                     self.writing = None;
                     self.written = revision.unwrap_or(self.written);

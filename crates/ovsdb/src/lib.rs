@@ -27,6 +27,8 @@ pub mod session;
 pub mod transact;
 #[cfg(feature = "client")]
 pub mod transport;
+#[cfg(feature = "client")]
+pub mod turn;
 
 #[cfg(feature = "client")]
 pub use client::Client;

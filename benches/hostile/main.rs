@@ -1,9 +1,11 @@
-//! What one broken or hostile switch costs the others: `cargo bench --bench hostile [-- --scale 1000 --seconds 5 --only NAME]`.
+//! What one hostile switch, or hostile clients, cost the others:
+//! `cargo bench --bench hostile [-- --scale 1000 --seconds 5 --only NAME]`.
 //!
-//! For each attack a fresh daemon has two switches: a good one, a real ovsdb-server, and one that does what
-//! `tests/support/hostile.rs` says. Ports are added one after the other; each is timed from the API call to its row on the
-//! good switch. The first case has no attack: what counts is the ratio to it, in one run.
+//! For each attack a fresh daemon has a good switch, a real ovsdb-server, and either one that does what
+//! `tests/support/hostile.rs` says, or the clients of `clients.rs`. Ports are added one after the other; each is timed from
+//! the API call to its row on the good switch. The first case has no attack: what counts is the ratio to it, in one run.
 
+mod clients;
 #[path = "../../tests/support/support.rs"]
 mod support;
 
@@ -18,7 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use clients::{CLIENTS, Clients};
+use serde_json::{Value, json};
 use support::{
     daemon::{Daemon, Home},
     hostile::{Attack, Hostile, attacks},
@@ -37,6 +40,16 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// The name of the hostile switch, and the network that is on it.
 const HOSTILE: &str = "hostile";
 
+/// Who does harm.
+#[derive(Clone, Copy)]
+enum Harm {
+    None,
+    /// The switch, by its place in [`attacks`].
+    Switch(usize),
+    /// The clients, by their place in [`CLIENTS`].
+    Clients(usize),
+}
+
 /// What was measured.
 struct Figures {
     name: String,
@@ -44,6 +57,8 @@ struct Figures {
     p50: Duration,
     p99: Duration,
     worst: Duration,
+    /// Of that the API's answer.
+    call: Duration,
     health: Duration,
     peak_kib: u64,
     /// Sessions of the good switch: one, unless it was lost.
@@ -64,18 +79,17 @@ fn main() -> ExitCode {
     let (scale, seconds) = (number("--scale", 1000), Duration::from_secs(number("--seconds", 5)));
     let only = value("--only").unwrap_or_default();
     println!(
-        "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}",
-        "", "changes", "p50 ms", "p99 ms", "worst ms", "healthz", "MB", "sessions"
+        "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}",
+        "", "changes", "p50 ms", "p99 ms", "worst ms", "call p99", "healthz", "MB", "sessions"
     );
-    let undisturbed = measure(None, scale, seconds);
+    let undisturbed = measure(Harm::None, scale, seconds);
     undisturbed.print();
     let mut missed = Vec::new();
-    for i in 0..attacks(HOSTILE, "", scale).len() {
-        let name = attacks(HOSTILE, "", scale)[i].name;
-        if !name.contains(only.as_str()) {
-            continue;
-        }
-        let figures = measure(Some(i), scale, seconds);
+    let switches =
+        attacks(HOSTILE, "", scale).into_iter().enumerate().map(|(i, attack)| (attack.name, Harm::Switch(i)));
+    let clients = CLIENTS.iter().enumerate().map(|(i, (name, ..))| (*name, Harm::Clients(i)));
+    for (_, harm) in switches.chain(clients).filter(|(name, _)| name.contains(only.as_str())) {
+        let figures = measure(harm, scale, seconds);
         figures.print();
         missed.extend(figures.missed(&undisturbed));
     }
@@ -86,7 +100,7 @@ fn main() -> ExitCode {
 }
 
 /// One case.
-fn measure(attack: Option<usize>, scale: u64, seconds: Duration) -> Figures {
+fn measure(harm: Harm, scale: u64, seconds: Duration) -> Figures {
     let good = Tor::start("good", "192.0.2.1");
     let mut daemon = Home::new().tor(&good).start();
     let rest = daemon.rest();
@@ -96,7 +110,10 @@ fn measure(attack: Option<usize>, scale: u64, seconds: Duration) -> Figures {
     let connection = rest.connect("g", &network, 50);
     rest.wait_status(&connection, "active");
     // The attack knows the network: what it sends is of a Logical_Switch of ours.
-    let attack: Option<Attack> = attack.map(|i| attacks(HOSTILE, &network, scale).swap_remove(i));
+    let attack: Option<Attack> = match harm {
+        Harm::Switch(i) => Some(attacks(HOSTILE, &network, scale).swap_remove(i)),
+        Harm::None | Harm::Clients(_) => None,
+    };
     let hostile = attack.as_ref().map(Hostile::start);
     if let Some(hostile) = &hostile {
         daemon.home.insert(HOSTILE, &hostile.lines());
@@ -104,25 +121,41 @@ fn measure(attack: Option<usize>, scale: u64, seconds: Duration) -> Figures {
         rest.gateway("h", &[(HOSTILE, &["p0"])]);
         rest.connect("h", &network, 51);
     }
+    let clients = match harm {
+        Harm::Clients(i) => Some((CLIENTS[i].0, Clients::start(CLIENTS[i], &rest))),
+        Harm::None | Harm::Switch(_) => None,
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let prober = probe(rest.clone(), Arc::clone(&stop));
-    let mut times = changes(&rest, &good, &network, seconds);
+    let (mut times, mut calls) = changes(&rest, &good, &network, seconds);
     stop.store(true, Ordering::Relaxed);
     let health = prober.join().expect("the prober");
+    let name = attack.map(|attack| attack.name).or(clients.as_ref().map(|(name, _)| *name));
+    drop(clients);
     times.sort_unstable();
-    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
-    let status = |name| rest.switch(name);
+    calls.sort_unstable();
+    let at = |times: &[Duration], share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
     Figures {
-        name: attack.map_or("undisturbed", |attack| attack.name).to_owned(),
+        name: name.unwrap_or("undisturbed").to_owned(),
         changes: times.len(),
-        p50: at(50),
-        p99: at(99),
-        worst: at(100),
+        p50: at(&times, 50),
+        p99: at(&times, 99),
+        worst: at(&times, 100),
+        call: at(&calls, 99),
         health,
         peak_kib: peak(&mut daemon),
-        sessions: status("good")["counters"]["sessions"].as_u64().unwrap_or_default(),
-        reason: hostile.map_or_else(String::new, |_| status(HOSTILE)["reason"].as_str().unwrap_or_default().to_owned()),
+        sessions: sessions(&rest),
+        reason: hostile
+            .map_or_else(String::new, |_| rest.switch(HOSTILE)["reason"].as_str().unwrap_or_default().to_owned()),
     }
+}
+
+/// Sessions of the good switch since the start.
+fn sessions(rest: &Rest) -> u64 {
+    const METRIC: &str = "vtepd_switch_sessions_total{switch=\"good\"} ";
+    let metrics = String::from_utf8(rest.get("/metrics").body).expect("text");
+    let count = metrics.lines().find_map(|line| line.strip_prefix(METRIC)).expect("the good switch is measured");
+    count.parse().expect("a number")
 }
 
 /// `VmHWM` of the daemon, in KiB.
@@ -132,24 +165,28 @@ fn peak(daemon: &mut Daemon) -> u64 {
     peak.trim().trim_end_matches(" kB").parse().expect("KiB")
 }
 
-/// Adds ports, one each 20 ms, for so long; the time of each until the good switch has told its row.
-fn changes(rest: &Rest, good: &Tor, network: &str, seconds: Duration) -> Vec<Duration> {
+/// Adds ports, one each 20 ms, for so long; the time of each until the good switch has told its row, and until the call was
+/// answered.
+fn changes(rest: &Rest, good: &Tor, network: &str, seconds: Duration) -> (Vec<Duration>, Vec<Duration>) {
     let mut observer = good.rpc();
     observer.monitor(&["Ucast_Macs_Remote"]);
     let mut kept = Kept::open(rest.clone()).expect("the API listens");
     let until = Instant::now() + seconds;
-    let mut times = Vec::new();
+    let (mut times, mut calls) = (Vec::new(), Vec::new());
     while Instant::now() < until {
         let [.., a, b] = times.len().to_be_bytes();
-        let port = json!({"network_id": network, "mac_address": format!("fa:16:3e:00:{a:02x}:{b:02x}"), "binding:host_id": "compute-0"});
+        let mac = format!("fa:16:3e:00:{a:02x}:{b:02x}");
+        let port = json!({"network_id": network, "mac_address": mac, "binding:host_id": "compute-0"});
         let begun = Instant::now();
         let answer = kept.call("POST", "/v2.0/ports", &json!({ "port": port })).expect("an answer");
         assert_eq!(answer.status, 201, "{}", String::from_utf8_lossy(&answer.body));
-        assert!(observer.changed(begun + PATIENCE), "the row never came");
+        calls.push(begun.elapsed());
+        let is_row = |row: &Value| row["new"]["MAC"] == json!(mac);
+        assert!(observer.told_row("Ucast_Macs_Remote", is_row, begun + PATIENCE), "the row never came");
         times.push(begun.elapsed());
         thread::sleep(Duration::from_millis(20));
     }
-    times
+    (times, calls)
 }
 
 /// Asks `/healthz` all the time; the longest answer.
@@ -158,7 +195,8 @@ fn probe(rest: Rest, stop: Arc<AtomicBool>) -> thread::JoinHandle<Duration> {
         let mut worst = Duration::ZERO;
         while !stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
-            assert_eq!(rest.get("/healthz").status, 200);
+            // A connection that shows no token may have to make room: whoever probes comes again.
+            while rest.raw("GET", "/healthz", &[], b"").is_ok_and(|answer| answer.status != 200) {}
             worst = worst.max(begun.elapsed());
             thread::sleep(Duration::from_millis(10));
         }
@@ -170,12 +208,13 @@ impl Figures {
     fn print(&self) {
         let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         println!(
-            "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}  {}",
+            "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}  {}",
             self.name,
             self.changes,
             ms(self.p50),
             ms(self.p99),
             ms(self.worst),
+            ms(self.call),
             ms(self.health),
             self.peak_kib >> 10,
             self.sessions,

@@ -1,9 +1,6 @@
 //! The I/O of one session: what comes in goes to the state machine, what it decides goes out.
 
-use std::{
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},

@@ -235,12 +235,23 @@ pub(crate) fn attacks(name: &str, network: &str, scale: u64) -> Vec<Attack> {
                 }
             })
         }),
+        Attack {
+            ends: Some("65536 rows in Physical_Port"),
+            ..attack("an update that touches 300,000 ports", honest(), {
+                Arc::new(move |send| {
+                    loop {
+                        send(&update("Physical_Port", PORT, 0..(300 * scale).max(70_000), &port))?;
+                    }
+                })
+            })
+        },
         ends(
             "400,000 ports",
             "65536 rows in Physical_Port",
-            tables(name, network, 2, |out| {
+            tables(name, network, 2, move |out| {
                 write!(out, ",\"Physical_Port\":{{")?;
-                each(out, PORT, 2..70_000, &port)?;
+                // At a small scale too there are more than may be.
+                each(out, PORT, 2..(400 * scale).max(70_000), &port)?;
                 write!(out, "}}")
             }),
         ),

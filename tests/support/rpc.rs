@@ -142,6 +142,17 @@ impl Rpc {
         true
     }
 
+    /// Waits until the server reports such a row of a table; `false` at the deadline.
+    pub(crate) fn told_row(&mut self, table: &str, is_row: impl Fn(&Value) -> bool, deadline: Instant) -> bool {
+        loop {
+            let Ok(message) = self.receive(deadline) else { return false };
+            let rows = message["params"][1][table].as_object().into_iter().flat_map(|rows| rows.values());
+            if message["method"] == "update" && rows.into_iter().any(&is_row) {
+                return true;
+            }
+        }
+    }
+
     fn send(&mut self, message: &Value) {
         self.stream.write_all(message.to_string().as_bytes()).expect("the server reads");
     }

@@ -44,9 +44,14 @@ impl Session<'_> {
             }
             match macs {
                 Some(macs) => {
-                    for key in macs.into_iter().map(|mac| Key::Mac(id, mac)) {
-                        self.work.faults.reconsider(&key);
-                        self.work.queue.push(key);
+                    let network = self.target.desired.networks.get(&id);
+                    for mac in macs {
+                        self.work.faults.reconsider(&Key::Mac(id, mac));
+                        if network.is_some_and(|network| network.behind.macs.get(mac).is_some()) {
+                            self.work.queue.push_relayed(id, mac);
+                        } else {
+                            self.work.queue.push(Key::Mac(id, mac));
+                        }
                     }
                 }
                 None => self.work.compare_all_of(id),

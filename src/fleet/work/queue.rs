@@ -1,6 +1,9 @@
 //! Keys that wait to be looked at.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
+};
 
 use uuid::Uuid;
 
@@ -19,11 +22,60 @@ pub(in crate::fleet) struct Queue {
     bindings: BTreeSet<(Uuid, u16)>,
     /// Tunnels, managers.
     extras: BTreeSet<Key>,
-    macs: BTreeMap<NetworkId, VecDeque<MacAddr>>,
+    macs: Macs,
+    /// MACs that other switches have learned. One of them may bring tens of thousands: compute nodes' don't wait for these.
+    relayed: Macs,
     /// Networks of which so many MACs wait that comparing all of them costs less.
     overfull: BTreeSet<NetworkId>,
     /// Halves of transactions that failed: sent apart, until the row at fault is alone.
     halves: VecDeque<Vec<Key>>,
+}
+
+/// MACs that wait, by network.
+#[derive(Debug, Default)]
+struct Macs {
+    of_network: BTreeMap<NetworkId, VecDeque<MacAddr>>,
+    /// The network whose turn it is, and how many MACs it had in this turn.
+    turn: Option<(NetworkId, usize)>,
+}
+
+/// MACs of one network that are taken before it is another's turn: few enough that a network with one waits for
+/// milliseconds, and enough that the MACs of one share transactions.
+const TURN: usize = 64;
+
+// ===== impl Macs =====
+
+impl Macs {
+    /// `false`: too many wait.
+    fn push(&mut self, network: NetworkId, mac: MacAddr) -> bool {
+        let macs = self.of_network.entry(network).or_default();
+        // A MAC may wait many times over: nothing is taken from the queue while another controller writes.
+        let has_room = macs.len() < MAX_CHANGES;
+        if has_room {
+            macs.push_back(mac);
+        }
+        has_room
+    }
+
+    fn pop(&mut self) -> Option<(NetworkId, MacAddr)> {
+        let (network, taken) = match self.turn {
+            Some((network, taken)) if taken < TURN && self.of_network.contains_key(&network) => (network, taken),
+            Some((network, _)) => (self.after(network)?, 0),
+            None => (*self.of_network.first_key_value()?.0, 0),
+        };
+        self.turn = Some((network, taken + 1));
+        let macs = self.of_network.get_mut(&network)?;
+        let mac = macs.pop_front()?;
+        if macs.is_empty() {
+            self.of_network.remove(&network);
+        }
+        Some((network, mac))
+    }
+
+    fn after(&self, network: NetworkId) -> Option<NetworkId> {
+        let next = self.of_network.range((Bound::Excluded(network), Bound::Unbounded)).next();
+        next.or_else(|| self.of_network.first_key_value()).map(|(network, _)| *network)
+    }
 }
 
 // ===== impl Queue =====
@@ -35,14 +87,17 @@ impl Queue {
             Key::Binding(port, vlan) => drop(self.bindings.insert((port, vlan))),
             Key::Tunnel(_) | Key::Managers => drop(self.extras.insert(key)),
             Key::Mac(network, mac) => {
-                let macs = self.macs.entry(network).or_default();
-                if macs.len() >= MAX_CHANGES {
-                    // A MAC may wait many times over: nothing is taken from the queue while somebody else writes.
+                if !self.macs.push(network, mac) {
                     self.overfull.insert(network);
-                } else {
-                    macs.push_back(mac);
                 }
             }
+        }
+    }
+
+    /// A MAC that another switch has learned: it comes after all others.
+    pub(in crate::fleet) fn push_relayed(&mut self, network: NetworkId, mac: MacAddr) {
+        if !self.relayed.push(network, mac) {
+            self.overfull.insert(network);
         }
     }
 
@@ -55,7 +110,7 @@ impl Queue {
         self.bindings.extend(audit.bindings);
         self.extras.extend(audit.extras);
         for (network, macs) in audit.macs {
-            self.macs.entry(network).or_default().extend(macs);
+            self.macs.of_network.entry(network).or_default().extend(macs);
         }
     }
 
@@ -83,7 +138,7 @@ impl Queue {
         }
     }
 
-    /// The next key: what makes traffic possible comes first, then the MACs of one network after the other.
+    /// The next key: what makes traffic possible comes first, then MACs, of which networks have turns.
     pub(in crate::fleet) fn pop(&mut self) -> Option<Key> {
         if let Some(network) = self.networks.pop_first() {
             return Some(Key::Network(network));
@@ -94,20 +149,16 @@ impl Queue {
         if let Some(key) = self.extras.pop_first() {
             return Some(key);
         }
-        let mut entry = self.macs.first_entry()?;
-        let network = *entry.key();
-        let mac = entry.get_mut().pop_front();
-        if entry.get().is_empty() {
-            entry.remove();
-        }
-        mac.map(|mac| Key::Mac(network, mac))
+        let (network, mac) = self.macs.pop().or_else(|| self.relayed.pop())?;
+        Some(Key::Mac(network, mac))
     }
 
     pub(in crate::fleet) fn is_empty(&self) -> bool {
         self.networks.is_empty()
             && self.bindings.is_empty()
             && self.extras.is_empty()
-            && self.macs.is_empty()
+            && self.macs.of_network.is_empty()
+            && self.relayed.of_network.is_empty()
             && self.overfull.is_empty()
             && self.halves.is_empty()
     }
@@ -117,11 +168,49 @@ impl Queue {
         for network in &self.networks {
             *rows.entry(*network).or_default() += 1;
         }
-        for (network, macs) in &self.macs {
+        for (network, macs) in self.macs.of_network.iter().chain(&self.relayed.of_network) {
             *rows.entry(*network).or_default() += macs.len() as u64;
         }
         for network in self.halves.iter().flatten().filter_map(Key::network) {
             *rows.entry(network).or_default() += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(n: u128) -> NetworkId {
+        NetworkId(Uuid::from_u128(n))
+    }
+
+    fn mac(n: usize) -> MacAddr {
+        let [.., a, b, c] = n.to_be_bytes();
+        MacAddr::new([2, 0, 0, a, b, c])
+    }
+
+    #[test]
+    fn a_network_with_one_mac_waits_for_one_turn_of_another() {
+        let mut queue = Queue::default();
+        queue.extend((0..1000).map(|n| Key::Mac(network(1), mac(n))));
+        let first = queue.pop();
+        assert_eq!(first, Some(Key::Mac(network(1), mac(0))));
+        queue.push(Key::Mac(network(2), mac(7)));
+        let others = std::iter::from_fn(|| queue.pop()).take_while(|key| *key != Key::Mac(network(2), mac(7)));
+        assert_eq!(others.count(), TURN - 1);
+        assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 1000 - TURN);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_other_switches_have_learned_comes_last() {
+        let mut queue = Queue::default();
+        for n in 0..3 {
+            queue.push_relayed(network(1), mac(n));
+        }
+        queue.push(Key::Mac(network(1), mac(9)));
+        let taken: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(taken, [9, 0, 1, 2].map(|n| Key::Mac(network(1), mac(n))));
     }
 }

@@ -94,7 +94,7 @@ fn calls(rest: &Rest, stop: &AtomicBool) {
 
 /// Bodies as long as they may be, which are no JSON in the end.
 fn long_bodies(rest: &Rest, stop: &AtomicBool) {
-    let body = [b"{\"ports\": [".as_slice(), &[b'1'; 63 << 20]].concat();
+    let body = [b"{\"ports\": [".to_vec(), vec![b'1'; 63 << 20]].concat();
     while !stop.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(rest.address) else { continue };
         let head = format!(

@@ -20,9 +20,9 @@ mod subnets;
 mod tags;
 mod zones;
 
-use axum::{Router, http::request::Parts, routing::get};
+use axum::http::request::Parts;
 
-use super::{App, answer::Answer, list::Resource, openapi::Description, root};
+use super::{answer::Answer, calls::Calls, list::Resource, openapi::Description, root};
 use crate::service::Dialect;
 
 const DIALECT: Dialect = Dialect::Neutron;
@@ -46,82 +46,62 @@ async fn index(parts: Parts) -> Answer {
     root::collections(&parts, "/v2.0", &COLLECTIONS)
 }
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v2.0", get(index))
-        .merge(tags::routes())
-        .route("/v2.0/agents", get(agents::list))
-        .route("/v2.0/agents/{id}", get(agents::show))
-        .route("/v2.0/availability_zones", get(zones::list))
-        .route("/v2.0/quotas", get(quotas::list))
-        .route("/v2.0/quotas/{project}", get(quotas::show))
-        .route("/v2.0/quotas/{project}/default", get(quotas::show))
-        .route("/v2.0/extensions", get(extensions::list))
-        .route("/v2.0/extensions/{alias}", get(extensions::show))
-        .route("/v2.0/l2-gateways", get(gateways::list).post(gateways::create))
-        .route("/v2.0/l2-gateways/{id}", get(gateways::show).put(gateways::update).delete(gateways::delete))
-        .route("/v2.0/l2-gateway-connections", get(connections::list).post(connections::create))
-        .route("/v2.0/l2-gateway-connections/{id}", get(connections::show).delete(connections::delete))
-        .route("/v2.0/networks", get(networks::list).post(networks::create))
-        .route("/v2.0/networks/{id}", get(networks::show).put(networks::update).delete(networks::delete))
-        .route("/v2.0/ports", get(ports::list).post(ports::create))
-        .route("/v2.0/ports/{id}", get(ports::show).put(ports::update).delete(ports::delete))
-        .route("/v2.0/security-groups", get(security_groups::list))
-        .route("/v2.0/security-groups/{id}", get(security_groups::show))
-        .route("/v2.0/subnets", get(subnets::list).post(subnets::create))
-        .route("/v2.0/subnets/{id}", get(subnets::show).put(subnets::update).delete(subnets::delete))
-        .route("/v2.0/tunnel-endpoints", get(endpoints::list).post(endpoints::create))
-        .route("/v2.0/tunnel-endpoints/{id}", get(endpoints::show).put(endpoints::update).delete(endpoints::delete))
-}
+/// Declares them.
+pub(super) fn calls(api: &mut Calls) {
+    api.get("/v2.0", index, Description::collections);
+    tags::calls(api);
 
-/// Tells of the routes above.
-pub(super) fn describe(api: &mut Description) {
-    api.collections("/v2.0");
-    tags::describe(api);
-    api.list::<agents::Agents>("/v2.0/agents");
-    api.show::<agents::Agents>("/v2.0/agents/{id}");
-    api.list::<zones::AvailabilityZones>("/v2.0/availability_zones");
-    api.list::<quotas::Quotas>("/v2.0/quotas");
-    api.show::<quotas::Quotas>("/v2.0/quotas/{project}");
-    api.show::<quotas::Quotas>("/v2.0/quotas/{project}/default");
-    api.list::<extensions::Extensions>("/v2.0/extensions");
-    api.show::<extensions::Extensions>("/v2.0/extensions/{alias}");
+    api.get("/v2.0/agents", agents::list, Description::list::<agents::Agents>);
+    api.get("/v2.0/agents/{id}", agents::show, Description::show::<agents::Agents>);
+    api.get("/v2.0/availability_zones", zones::list, Description::list::<zones::AvailabilityZones>);
+    api.get("/v2.0/quotas", quotas::list, Description::list::<quotas::Quotas>);
+    api.get("/v2.0/quotas/{project}", quotas::show, Description::show::<quotas::Quotas>);
+    api.get("/v2.0/quotas/{project}/default", quotas::show, Description::show::<quotas::Quotas>);
+    api.get("/v2.0/extensions", extensions::list, Description::list::<extensions::Extensions>);
+    api.get("/v2.0/extensions/{alias}", extensions::show, Description::show::<extensions::Extensions>);
 
-    api.list::<gateways::Gateways>("/v2.0/l2-gateways");
-    api.create::<gateways::Gateways, gateways::Creation>("/v2.0/l2-gateways");
-    api.show::<gateways::Gateways>("/v2.0/l2-gateways/{id}");
-    api.update::<gateways::Gateways, gateways::Change>("/v2.0/l2-gateways/{id}");
-    api.delete("/v2.0/l2-gateways/{id}");
+    let (all, one) = ("/v2.0/l2-gateways", "/v2.0/l2-gateways/{id}");
+    api.get(all, gateways::list, Description::list::<gateways::Gateways>);
+    api.post(all, gateways::create, Description::create::<gateways::Gateways, gateways::Creation>);
+    api.get(one, gateways::show, Description::show::<gateways::Gateways>);
+    api.put(one, gateways::update, Description::update::<gateways::Gateways, gateways::Change>);
+    api.delete(one, gateways::delete);
 
-    api.list::<connections::Connections>("/v2.0/l2-gateway-connections");
-    api.create::<connections::Connections, connections::Creation>("/v2.0/l2-gateway-connections");
-    api.show::<connections::Connections>("/v2.0/l2-gateway-connections/{id}");
-    api.delete("/v2.0/l2-gateway-connections/{id}");
+    let (all, one) = ("/v2.0/l2-gateway-connections", "/v2.0/l2-gateway-connections/{id}");
+    api.get(all, connections::list, Description::list::<connections::Connections>);
+    api.post(all, connections::create, Description::create::<connections::Connections, connections::Creation>);
+    api.get(one, connections::show, Description::show::<connections::Connections>);
+    api.delete(one, connections::delete);
 
-    api.list::<networks::Networks>("/v2.0/networks");
-    api.create::<networks::Networks, networks::Creation>("/v2.0/networks");
-    api.show::<networks::Networks>("/v2.0/networks/{id}");
-    api.update::<networks::Networks, networks::Change>("/v2.0/networks/{id}");
-    api.delete("/v2.0/networks/{id}");
+    let (all, one) = ("/v2.0/networks", "/v2.0/networks/{id}");
+    api.get(all, networks::list, Description::list::<networks::Networks>);
+    api.post(all, networks::create, Description::create::<networks::Networks, networks::Creation>);
+    api.get(one, networks::show, Description::show::<networks::Networks>);
+    api.put(one, networks::update, Description::update::<networks::Networks, networks::Change>);
+    api.delete(one, networks::delete);
 
-    api.list::<ports::Ports>("/v2.0/ports");
-    api.create::<ports::Ports, ports::Creation>("/v2.0/ports");
-    api.show::<ports::Ports>("/v2.0/ports/{id}");
-    api.update::<ports::Ports, ports::Change>("/v2.0/ports/{id}");
-    api.delete("/v2.0/ports/{id}");
+    let (all, one) = ("/v2.0/ports", "/v2.0/ports/{id}");
+    api.get(all, ports::list, Description::list::<ports::Ports>);
+    api.post(all, ports::create, Description::create::<ports::Ports, ports::Creation>);
+    api.get(one, ports::show, Description::show::<ports::Ports>);
+    api.put(one, ports::update, Description::update::<ports::Ports, ports::Change>);
+    api.delete(one, ports::delete);
 
-    api.list::<security_groups::SecurityGroups>("/v2.0/security-groups");
-    api.show::<security_groups::SecurityGroups>("/v2.0/security-groups/{id}");
+    let (all, one) = ("/v2.0/security-groups", "/v2.0/security-groups/{id}");
+    api.get(all, security_groups::list, Description::list::<security_groups::SecurityGroups>);
+    api.get(one, security_groups::show, Description::show::<security_groups::SecurityGroups>);
 
-    api.list::<subnets::Subnets>("/v2.0/subnets");
-    api.create::<subnets::Subnets, subnets::Creation>("/v2.0/subnets");
-    api.show::<subnets::Subnets>("/v2.0/subnets/{id}");
-    api.update::<subnets::Subnets, subnets::Change>("/v2.0/subnets/{id}");
-    api.delete("/v2.0/subnets/{id}");
+    let (all, one) = ("/v2.0/subnets", "/v2.0/subnets/{id}");
+    api.get(all, subnets::list, Description::list::<subnets::Subnets>);
+    api.post(all, subnets::create, Description::create::<subnets::Subnets, subnets::Creation>);
+    api.get(one, subnets::show, Description::show::<subnets::Subnets>);
+    api.put(one, subnets::update, Description::update::<subnets::Subnets, subnets::Change>);
+    api.delete(one, subnets::delete);
 
-    api.list::<endpoints::Endpoints>("/v2.0/tunnel-endpoints");
-    api.create::<endpoints::Endpoints, endpoints::Creation>("/v2.0/tunnel-endpoints");
-    api.show::<endpoints::Endpoints>("/v2.0/tunnel-endpoints/{id}");
-    api.update::<endpoints::Endpoints, endpoints::Change>("/v2.0/tunnel-endpoints/{id}");
-    api.delete("/v2.0/tunnel-endpoints/{id}");
+    let (all, one) = ("/v2.0/tunnel-endpoints", "/v2.0/tunnel-endpoints/{id}");
+    api.get(all, endpoints::list, Description::list::<endpoints::Endpoints>);
+    api.post(all, endpoints::create, Description::create::<endpoints::Endpoints, endpoints::Creation>);
+    api.get(one, endpoints::show, Description::show::<endpoints::Endpoints>);
+    api.put(one, endpoints::update, Description::update::<endpoints::Endpoints, endpoints::Change>);
+    api.delete(one, endpoints::delete);
 }

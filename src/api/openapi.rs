@@ -1,6 +1,6 @@
 //! `GET /openapi.json`: both dialects, described from the types that are read and written.
 //!
-//! Each dialect tells its calls beside its routes; schemas are derived from the types themselves. Where `fields` may take
+//! Each dialect declares its calls with their descriptions ([`super::calls`]); schemas are derived from the types themselves. Where `fields` may take
 //! any member away, none is `required`; which ones stand in the answers of all other calls is told as [`WHOLE`].
 
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::{list::Resource, neutron, v2};
+use super::{calls, list::Resource};
 use crate::service::view::{Schemas, schema_of};
 
 /// Keyword of schemas: members that are there unless `fields` leaves them out.
@@ -29,10 +29,8 @@ pub(super) async fn serve() -> Response {
 
 /// The document.
 pub(super) fn document() -> Value {
-    let mut description = Description::default();
+    let mut description = calls().into_description();
     description.root();
-    v2::describe(&mut description);
-    neutron::describe(&mut description);
     description.finish()
 }
 

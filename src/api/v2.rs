@@ -7,17 +7,12 @@ mod problems;
 mod source;
 mod switches;
 
-use axum::{
-    Router,
-    http::request::Parts,
-    routing::{get, post},
-};
-
-use serde_json::json;
+use axum::http::request::Parts;
+use serde_json::{Value, json};
 
 use super::{
-    App,
     answer::Answer,
+    calls::Calls,
     list::Resource,
     openapi::{Description, list_of, wrapped},
     root,
@@ -46,71 +41,103 @@ async fn index(parts: Parts) -> Answer {
     root::collections(&parts, "/v2", &COLLECTIONS)
 }
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/v2", get(index))
-        .route("/v2/l2-gateways", get(gateways::list).post(gateways::create_or_update))
-        .route("/v2/l2-gateways/{gateway}", get(gateways::show).put(gateways::update).delete(gateways::delete))
-        .route("/v2/l2-gateway-connections", get(connections::list).post(connections::create))
-        .route("/v2/l2-gateway-connections/{connection}", get(connections::show).delete(connections::delete))
-        .route("/v2/l2-gateway-connections/{connection}/status", get(connections::status))
-        .route("/v2/fdb", get(fdb::list))
-        .route("/v2/fdb/watch", get(fdb::watch))
-        .route("/v2/fdb/{network}", get(fdb::show))
-        .route("/v2/problems", get(problems::list))
-        .route("/v2/source", get(source::show))
-        .route("/v2/source/release", post(source::release))
-        .route("/v2/switches", get(switches::list))
-        .route("/v2/switches/{switch}", get(switches::show))
-        .route("/v2/switches/{switch}/release", post(switches::release))
+/// Declares the calls.
+pub(super) fn calls(api: &mut Calls) {
+    api.get("/v2", index, Description::collections);
+    gateway_calls(api);
+    connection_calls(api);
+    switch_calls(api);
+    fdb_calls(api);
+
+    api.get("/v2/problems", problems::list, |api, path| {
+        let problems = list_of("problems", &api.schema::<Problem>());
+        api.call("get", path, none(), None, json!({"200": problems}));
+    });
+    api.get("/v2/source", source::show, |api, path| {
+        let source = api.schema::<SourceView>();
+        api.call("get", path, none(), None, json!({"200": source}));
+    });
+    api.post("/v2/source/release", source::release, |api, path| {
+        api.call("post", path, none(), None, json!({"204": null}));
+    });
 }
 
-/// Tells of the routes above.
-pub(super) fn describe(api: &mut Description) {
-    api.collections("/v2");
-    let none = || json!([]);
-    let (gateways, gateway) = ("/v2/l2-gateways", "/v2/l2-gateways/{gateway}");
-    let body = api.schema::<gateways::Body>();
-    let shown = wrapped(gateways::Gateways::ONE, &api.schema::<GatewayView<'static>>());
-    api.list::<gateways::Gateways>(gateways);
-    // 200: `new_interfaces` or `deleted_interfaces` make it an update.
-    api.call("post", gateways, none(), Some(body.clone()), json!({"201": shown, "200": shown}));
-    api.call("get", gateway, none(), None, json!({"200": shown}));
-    api.call("put", gateway, none(), Some(body), json!({"200": shown}));
-    api.delete(gateway);
+fn none() -> Value {
+    json!([])
+}
 
-    let (connections, connection) = ("/v2/l2-gateway-connections", "/v2/l2-gateway-connections/{connection}");
-    let (body, shown) = (api.schema::<ConnectionBody>(), api.schema::<ConnectionView<'static>>());
-    api.list::<connections::Connections>(connections);
-    api.call("post", connections, none(), Some(body), json!({"201": shown}));
-    api.call("get", connection, none(), None, json!({"200": shown}));
-    api.delete(connection);
-    let status = api.schema::<ConnectionStatus>();
-    api.call("get", "/v2/l2-gateway-connections/{connection}/status", none(), None, json!({"200": status}));
+fn gateway_calls(api: &mut Calls) {
+    fn shown(api: &mut Description) -> Value {
+        wrapped(gateways::Gateways::ONE, &api.schema::<GatewayView<'static>>())
+    }
+    let (all, one) = ("/v2/l2-gateways", "/v2/l2-gateways/{gateway}");
+    api.get(all, gateways::list, Description::list::<gateways::Gateways>);
+    api.post(all, gateways::create_or_update, |api, path| {
+        let (body, shown) = (api.schema::<gateways::Body>(), shown(api));
+        // 200: `new_interfaces` or `deleted_interfaces` make it an update.
+        api.call("post", path, none(), Some(body), json!({"201": shown, "200": shown}));
+    });
+    api.get(one, gateways::show, |api, path| {
+        let shown = shown(api);
+        api.call("get", path, none(), None, json!({"200": shown}));
+    });
+    api.put(one, gateways::update, |api, path| {
+        let (body, shown) = (api.schema::<gateways::Body>(), shown(api));
+        api.call("put", path, none(), Some(body), json!({"200": shown}));
+    });
+    api.delete(one, gateways::delete);
+}
 
-    let switch = api.schema::<SwitchStatus>();
-    let mut switches = list_of("switches", &switch);
-    switches["properties"]["strangers"] = api.schema::<Strangers>();
-    api.call("get", "/v2/switches", none(), None, json!({"200": switches}));
-    api.call("get", "/v2/switches/{switch}", none(), None, json!({"200": switch}));
-    api.call("post", "/v2/switches/{switch}/release", none(), None, json!({"204": null}));
+fn connection_calls(api: &mut Calls) {
+    let (all, one) = ("/v2/l2-gateway-connections", "/v2/l2-gateway-connections/{connection}");
+    api.get(all, connections::list, Description::list::<connections::Connections>);
+    api.post(all, connections::create, |api, path| {
+        let (body, shown) = (api.schema::<ConnectionBody>(), api.schema::<ConnectionView<'static>>());
+        api.call("post", path, none(), Some(body), json!({"201": shown}));
+    });
+    api.get(one, connections::show, |api, path| {
+        let shown = api.schema::<ConnectionView<'static>>();
+        api.call("get", path, none(), None, json!({"200": shown}));
+    });
+    api.delete(one, connections::delete);
+    api.get("/v2/l2-gateway-connections/{connection}/status", connections::status, |api, path| {
+        let status = api.schema::<ConnectionStatus>();
+        api.call("get", path, none(), None, json!({"200": status}));
+    });
+}
 
-    let problems = list_of("problems", &api.schema::<Problem>());
-    api.call("get", "/v2/problems", none(), None, json!({"200": problems}));
+fn switch_calls(api: &mut Calls) {
+    api.get("/v2/switches", switches::list, |api, path| {
+        let mut switches = list_of("switches", &api.schema::<SwitchStatus>());
+        switches["properties"]["strangers"] = api.schema::<Strangers>();
+        api.call("get", path, none(), None, json!({"200": switches}));
+    });
+    api.get("/v2/switches/{switch}", switches::show, |api, path| {
+        let switch = api.schema::<SwitchStatus>();
+        api.call("get", path, none(), None, json!({"200": switch}));
+    });
+    api.post("/v2/switches/{switch}/release", switches::release, |api, path| {
+        api.call("post", path, none(), None, json!({"204": null}));
+    });
+}
 
-    let source = api.schema::<SourceView>();
-    api.call("get", "/v2/source", none(), None, json!({"200": source}));
-    api.call("post", "/v2/source/release", none(), None, json!({"204": null}));
-
-    let scope = json!({"name": "scope", "in": "query", "schema": {"enum": ["gateway", "all"]}});
-    let (snapshot, network) = (api.schema::<FdbSnapshot<'static>>(), api.schema::<FdbNetwork<'static>>());
-    api.call("get", "/v2/fdb", json!([scope]), None, json!({"200": snapshot}));
-    api.call("get", "/v2/fdb/{network}", json!([scope]), None, json!({"200": network}));
-    let revision = |name: &str, place: &str| {
-        json!({"name": name, "in": place, "description": "go on after this revision",
-               "schema": {"type": "integer", "minimum": 0}})
-    };
-    let change = api.schema::<FdbChange<'static>>();
-    let parameters = json!([scope, revision("since", "query"), revision("Last-Event-ID", "header")]);
-    api.stream("/v2/fdb/watch", parameters, &json!({"snapshot": snapshot, "change": change}));
+fn fdb_calls(api: &mut Calls) {
+    let scope = || json!({"name": "scope", "in": "query", "schema": {"enum": ["gateway", "all"]}});
+    api.get("/v2/fdb", fdb::list, |api, path| {
+        let snapshot = api.schema::<FdbSnapshot<'static>>();
+        api.call("get", path, json!([scope()]), None, json!({"200": snapshot}));
+    });
+    api.get("/v2/fdb/{network}", fdb::show, |api, path| {
+        let network = api.schema::<FdbNetwork<'static>>();
+        api.call("get", path, json!([scope()]), None, json!({"200": network}));
+    });
+    api.get("/v2/fdb/watch", fdb::watch, |api, path| {
+        let revision = |name: &str, place: &str| {
+            json!({"name": name, "in": place, "description": "go on after this revision",
+                   "schema": {"type": "integer", "minimum": 0}})
+        };
+        let (snapshot, change) = (api.schema::<FdbSnapshot<'static>>(), api.schema::<FdbChange<'static>>());
+        let parameters = json!([scope(), revision("since", "query"), revision("Last-Event-ID", "header")]);
+        api.stream(path, parameters, &json!({"snapshot": snapshot, "change": change}));
+    });
 }

@@ -1,11 +1,10 @@
 //! `/v2.0/{networks, subnets, ports}/{id}/tags`, as Neutron has them.
 
 use axum::{
-    Extension, Router,
+    Extension,
     extract::{Path, State},
     http::StatusCode,
     response::IntoResponse,
-    routing::get,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::json;
@@ -17,8 +16,8 @@ use crate::{
         App,
         answer::{self, Answer},
         body::Json,
+        calls::Calls,
         named::Named,
-        openapi::Description,
     },
     service::{Caller, ServiceError, Tagged},
 };
@@ -39,37 +38,42 @@ fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
     few::<_, _, WITHIN>(deserializer)?.ok_or_else(|| de::Error::custom("expected a list of strings"))
 }
 
-pub(super) fn routes() -> Router<App> {
-    let mut router = Router::new();
-    for (collection, kind) in COLLECTIONS {
-        router = router
-            .route(
-                &format!("/v2.0/{collection}/{{id}}/tags"),
-                get(move |app, caller, id| list(kind, app, caller, id))
-                    .put(move |app, caller, id, body| replace(kind, app, caller, id, body))
-                    .delete(move |app, caller, id| clear(kind, app, caller, id)),
-            )
-            .route(
-                &format!("/v2.0/{collection}/{{id}}/tags/{{tag}}"),
-                get(move |app, caller, place| show(kind, app, caller, place))
-                    .put(move |app, caller, place| add(kind, app, caller, place))
-                    .delete(move |app, caller, place| remove(kind, app, caller, place)),
-            );
-    }
-    router
-}
-
-pub(super) fn describe(api: &mut Description) {
+pub(super) fn calls(api: &mut Calls) {
     let none = || json!([]);
-    for (collection, _) in COLLECTIONS {
+    for (collection, kind) in COLLECTIONS {
         let (all, one) = (format!("/v2.0/{collection}/{{id}}/tags"), format!("/v2.0/{collection}/{{id}}/tags/{{tag}}"));
-        let tags = api.schema::<Tags>();
-        api.call("get", &all, none(), None, json!({"200": tags}));
-        api.call("put", &all, none(), Some(tags.clone()), json!({"200": tags}));
-        api.delete(&all);
-        api.call("get", &one, none(), None, json!({"204": null}));
-        api.call("put", &one, none(), None, json!({"201": null}));
-        api.delete(&one);
+        api.get(
+            &all,
+            move |app, caller, id| list(kind, app, caller, id),
+            |api, path| {
+                let tags = api.schema::<Tags>();
+                api.call("get", path, none(), None, json!({"200": tags}));
+            },
+        );
+        api.put(
+            &all,
+            move |app, caller, id, body| replace(kind, app, caller, id, body),
+            |api, path| {
+                let tags = api.schema::<Tags>();
+                api.call("put", path, none(), Some(tags.clone()), json!({"200": tags}));
+            },
+        );
+        api.delete(&all, move |app, caller, id| clear(kind, app, caller, id));
+        api.get(
+            &one,
+            move |app, caller, place| show(kind, app, caller, place),
+            |api, path| {
+                api.call("get", path, none(), None, json!({"204": null}));
+            },
+        );
+        api.put(
+            &one,
+            move |app, caller, place| add(kind, app, caller, place),
+            |api, path| {
+                api.call("put", path, none(), None, json!({"201": null}));
+            },
+        );
+        api.delete(&one, move |app, caller, place| remove(kind, app, caller, place));
     }
 }
 

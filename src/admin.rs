@@ -49,12 +49,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The admin socket, bound and ready to serve.
 #[derive(Debug)]
-pub struct Server {
+pub struct AdminServer {
     socket: Socket,
     methods: Methods,
 }
 
-impl Server {
+impl AdminServer {
     /// Binds the socket. One that a killed daemon left is replaced, one that is served is refused.
     ///
     /// # Errors

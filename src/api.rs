@@ -12,6 +12,7 @@ mod answer;
 mod audit;
 mod auth;
 mod body;
+mod calls;
 mod health;
 mod list;
 mod listener;
@@ -41,11 +42,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{HostTokenError, KeystoneError, TokenError, load_or_create_token, try_keystone};
 pub use health::Readiness;
-pub use tls::{Tls, TlsError};
+pub use tls::{ApiTls, ApiTlsError};
 
 use self::{
     auth::{Gate, Guesses, HostTokens, Keystone},
     body::BodyLimits,
+    calls::Calls,
     listener::ConnectionLimits,
     places::PlaceLimits,
     problem::Problem,
@@ -87,7 +89,7 @@ pub enum ApiError {
     Keystone(#[from] KeystoneError),
     /// The certificate or its key can't be used.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] ApiTlsError),
 }
 
 /// What every call needs.
@@ -119,19 +121,19 @@ impl App {
 
 /// The API's listeners, bound and ready to serve.
 #[derive(Debug)]
-pub struct Server {
+pub struct ApiServer {
     listener: TcpListener,
     router: Router,
     gate: Arc<Gate>,
-    tls: Option<Tls>,
+    tls: Option<ApiTls>,
     monitoring: Option<(TcpListener, Router)>,
     limits: ConnectionLimits,
     address: SocketAddr,
     uninvited: Uninvited,
 }
 
-impl Server {
-    /// Binds the addresses, and reads or generates the admin token. Until [`Server::serve`], clients wait.
+impl ApiServer {
+    /// Binds the addresses, and reads or generates the admin token. Until [`ApiServer::serve`], clients wait.
     ///
     /// # Errors
     /// [`ApiError`].
@@ -142,7 +144,7 @@ impl Server {
             Auth::Token => Gate::Token(load_or_create_token(&config.token_file)?),
             Auth::Keystone(keystone) => Gate::Keystone(Keystone::new(keystone, &config.admin_roles)?.into()),
         };
-        let tls = config.tls.as_ref().map(Tls::load).transpose()?;
+        let tls = config.tls.as_ref().map(ApiTls::load).transpose()?;
         let listener = listen("listen", config.listen)?;
         let address = listener.local_addr().map_err(|source| ApiError::Listen {
             key: "listen",
@@ -172,7 +174,7 @@ impl Server {
 
     /// The certificate, to renew it while the API serves; `None`: plain HTTP.
     #[must_use]
-    pub fn tls(&self) -> Option<Tls> {
+    pub fn tls(&self) -> Option<ApiTls> {
         self.tls.clone()
     }
 
@@ -216,11 +218,18 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, ApiErro
     bound.map_err(|source| ApiError::Listen { key, address, source })
 }
 
+/// The calls of both dialects.
+fn calls() -> Calls {
+    let mut calls = Calls::default();
+    v2::calls(&mut calls);
+    neutron::calls(&mut calls);
+    calls
+}
+
 /// The whole API; the monitoring calls too, unless they have a listener of their own.
 fn router(app: App, ready: Option<Readiness>) -> Router {
     let guarded = Router::new()
-        .merge(v2::routes())
-        .merge(neutron::routes())
+        .merge(calls().into_router())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .with_state(app.clone());

@@ -1,7 +1,7 @@
 //! `l2gw`, the operator's command line: a client of the daemon's admin socket, one file a command.
 //!
 //! ```text
-//!   arguments (clap) ── a command ── Client ── admin socket
+//!   arguments (clap) ── a command ── AdminClient ── admin socket
 //!                           └── output: table | json | yaml | csv | name
 //! ```
 
@@ -39,7 +39,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::admin::client::{Client, ClientError};
+use crate::admin::client::{AdminClient, AdminClientError};
 pub use failure::Failure;
 use output::{Format, Output};
 pub use usage::arguments;
@@ -163,16 +163,16 @@ enum Command {
 /// What commands work with.
 #[derive(Debug)]
 struct Session {
-    client: Client,
+    client: AdminClient,
     output: Output,
 }
 
 /// What a command answers: whether all is as it should be.
-type Done = Result<Verdict, Failure>;
+type Done = Result<CommandOutcome, Failure>;
 
 /// Whether all is as it should be: the difference between the exit codes 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum CommandOutcome {
     Fine,
     Amiss,
 }
@@ -181,8 +181,8 @@ enum Verdict {
 pub async fn run(arguments: Arguments) -> ExitCode {
     match dispatch(arguments).await {
         // A closed output (`| head`) means that its reader has read enough.
-        Ok(Verdict::Fine) | Err(Failure::Closed) => ExitCode::SUCCESS,
-        Ok(Verdict::Amiss) => ExitCode::from(failure::AMISS),
+        Ok(CommandOutcome::Fine) | Err(Failure::Closed) => ExitCode::SUCCESS,
+        Ok(CommandOutcome::Amiss) => ExitCode::from(failure::AMISS),
         Err(failure) => {
             terminal::complain(&failure.to_text());
             ExitCode::from(failure.code())
@@ -200,7 +200,7 @@ async fn dispatch(arguments: Arguments) -> Done {
         Command::Plan(plan) => return plan.run(output).await,
         _ => {}
     }
-    let session = Session { client: Client::connect(&globals.socket).await?, output };
+    let session = Session { client: AdminClient::connect(&globals.socket).await?, output };
     let done = execute(command, &session).await;
     let Err(failure) = done else { return done };
     match hint::of(&session, &failure).await {
@@ -234,7 +234,7 @@ async fn execute(command: Command, session: &Session) -> Done {
         Command::Reload => daemon::reload(session).await,
         Command::LogLevel(levels) => levels.run(session).await,
         Command::Schema => daemon::schema(session).await,
-        Command::Completions(_) | Command::Manual(_) | Command::Plan(_) => Ok(Verdict::Fine),
+        Command::Completions(_) | Command::Manual(_) | Command::Plan(_) => Ok(CommandOutcome::Fine),
     }
 }
 
@@ -246,7 +246,7 @@ fn definition() -> clap::Command {
 // ===== impl Session =====
 
 impl Session {
-    async fn call<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, ClientError> {
+    async fn call<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, AdminClientError> {
         self.client.call(method, params).await
     }
 }

@@ -60,7 +60,7 @@ const ENVIRONMENT: &str = "VTEPD_";
 /// Largest plumgrid.ini, in bytes: some 100,000 switches.
 const LARGEST: u64 = 32 << 20;
 
-/// Everything that the daemon was told.
+/// The daemon's whole configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The SQLite file of the desired state.

@@ -3,7 +3,7 @@
 //! ```text
 //!    REST clients          operators                       systemd   signals
 //!        │                     │                              ▲         │
-//!   api::Server          admin::Server                    pulse task    │
+//!   ApiServer            AdminServer                      pulse task    │
 //!        └──────┐       ┌──────┘                              │         ▼
 //!  source ───▶ Service ────────── Fleet (handle) ◄────────────┴──── this file
 //!                 │                 │ commands                          │ reload
@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{self, Controls, Reload, Reloaded},
-    api::{self, Readiness, Tls},
+    api::{self, ApiTls, Readiness},
     config::{Config, SwitchConfig},
     fleet::{self, Figures, Fleet, FleetSettings, Listeners},
     relay::Keeper,
@@ -50,7 +50,7 @@ use crate::{
     telemetry::{
         LogHandle,
         metrics::Metrics,
-        notify::{State, notify},
+        notify::{ServiceState, notify},
     },
 };
 pub use error::{DaemonError, EXIT_CONFIG, EXIT_FAILURE, EXIT_TEMPORARY};
@@ -83,8 +83,8 @@ pub struct Daemon {
     store: Store,
     fleet: Fleet,
     /// The API's certificate, where it has one.
-    tls: Option<Tls>,
-    /// What systemd is told of the configuration.
+    tls: Option<ApiTls>,
+    /// What systemd shows of the configuration.
     configured: watch::Sender<Configured>,
     shutdown: CancellationToken,
     /// The listeners; each task answers its name when it ends.
@@ -135,9 +135,10 @@ impl Daemon {
         let (configured, seen) = watch::channel(configured);
         let pulse = Pulse { fleet: fleet.clone(), store: store.clone(), source, configured: seen, journal };
         let ready = readiness(&service, &shutdown).with_metrics(metrics(&service));
-        let rest = api::Server::bind(&config.api, service.clone(), ready)?;
+        let rest = api::ApiServer::bind(&config.api, service.clone(), ready)?;
         let (reload, reloads) = mpsc::channel(1);
-        let operators = admin::Server::bind(&config.admin, service.clone(), Controls { log: log.clone(), reload })?;
+        let operators =
+            admin::AdminServer::bind(&config.admin, service.clone(), Controls { log: log.clone(), reload })?;
         tracing::info!(address = %rest.local_addr(), "the API is listening");
         if let Some(address) = rest.monitoring_addr() {
             tracing::info!(%address, "monitoring is served");
@@ -167,7 +168,7 @@ impl Daemon {
     /// # Errors
     /// [`DaemonError`] where it ended in any other way than by one signal, in time.
     pub async fn run(mut self) -> Result<(), DaemonError> {
-        notify(State::Ready);
+        notify(ServiceState::Ready);
         tracing::info!(switches = self.config.switches.len(), version = env!("CARGO_PKG_VERSION"), "vtepd is ready");
         let reason = loop {
             tokio::select! {
@@ -179,7 +180,7 @@ impl Daemon {
                     }
                 },
                 Some(answer) = self.reloads.recv() => {
-                    // Whoever asked may have gone.
+                    // The caller may have gone.
                     let _ = answer.send(self.reload().await);
                 }
                 Some(ended) = self.servers.join_next() => break Err(unexpected(ended)),
@@ -190,7 +191,7 @@ impl Daemon {
         if let Err(error) = &reason {
             tracing::error!(%error, "stopping");
         }
-        notify(State::Stopping);
+        notify(ServiceState::Stopping);
         let drained = self.drain().await;
         // Why it began to stop matters more than how that went.
         reason.and(drained)
@@ -220,7 +221,7 @@ impl Daemon {
 
     /// Reads plumgrid.ini again. An error changes nothing.
     async fn reload(&mut self) -> Reloaded {
-        notify(State::Reloading);
+        notify(ServiceState::Reloading);
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || Config::load(&path, std::env::vars_os())).await;
         let reloaded = match read {
@@ -238,7 +239,7 @@ impl Daemon {
             switches: self.config.switches.keys().cloned().collect(),
             failed_reload: reloaded.as_ref().err().and_then(|errors| errors.first().cloned()),
         });
-        notify(State::Ready);
+        notify(ServiceState::Ready);
         reloaded
     }
 

@@ -144,7 +144,7 @@ pub struct FleetSettings {
 
 impl Fleet {
     /// Starts the supervisor and a worker a database. Ends when [`Fleet::stop`] was called. `confirm` gets the name of
-    /// a database and the revision that it holds completely, `reports` what switches tell.
+    /// a database and the revision that it holds completely, `reports` what switches report.
     #[must_use]
     pub fn start(
         settings: FleetSettings,
@@ -224,7 +224,7 @@ impl Fleet {
         self.order(name, |answer| Command::Repair(name.to_owned(), answer)).await
     }
 
-    /// What would be done at this switch now, with at most so many rows in words.
+    /// What would be done at this switch now, with at most this many rows in words.
     ///
     /// # Errors
     /// [`PlanError`] where no section bears the name, or there is no session.

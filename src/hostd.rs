@@ -11,7 +11,7 @@
 //!                         ports ──► vtepd  /v2.0/ports   (report_ports)
 //! ```
 //!
-//! One task, the agent, owns what was told and what is there; the others only do I/O. `plan` is pure. Every channel is
+//! One task, the agent, owns what is desired and what is there; the others only do I/O. `plan` is pure. Every channel is
 //! bounded: news that we are too slow for are lost by the kernel, which says so, and then everything is read again.
 
 mod agent;
@@ -40,9 +40,9 @@ use tokio::{
 
 use crate::{
     config::HostdConfig,
-    telemetry::notify::{State, notify},
+    telemetry::notify::{ServiceState, notify},
 };
-pub use client::ClientError;
+pub use client::VtepdClientError;
 use client::{Api, send};
 use netlink::Netlink;
 use plan::{Policy, Underlay};
@@ -55,7 +55,7 @@ const EVENTS: usize = 64;
 pub enum HostdError {
     /// The connection with vtepd can't be prepared.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(#[from] VtepdClientError),
     /// The kernel can't be spoken with.
     #[error("{0}")]
     Netlink(String),
@@ -92,7 +92,7 @@ pub async fn run(config: HostdConfig) -> Result<(), HostdError> {
     parts.spawn(ports::report(api.clone(), config.host.name.clone(), known));
     parts.spawn(watch::follow(api, tell));
     parts.spawn(agent::Agent::new(config.host.clone(), kernel, told, locals).run());
-    notify(State::Ready);
+    notify(ServiceState::Ready);
     tracing::info!(
         host = config.host.name,
         local_ip = %config.host.local_ip,
@@ -105,7 +105,7 @@ pub async fn run(config: HostdConfig) -> Result<(), HostdError> {
         _ = interrupt.recv() => Ok("SIGINT"),
         _ = parts.join_next() => Err(HostdError::PartEnded),
     };
-    notify(State::Stopping);
+    notify(ServiceState::Stopping);
     let signal = ended?;
     tracing::info!(signal, "stopped; interfaces and entries stay");
     Ok(())
@@ -151,22 +151,22 @@ async fn underlay(netlink: &mut Netlink, config: &HostdConfig) -> Result<Found, 
 
 /// What [`check`] found.
 #[derive(Debug)]
-pub struct Report {
+pub struct HostCheck {
     /// Lines for the operator.
     pub lines: Vec<String>,
     /// Whether vtep-hostd could work.
     pub good: bool,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for HostCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines.join("\n"))
     }
 }
 
 /// Tries the kernel and vtepd, and changes nothing.
-pub async fn check(config: &HostdConfig) -> Report {
-    let mut report = Report { lines: Vec::new(), good: true };
+pub async fn check(config: &HostdConfig) -> HostCheck {
+    let mut report = HostCheck { lines: Vec::new(), good: true };
     let mut say = |outcome: Result<String, String>, what: &str| match outcome {
         Ok(text) => report.lines.push(format!("{what}: ok: {text}")),
         Err(text) => {
@@ -185,7 +185,7 @@ async fn check_kernel(config: &HostdConfig) -> Result<Result<String, String>, Ho
     Ok(if problems.is_empty() { Ok(text) } else { Err(problems.join("; ")) })
 }
 
-async fn check_vtepd(config: &HostdConfig) -> Result<String, ClientError> {
+async fn check_vtepd(config: &HostdConfig) -> Result<String, VtepdClientError> {
     let api = Api::new(&config.vtepd)?;
     let request = api.with_parameters(Method::GET, "/v2/fdb", &[("scope", "all")])?.timeout(config.vtepd.silence);
     send(request).await?;

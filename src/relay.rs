@@ -24,8 +24,8 @@ mod render;
 
 pub use budget::RATE;
 pub use gateways::PortState;
-pub use hub::{Change, Hub, Next, Scope, Snapshot};
-pub use keeper::{Heard, Keeper, Report, Told};
+pub use hub::{Hub, HubChange, Next, Scope, Snapshot};
+pub use keeper::{Keeper, LearnedPlaces, Report, ReportContent};
 pub use ledger::Place;
 pub use notices::Notices;
 pub use render::{FdbChange, FdbNetwork, FdbSnapshot, View};

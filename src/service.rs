@@ -33,7 +33,7 @@ pub use crate::store::{
 };
 pub use drafts::{
     AddressPairDraft, Caller, ConnectionDraft, DeviceDraft, Dialect, EndpointDraft, FixedIpDraft, GatewayDraft,
-    GatewayUpdate, GivenAttributes, InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, Segment,
+    GatewayUpdate, GivenAttributes, InterfaceDraft, NetworkDraft, NetworkUpdate, PortDraft, PortUpdate, SegmentRequest,
     SubnetDraft, SubnetUpdate,
 };
 pub use error::ServiceError;
@@ -50,7 +50,7 @@ use crate::{
     source::Source,
     store::{Store, StoreError},
 };
-use journal::{Entry, Journal, JournalFilter};
+use journal::{Journal, JournalEntry, JournalFilter};
 use networks::Vnis;
 use overview::Watched;
 
@@ -108,7 +108,7 @@ impl Service {
         }
     }
 
-    /// With a journal that somebody writes ([`journal::record`]).
+    /// With a journal that is written ([`journal::record`]).
     #[must_use]
     pub fn with_journal(self, journal: Journal) -> Self {
         Self { journal, ..self }
@@ -120,7 +120,7 @@ impl Service {
     }
 
     /// What happened, up to this call.
-    pub async fn audit(&self, filter: &JournalFilter) -> Result<Vec<Entry>> {
+    pub async fn audit(&self, filter: &JournalFilter) -> Result<Vec<JournalEntry>> {
         self.journal.flush().await;
         Ok(self.store.snapshot().await?.journal(filter).await?)
     }

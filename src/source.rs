@@ -90,13 +90,13 @@ pub trait Sink: Send + Sync + 'static {
 /// How the source is: `GET /v2/source`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = v2::FollowedSource)]
-pub struct Status {
+pub struct SourceStatus {
     /// `neutron-db`.
     pub driver: &'static str,
     /// The database, without its account.
     pub connection: String,
     /// How it is.
-    pub state: State,
+    pub state: SourceState,
     /// Since when: RFC 3339, UTC.
     pub since: String,
     /// Why, and what to do; empty while it follows.
@@ -119,7 +119,7 @@ pub struct Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = v2::SourceState)]
-pub enum State {
+pub enum SourceState {
     /// It was not read wholly yet.
     Connecting,
     /// What it says is in force.
@@ -151,7 +151,7 @@ impl Held {
 /// The handle of the source: cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Source {
-    status: watch::Receiver<Status>,
+    status: watch::Receiver<SourceStatus>,
     release: mpsc::Sender<()>,
 }
 
@@ -159,17 +159,17 @@ pub struct Source {
 #[derive(Debug)]
 pub struct Runner {
     config: SourceConfig,
-    status: watch::Sender<Status>,
+    status: watch::Sender<SourceStatus>,
     released: mpsc::Receiver<()>,
 }
 
 /// A source, and what runs it.
 #[must_use]
 pub fn new(config: SourceConfig) -> (Source, Runner) {
-    let (status, seen) = watch::channel(Status {
+    let (status, seen) = watch::channel(SourceStatus {
         driver: "neutron-db",
         connection: config.shown.clone(),
-        state: State::Connecting,
+        state: SourceState::Connecting,
         since: now(),
         reason: format!("{} was not read yet", config.shown),
         compared_at: String::new(),
@@ -186,7 +186,7 @@ pub fn new(config: SourceConfig) -> (Source, Runner) {
 impl Source {
     /// How it is.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> SourceStatus {
         self.status.borrow().clone()
     }
 
@@ -194,7 +194,7 @@ impl Source {
     #[must_use]
     pub fn unready(&self) -> Option<String> {
         let status = self.status.borrow();
-        (status.state != State::Following).then(|| status.reason.clone())
+        (status.state != SourceState::Following).then(|| status.reason.clone())
     }
 
     /// Lets the losses pass that are held now.
@@ -206,7 +206,7 @@ impl Source {
 
 /// What is in a database, for `vtepd --check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub struct SourceCounts {
     /// Its networks.
     pub networks: u64,
     /// Its ports.
@@ -215,11 +215,11 @@ pub struct Found {
     pub tunnel_endpoints: u64,
 }
 
-/// Whether a database could be followed: connects, and reads each table that is looked at.
+/// Whether a database could be followed: connects, and reads each table that is checked.
 ///
 /// # Errors
 /// [`SourceError`], which names the table.
-pub async fn try_database(config: &SourceConfig) -> Result<Found, SourceError> {
+pub async fn try_database(config: &SourceConfig) -> Result<SourceCounts, SourceError> {
     let mut neutron = neutron::Neutron::connect(config).await?;
     neutron.begin().await?;
     let counts = neutron.counts().await?;
@@ -231,7 +231,7 @@ pub async fn try_database(config: &SourceConfig) -> Result<Found, SourceError> {
     neutron.ports(&[]).await?;
     neutron.end().await?;
     let count = |rows: i64| u64::try_from(rows).unwrap_or_default();
-    Ok(Found { networks: count(counts.networks), ports: count(counts.ports), tunnel_endpoints })
+    Ok(SourceCounts { networks: count(counts.networks), ports: count(counts.ports), tunnel_endpoints })
 }
 
 impl Runner {

@@ -51,7 +51,7 @@ pub use attributes::{
 pub use committed::revision_of;
 pub use error::StoreError;
 pub use files::try_file;
-pub use journal::{Entry, JournalFilter, JournalLimits, Kind};
+pub use journal::{JournalEntry, JournalFilter, JournalKind, JournalLimits};
 pub use learned::Learned;
 pub use networks::NetworkColumn;
 pub use offline::read_all;
@@ -242,7 +242,7 @@ impl Store {
         events
     }
 
-    /// Makes the file full at so many pages of 4 KiB.
+    /// Makes the file full at this many pages of 4 KiB.
     #[cfg(test)]
     pub(crate) fn limit_pages(&self, pages: u32) {
         self.inner.page_limit.store(pages, std::sync::atomic::Ordering::Relaxed);

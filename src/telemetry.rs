@@ -1,4 +1,4 @@
-//! The log, and what systemd is told.
+//! The log, and the notifications to systemd.
 //!
 //! The log goes to the journal where standard error is the journal's stream, with each field as a journal field of its
 //! own (`journalctl VTEPD_SWITCH=tor-switch-1`); else to standard error as lines of text.

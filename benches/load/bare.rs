@@ -63,7 +63,7 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    /// Prepares so many changes.
+    /// Prepares this many changes.
     pub(crate) fn new(tors: &[Tor], changes: u32) -> Self {
         let this = std::env::current_exe().expect("this program has a path");
         let ports = tors.iter().map(|tor| tor.port().to_string());

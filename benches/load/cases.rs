@@ -30,7 +30,7 @@ pub(crate) trait Case {
     }
 }
 
-/// What `make bench` measures, with so many rows on a switch.
+/// What `make bench` measures, with this many rows on a switch.
 pub(crate) fn all(rows: u32) -> Vec<Box<dyn Case>> {
     let mut cases: Vec<Box<dyn Case>> = vec![
         Box::new(load::Load { rows }),

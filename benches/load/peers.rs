@@ -15,7 +15,7 @@ pub(crate) fn vtep_ctl(tor: &Tor) -> Sample {
     Sample { server_cpu: usage::cpu(tor.pid()).saturating_sub(before), ..sample }
 }
 
-/// Reads (`read`) or writes (`load`) so many rows with the IDL in Python; `None` where it isn't installed.
+/// Reads (`read`) or writes (`load`) this many rows with the IDL in Python; `None` where it isn't installed.
 pub(crate) fn python_idl(tor: &Tor, what: &str, rows: u32) -> Option<Sample> {
     if !Path::new(PYTHON_IDL).exists() {
         eprintln!("  the Python IDL isn't installed: packaging/deps.sh bench");

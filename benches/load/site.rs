@@ -62,7 +62,7 @@ impl Site {
         Self { daemon, rest, network, connections: Vec::new(), gateways, tors }
     }
 
-    /// One switch with so many rows, all right.
+    /// One switch with this many rows, all right.
     pub(crate) fn loaded(rows: u32) -> Self {
         let mut site = Self::new(1);
         site.create_ports(0, rows);

@@ -11,7 +11,7 @@ use crate::table::Sample;
 
 /// `USER_HZ`: the unit of `/proc/<pid>/stat`, the same on every Linux that we know.
 const TICKS_PER_SECOND: u32 = 100;
-/// How often a program that runs to its end is looked at.
+/// How often a program that runs to its end is checked.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// CPU time of a process so far, user and system.

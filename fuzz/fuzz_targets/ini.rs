@@ -1,4 +1,4 @@
-//! Any text is read or refused, and what is read stands in the text at the line that is told.
+//! Any text is read or refused, and what is read stands in the text at the line that is reported.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -29,7 +29,7 @@ const EVENTS: usize = 1024;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum AdminClientError {
     /// There is no socket.
     #[error(
         "there is no admin socket {}: is vtepd running (systemctl status vtepd)? Another path is given with --socket",
@@ -88,7 +88,7 @@ pub enum ClientError {
 
 /// A connection with the daemon.
 #[derive(Debug)]
-pub struct Client {
+pub struct AdminClient {
     rpc: JsonRpc,
     path: PathBuf,
 }
@@ -102,15 +102,15 @@ impl ToRpcParams for Given {
     }
 }
 
-// ===== impl Client =====
+// ===== impl AdminClient =====
 
-impl Client {
+impl AdminClient {
     /// Connects.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let broken = |why: String| ClientError::Broken { path: path.to_owned(), why };
+    /// [`AdminClientError`].
+    pub async fn connect(path: &Path) -> Result<Self, AdminClientError> {
+        let broken = |why: String| AdminClientError::Broken { path: path.to_owned(), why };
         let stream = UnixStream::connect(path).await.map_err(|error| unreachable(path, &error))?;
         // The host is only a formality of the handshake.
         let url = Url::parse("ws://localhost/").map_err(|error| broken(error.to_string()))?;
@@ -124,7 +124,7 @@ impl Client {
             .map_err(|_| {
                 broken(format!("no answer within {} s: vtepd serves as many connections as it can", CONNECT.as_secs()))
             })?
-            .map_err(|error| ClientError::NotOurs { path: path.to_owned(), why: error.to_string() })?;
+            .map_err(|error| AdminClientError::NotOurs { path: path.to_owned(), why: error.to_string() })?;
         let rpc = ClientBuilder::default()
             .request_timeout(CALL)
             .max_buffer_capacity_per_subscription(EVENTS)
@@ -141,18 +141,18 @@ impl Client {
     /// Calls a method with parameters by name.
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub async fn call<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, ClientError> {
+    /// [`AdminClientError`].
+    pub async fn call<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, AdminClientError> {
         self.rpc.request(method, given(params)?).await.map_err(failed)
     }
 
     /// What happens from now on, of these kinds (none: of all).
     ///
     /// # Errors
-    /// [`ClientError`].
-    pub async fn watch(&self, kinds: &[String]) -> Result<Subscription<Value>, ClientError> {
+    /// [`AdminClientError`].
+    pub async fn watch(&self, kinds: &[String]) -> Result<Subscription<Value>, AdminClientError> {
         let mut params = ObjectParams::new();
-        params.insert("kinds", kinds).map_err(|error| ClientError::Lost(error.to_string()))?;
+        params.insert("kinds", kinds).map_err(|error| AdminClientError::Lost(error.to_string()))?;
         self.rpc.subscribe("watch", params, "unwatch").await.map_err(failed)
     }
 }
@@ -167,35 +167,35 @@ fn headers() -> HeaderMap {
     headers
 }
 
-fn given(params: &Value) -> Result<Given, ClientError> {
-    let raw = serde_json::value::to_raw_value(params).map_err(|error| ClientError::Lost(error.to_string()))?;
+fn given(params: &Value) -> Result<Given, AdminClientError> {
+    let raw = serde_json::value::to_raw_value(params).map_err(|error| AdminClientError::Lost(error.to_string()))?;
     Ok(Given(Some(raw)))
 }
 
-fn failed(error: Error) -> ClientError {
+fn failed(error: Error) -> AdminClientError {
     match error {
         Error::Call(refusal) => {
             let data = refusal.data().and_then(|data| serde_json::from_str::<Value>(data.get()).ok());
             let member = |name: &str| data.as_ref().and_then(|data| data[name].as_str()).map(str::to_owned);
             let (kind, name) = (member("type").unwrap_or_default(), member("name"));
-            ClientError::Refused { code: refusal.code(), kind, name, message: refusal.message().to_owned() }
+            AdminClientError::Refused { code: refusal.code(), kind, name, message: refusal.message().to_owned() }
         }
-        Error::RequestTimeout => ClientError::Silent,
-        other => ClientError::Lost(other.to_string()),
+        Error::RequestTimeout => AdminClientError::Silent,
+        other => AdminClientError::Lost(other.to_string()),
     }
 }
 
-fn unreachable(path: &Path, error: &io::Error) -> ClientError {
+fn unreachable(path: &Path, error: &io::Error) -> AdminClientError {
     let path = path.to_owned();
     match error.kind() {
-        io::ErrorKind::NotFound => ClientError::Absent(path),
-        io::ErrorKind::ConnectionRefused if !is_socket(&path) => ClientError::NotASocket(path),
-        io::ErrorKind::ConnectionRefused => ClientError::Deserted(path),
+        io::ErrorKind::NotFound => AdminClientError::Absent(path),
+        io::ErrorKind::ConnectionRefused if !is_socket(&path) => AdminClientError::NotASocket(path),
+        io::ErrorKind::ConnectionRefused => AdminClientError::Deserted(path),
         io::ErrorKind::PermissionDenied => {
             let group = group_of(&path);
-            ClientError::Forbidden { path, group }
+            AdminClientError::Forbidden { path, group }
         }
-        _ => ClientError::Broken { why: error.to_string(), path },
+        _ => AdminClientError::Broken { why: error.to_string(), path },
     }
 }
 

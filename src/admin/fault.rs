@@ -1,4 +1,4 @@
-//! Errors as JSON-RPC tells them: a code a class, the message, and the type in `data`.
+//! Errors as JSON-RPC carries them: a code a class, the message, and the type in `data`.
 
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::json;

@@ -32,7 +32,7 @@ impl Places {
         Self { all, taken: Arc::default() }
     }
 
-    /// A place for a connection; `None`: there is none, and the client was told.
+    /// A place for a connection; `None`: there is none, and the client got an answer.
     pub(super) fn enter(&self, stream: &UnixStream) -> Option<Place> {
         let uid = match stream.peer_cred() {
             Ok(credentials) => credentials.uid(),

@@ -23,14 +23,14 @@ use crate::service::{
 };
 
 /// What a method answers: a `T`, written already.
-pub(super) type Answer<T> = Result<Told<T>, Fault>;
+pub(super) type Answer<T> = Result<MethodAnswer<T>, Fault>;
 
 /// JSON that was written from a `T`, whose schema describes it. A view that borrows from what was read passes for the
 /// `'static` one that a method names: of the type nothing is left but its schema.
 #[derive(Debug)]
-pub(super) struct Told<T> {
+pub(super) struct MethodAnswer<T> {
     json: Box<RawValue>,
-    /// What the journal tells of it beside `ok`.
+    /// What the journal says of it beside `ok`.
     note: Option<String>,
     shape: PhantomData<fn(T)>,
 }
@@ -136,8 +136,8 @@ impl Registry {
             let (answer, revision) = revision_of(work).await;
             if kind == Kind::Change {
                 let result = match &answer {
-                    Ok(Told { note: None, .. }) => "ok".to_owned(),
-                    Ok(Told { note: Some(note), .. }) => format!("ok: {note}"),
+                    Ok(MethodAnswer { note: None, .. }) => "ok".to_owned(),
+                    Ok(MethodAnswer { note: Some(note), .. }) => format!("ok: {note}"),
                     Err(fault) => fault.message().to_owned(),
                 };
                 let params = text(&params);
@@ -177,15 +177,15 @@ impl Registry {
 /// The answer as JSON.
 pub(super) fn raw<T: Serialize>(value: &T) -> Answer<T> {
     let json = serde_json::value::to_raw_value(value);
-    Ok(Told::written(json.map_err(|error| Fault::bug(format!("the answer can't be written: {error}")))?))
+    Ok(MethodAnswer::written(json.map_err(|error| Fault::bug(format!("the answer can't be written: {error}")))?))
 }
 
-/// The answer of a change that has nothing to tell.
+/// The answer of a change that has no result.
 pub(super) fn done((): ()) -> Answer<Nothing> {
     raw(&Nothing)
 }
 
-impl<T> Told<T> {
+impl<T> MethodAnswer<T> {
     /// What was written without a `T`, in its form.
     pub(super) fn written(json: Box<RawValue>) -> Self {
         Self { json, note: None, shape: PhantomData }

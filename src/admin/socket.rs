@@ -20,7 +20,7 @@ use tokio::net::{UnixListener, UnixStream};
 /// The admin socket can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// Somebody answers there.
+    /// A daemon answers there.
     #[error("admin socket {0}: another daemon serves it; stop that one, or name another socket in [admin]")]
     Live(PathBuf),
     /// Something else is in its place.
@@ -126,7 +126,7 @@ fn clear(directory: &Path) -> io::Result<()> {
 fn lock(path: &Path) -> Result<File, AdminError> {
     let failed = |source| AdminError::Create { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
-    // A link could lead to a file of somebody else's.
+    // A link could lead to another user's file.
     options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
     let file = options.open(beside(path, ".lock")).map_err(failed)?;
     match file.try_lock() {
@@ -152,7 +152,7 @@ fn refuse_live(path: &Path) -> Result<(), AdminError> {
             tracing::info!(path = %path.display(), "replacing the admin socket of a daemon that was killed");
             Ok(())
         }
-        // A full queue of a busy listener, too, says that somebody is there.
+        // A full queue of a busy listener, too, says that a daemon is there.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(AdminError::Live(path.to_owned())),
         Err(source) => Err(AdminError::Create { path: path.to_owned(), source }),
     }

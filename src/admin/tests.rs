@@ -70,7 +70,7 @@ struct Running {
 async fn run() -> Running {
     let scratch = Scratch::new();
     let service = scratch.service().await;
-    let server = Server::bind(&scratch.config(), service.clone(), controls()).unwrap();
+    let server = AdminServer::bind(&scratch.config(), service.clone(), controls()).unwrap();
     let shutdown = CancellationToken::new();
     let task = tokio::spawn(server.serve(shutdown.clone()));
     Running { scratch, service, shutdown, task }
@@ -119,7 +119,7 @@ async fn gateways_and_connections_are_managed_in_the_shapes_of_v2() {
     let draft = crate::service::NetworkDraft {
         name: "network1".into(),
         tenant_id: None,
-        segment: crate::service::Segment::Allocate,
+        segment: crate::service::SegmentRequest::Allocate,
         attributes: crate::service::GivenAttributes::new(),
     };
     let network = admin.service.create_network(&crate::service::Caller::default(), draft).await.unwrap();
@@ -200,29 +200,29 @@ async fn a_stale_socket_is_replaced_and_a_live_one_refused() {
     // What a killed daemon leaves: a socket that nobody listens on.
     drop(UnixListener::bind(&config.socket).unwrap());
     assert!(config.socket.exists());
-    let server = Server::bind(&config, service.clone(), controls()).unwrap();
-    let refused = Server::bind(&config, service.clone(), controls());
+    let server = AdminServer::bind(&config, service.clone(), controls()).unwrap();
+    let refused = AdminServer::bind(&config, service.clone(), controls());
     assert!(matches!(refused, Err(AdminError::Live(_))), "{refused:?}");
     assert!(config.socket.exists(), "the refused one removes nothing");
     drop(server);
 
-    // Somebody who takes no lock.
+    // A client that takes no lock.
     let foreign = UnixListener::bind(&config.socket).unwrap();
-    assert!(matches!(Server::bind(&config, service.clone(), controls()), Err(AdminError::Live(_))));
+    assert!(matches!(AdminServer::bind(&config, service.clone(), controls()), Err(AdminError::Live(_))));
     assert!(config.socket.exists());
     drop(foreign);
     fs::remove_file(&config.socket).unwrap();
 
     fs::write(&config.socket, "precious").unwrap();
-    assert!(matches!(Server::bind(&config, service.clone(), controls()), Err(AdminError::NotASocket(_))));
+    assert!(matches!(AdminServer::bind(&config, service.clone(), controls()), Err(AdminError::NotASocket(_))));
     assert_eq!(fs::read_to_string(&config.socket).unwrap(), "precious");
     fs::remove_file(&config.socket).unwrap();
 
     let nobody = AdminConfig { group: Some("no-such-group".into()), ..config.clone() };
-    assert!(matches!(Server::bind(&nobody, service.clone(), controls()), Err(AdminError::NoGroup(_))));
+    assert!(matches!(AdminServer::bind(&nobody, service.clone(), controls()), Err(AdminError::NoGroup(_))));
     assert!(!config.socket.exists(), "nothing half made is left");
     let nowhere = AdminConfig { socket: scratch.0.join("no/such/admin.sock"), ..config.clone() };
-    assert!(matches!(Server::bind(&nowhere, service, controls()), Err(AdminError::Create { .. })));
+    assert!(matches!(AdminServer::bind(&nowhere, service, controls()), Err(AdminError::Create { .. })));
 }
 
 /// Whatever the umask is: not even for a moment may everybody open the socket.
@@ -247,7 +247,7 @@ async fn the_socket_is_never_open_to_all() {
         modes
     });
     for _ in 0..300 {
-        let server = Server::bind(&config, service.clone(), controls()).unwrap();
+        let server = AdminServer::bind(&config, service.clone(), controls()).unwrap();
         assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o660);
         assert!(!scratch.0.join("admin.sock.new").exists(), "nothing is left");
         drop(server);
@@ -259,15 +259,15 @@ async fn the_socket_is_never_open_to_all() {
     let (lock, target) = (scratch.0.join("admin.sock.lock"), scratch.0.join("target"));
     fs::remove_file(&lock).unwrap();
     symlink(&target, &lock).unwrap();
-    assert!(matches!(Server::bind(&config, service.clone(), controls()), Err(AdminError::Create { .. })));
+    assert!(matches!(AdminServer::bind(&config, service.clone(), controls()), Err(AdminError::Create { .. })));
     assert!(!target.exists());
     fs::remove_file(&lock).unwrap();
     // What an earlier version left when it was killed is no hindrance, nor is what this one leaves.
     drop(UnixListener::bind(scratch.0.join("admin.sock.new")).unwrap());
-    drop(Server::bind(&config, service.clone(), controls()).unwrap());
+    drop(AdminServer::bind(&config, service.clone(), controls()).unwrap());
     fs::create_dir(scratch.0.join("admin.sock.new")).unwrap();
     drop(UnixListener::bind(scratch.0.join("admin.sock.new/s")).unwrap());
-    drop(Server::bind(&config, service, controls()).unwrap());
+    drop(AdminServer::bind(&config, service, controls()).unwrap());
 }
 
 #[tokio::test]

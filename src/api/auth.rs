@@ -20,7 +20,7 @@ pub(crate) use guesses::Guesses;
 pub use hosts::HostTokenError;
 pub(crate) use hosts::HostTokens;
 pub(crate) use keystone::Keystone;
-pub use keystone::{ClientError as KeystoneError, try_keystone};
+pub use keystone::{KeystoneError, try_keystone};
 pub use token_file::{TokenError, load_or_create_token};
 
 use guesses::Cost;
@@ -50,7 +50,7 @@ impl Gate {
         match self {
             Self::Token(expected) => {
                 let given = token(headers, "the admin token")?;
-                // The right one is never delayed, whoever else guesses from the same address.
+                // The right one is never delayed, even if others guess from the same address.
                 if bool::from(given.as_bytes().ct_eq(expected.expose_secret().as_bytes())) {
                     return Ok(Caller::default());
                 }

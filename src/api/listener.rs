@@ -24,7 +24,7 @@ use tower::ServiceExt;
 use super::{
     places::{Place, PlaceLimits, Places},
     problem::Problem,
-    tls::Tls,
+    tls::ApiTls,
 };
 
 /// Pause after an `accept` that failed: file descriptors are out, and trying on at once would only burn a core.
@@ -76,7 +76,7 @@ pub(super) struct Closing(pub(super) CancellationToken);
 /// Serves until `shutdown`; then takes no further connection, and lets requests finish for [`ConnectionLimits::drain`].
 pub(super) async fn serve(
     listener: TcpListener,
-    tls: Option<Tls>,
+    tls: Option<ApiTls>,
     router: Router,
     limits: ConnectionLimits,
     shutdown: CancellationToken,
@@ -123,14 +123,14 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, tls: Option<Tls>, router: Router) {
+    async fn serve(self, stream: TcpStream, tls: Option<ApiTls>, router: Router) {
         let (peer, end) = (self.peer, self.place.end.clone());
         if end.run_until_cancelled(self.unless_ended(stream, tls, router)).await.is_none() {
             tracing::debug!(%peer, "a connection that showed no token made room for another one");
         }
     }
 
-    async fn unless_ended(self, stream: TcpStream, tls: Option<Tls>, router: Router) {
+    async fn unless_ended(self, stream: TcpStream, tls: Option<ApiTls>, router: Router) {
         let peer = self.peer;
         if let Err(error) = prepare(&stream, &self.limits) {
             tracing::debug!(%peer, %error, "a connection broke before its first request");

@@ -1,7 +1,7 @@
 //! `GET /openapi.json`: both dialects, described from the types that are read and written.
 //!
 //! Each dialect declares its calls with their descriptions ([`super::calls`]); schemas are derived from the types themselves. Where `fields` may take
-//! any member away, none is `required`; which ones stand in the answers of all other calls is told as [`WHOLE`].
+//! any member away, none is `required`; which ones stand in the answers of all other calls is described as [`WHOLE`].
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -34,7 +34,7 @@ pub(super) fn document() -> Value {
     description.finish()
 }
 
-/// What is told so far.
+/// What is described so far.
 #[derive(Debug, Default)]
 pub(super) struct Description {
     paths: BTreeMap<String, Map<String, Value>>,
@@ -50,7 +50,7 @@ impl Description {
     }
 
     /// One call; `answer` is its status and the schema of its body.
-    // Calls are told with literals.
+    // Calls are described with literals.
     #[allow(clippy::needless_pass_by_value)]
     pub(super) fn call(&mut self, method: &str, path: &str, parameters: Value, body: Option<Value>, answers: Value) {
         let mut all = path_parameters(path);

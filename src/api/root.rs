@@ -27,7 +27,7 @@ async fn versions(parts: Parts) -> impl IntoResponse {
 }
 
 /// `GET /v2.0`, `GET /v2`: the collections of a version, as pairs of a member's name and the last part of the address;
-/// as Neutron tells its own.
+/// as Neutron describes its own.
 pub(super) fn collections(parts: &Parts, version: &str, collections: &[(&str, &str)]) -> Answer {
     let base = base(parts);
     let told = |(name, collection): &(&str, &str)| {

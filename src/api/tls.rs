@@ -25,7 +25,7 @@ const LONGEST: u64 = 1 << 20;
 
 /// The certificate or its key can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub enum ApiTlsError {
     /// A file can't be read.
     #[error("{key} of [api]: {} can't be read: {source}", path.display())]
     Read {
@@ -68,7 +68,7 @@ pub enum TlsError {
 
 /// The API's certificate and key: cheap to clone, and all clones renew together.
 #[derive(Debug, Clone)]
-pub struct Tls(Arc<RwLock<Loaded>>);
+pub struct ApiTls(Arc<RwLock<Loaded>>);
 
 /// What was read from the files.
 #[derive(Debug, Clone)]
@@ -78,20 +78,20 @@ struct Loaded {
     certificate: Option<Certificate>,
 }
 
-impl Tls {
+impl ApiTls {
     /// Reads certificate and key.
     ///
     /// # Errors
-    /// [`TlsError`] where a file can't be read or used, or everybody can read the key.
-    pub fn load(files: &TlsFiles) -> Result<Self, TlsError> {
+    /// [`ApiTlsError`] where a file can't be read or used, or everybody can read the key.
+    pub fn load(files: &TlsFiles) -> Result<Self, ApiTlsError> {
         Ok(Self(Arc::new(RwLock::new(read(files)?))))
     }
 
     /// Reads the files again, for the connections to come.
     ///
     /// # Errors
-    /// As [`Tls::load`]; the old certificate then stays.
-    pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
+    /// As [`ApiTls::load`]; the old certificate then stays.
+    pub fn reload(&self, files: &TlsFiles) -> Result<(), ApiTlsError> {
         let new = read(files)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
@@ -109,10 +109,10 @@ impl Tls {
     }
 }
 
-fn read(files: &TlsFiles) -> Result<Loaded, TlsError> {
+fn read(files: &TlsFiles) -> Result<Loaded, ApiTlsError> {
     let (path, pem) = (&files.certificate, contents("tls_certificate", &files.certificate)?);
     let no_chain =
-        |why: String| TlsError::Pem { key: "tls_certificate", path: path.clone(), wanted: "certificate", why };
+        |why: String| ApiTlsError::Pem { key: "tls_certificate", path: path.clone(), wanted: "certificate", why };
     let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, pem::Error>>();
     let chain = chain.map_err(|error| no_chain(error.to_string()))?;
     if chain.is_empty() {
@@ -120,13 +120,13 @@ fn read(files: &TlsFiles) -> Result<Loaded, TlsError> {
     }
     let certificate = chain.first().and_then(|own| Certificate::parse(own).ok());
     let (path, pem) = (&files.private_key, contents("tls_private_key", &files.private_key)?);
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| TlsError::Pem {
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| ApiTlsError::Pem {
         key: "tls_private_key",
         path: path.clone(),
         wanted: "private key",
         why: error.to_string(),
     })?;
-    let unfit = |source| TlsError::Pair { files: files.clone(), source };
+    let unfit = |source| ApiTlsError::Pair { files: files.clone(), source };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -138,12 +138,12 @@ fn read(files: &TlsFiles) -> Result<Loaded, TlsError> {
     Ok(Loaded { config: Arc::new(config), certificate })
 }
 
-fn contents(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    let unreadable = |source| TlsError::Read { key, path: path.to_owned(), source };
+fn contents(key: &'static str, path: &Path) -> Result<Vec<u8>, ApiTlsError> {
+    let unreadable = |source| ApiTlsError::Read { key, path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
     if key == "tls_private_key" && mode & 0o006 != 0 {
-        return Err(TlsError::Exposed { path: path.to_owned(), mode });
+        return Err(ApiTlsError::Exposed { path: path.to_owned(), mode });
     }
     let mut text = Vec::new();
     file.take(LONGEST).read_to_end(&mut text).map_err(unreadable)?;

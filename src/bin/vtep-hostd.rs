@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 use tokio::runtime::Builder;
 use vtepd::{
     config::{HOSTD_PATH, HostdConfig},
-    hostd::{self, ClientError, HostdError},
+    hostd::{self, HostdError, VtepdClientError},
     telemetry,
 };
 
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
     };
     let code = if arguments.check {
         let report = runtime.block_on(hostd::check(&config));
-        // Whoever closed our output (`| head`) has read enough; the code still counts.
+        // The reader that closed our output (`| head`) has read enough; the code still counts.
         let text = format!("{}: ok\n{report}", arguments.config.display());
         let _ = writeln!(io::stdout(), "{}", telemetry::printable::lines(&text));
         if report.good { ExitCode::SUCCESS } else { EXIT_FAILURE.into() }
@@ -79,7 +79,7 @@ async fn serve(config: HostdConfig) -> ExitCode {
         Err(error) => {
             tracing::error!(%error, "vtep-hostd ends");
             // Starting again would end in the same way.
-            let config = matches!(error, HostdError::Client(ClientError::CaCert { .. }));
+            let config = matches!(error, HostdError::Client(VtepdClientError::CaCert { .. }));
             if config { EXIT_CONFIG.into() } else { EXIT_FAILURE.into() }
         }
     }

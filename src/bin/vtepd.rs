@@ -104,7 +104,7 @@ async fn check_all(path: &std::path::Path, config: Config) -> ExitCode {
     lines.extend(here.iter().map(|tried| tried.line.clone()));
     lines.extend(openstack.iter().map(|tried| tried.line.clone()));
     lines.extend(reports.iter().map(ToString::to_string));
-    // Whoever closed our output (`| head`) has read enough; the code still counts.
+    // The reader that closed our output (`| head`) has read enough; the code still counts.
     let _ = writeln!(out, "{}", telemetry::printable::lines(&lines.join("\n")));
     if reports.iter().all(|report| report.found.is_ok()) && here.iter().chain(&openstack).all(|tried| tried.good) {
         ExitCode::SUCCESS

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Output, Session, Verdict, argument, near,
+    CommandOutcome, Done, Failure, Output, Session, argument, near,
     output::{Column, escaped, text},
     terminal,
 };
@@ -43,7 +43,7 @@ pub(super) enum Kind {
     Call,
     /// Which plan was carried out at which switch.
     Plan,
-    /// Which row somebody else changed, and when it was put back.
+    /// Which row another client changed, and when it was put back.
     Drift,
     /// Sessions that came and went.
     Session,
@@ -73,7 +73,7 @@ impl Audit {
         } else {
             session.output.list(&columns(self.rows), &rows)?;
         }
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 

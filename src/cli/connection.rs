@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict, argument, gateway, near, network,
+    CommandOutcome, Done, Failure, Session, argument, gateway, near, network,
     output::{Column, text},
     terminal,
     wait::{Target, Wait},
@@ -76,7 +76,7 @@ pub(super) async fn list(session: &Session) -> Done {
     let answer: Value = session.call("connection_list", &json!({})).await?;
     let rows = answer["l2_gateway_connections"].as_array().cloned().unwrap_or_default();
     session.output.list(&columns(session).await?, &rows)?;
-    Ok(Verdict::Fine)
+    Ok(CommandOutcome::Fine)
 }
 
 impl Create {
@@ -94,7 +94,7 @@ impl Create {
         // The specification's response: the three UUIDs, for people too.
         session.output.show(&MEMBERS.map(Column::member), &connection)?;
         if !self.wait.is_asked() {
-            return Ok(Verdict::Fine);
+            return Ok(CommandOutcome::Fine);
         }
         let network = text(&connection["network_id"]);
         let switches = switches(session, &connection).await?;
@@ -113,7 +113,7 @@ impl Show {
             super::Output::text("\n")?;
             session.output.list(&binding_columns(), &bindings(session, connection).await?)?;
         }
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Done, Output, Session, Verdict,
+    CommandOutcome, Done, Output, Session,
     output::{Column, Format, escaped, text},
     terminal,
 };
@@ -18,7 +18,7 @@ pub(super) struct LogLevel {
 impl LogLevel {
     pub(super) async fn run(self, session: &Session) -> Done {
         let _: Value = session.call("log_level", &json!({"levels": self.levels})).await?;
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn reload(session: &Session) -> Done {
     } else {
         session.output.show(&["added", "changed", "dropped", "warnings"].map(Column::member), &reload)?;
     }
-    Ok(Verdict::Fine)
+    Ok(CommandOutcome::Fine)
 }
 
 pub(super) async fn schema(session: &Session) -> Done {
@@ -66,5 +66,5 @@ pub(super) async fn schema(session: &Session) -> Done {
             session.output.list(&columns, schema["methods"].as_array().map_or(&[], Vec::as_slice))?;
         }
     }
-    Ok(Verdict::Fine)
+    Ok(CommandOutcome::Fine)
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    Done, Output, Session, Verdict,
+    CommandOutcome, Done, Output, Session,
     near::counted,
     output::{Column, Format, escaped, json, text},
     terminal,
@@ -23,7 +23,7 @@ pub(super) struct Diff {
     rows: u32,
 }
 
-/// A plan as the daemon tells it.
+/// A plan as the daemon sends it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Plan {
     pub(super) switch: String,
@@ -76,7 +76,7 @@ pub(super) fn print(output: Output, plan: &Plan) -> Done {
     if output.format() == Format::Json && plan.more {
         terminal::remark(&"l2gw: note: more follows once this is committed: run it again");
     }
-    Ok(if same { Verdict::Fine } else { Verdict::Amiss })
+    Ok(if same { CommandOutcome::Fine } else { CommandOutcome::Amiss })
 }
 
 fn table(output: Output, plan: &Plan, total: u64) -> Result<(), super::Failure> {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict, near,
+    CommandOutcome, Done, Failure, Session, near,
     output::{Column, text},
     port, terminal,
     wait::{Target, Wait},
@@ -62,12 +62,12 @@ impl Command {
                 let answer: Value = session.call("endpoint_list", &json!({})).await?;
                 let rows = answer["tunnel_endpoints"].as_array().cloned().unwrap_or_default();
                 session.output.list(&columns(), &rows)?;
-                Ok(Verdict::Fine)
+                Ok(CommandOutcome::Fine)
             }
             Self::Show(One { host }) => {
                 let endpoint: Value = session.call("endpoint_show", &json!({"endpoint": host})).await?;
                 session.output.show(&columns(), &endpoint)?;
-                Ok(Verdict::Fine)
+                Ok(CommandOutcome::Fine)
             }
             Self::Delete(Several { host, wait }) => {
                 let mut hosts = Vec::new();
@@ -125,7 +125,7 @@ async fn remark_same_address(session: &Session, endpoint: &Value) -> Result<(), 
 /// Waits for the switches that carry a network of these compute nodes.
 async fn follow(session: &Session, wait: Wait, hosts: &[String]) -> Done {
     if !wait.is_asked() {
-        return Ok(Verdict::Fine);
+        return Ok(CommandOutcome::Fine);
     }
     wait.follow(session, &Target::Networks(port::networks_of(session, hosts).await?)).await
 }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{admin::client::ClientError, config::ConfigErrors, telemetry::printable::one_line};
+use crate::{admin::client::AdminClientError, config::ConfigErrors, telemetry::printable::one_line};
 
 /// Something differs, or is wrong.
 pub(super) const AMISS: u8 = 1;
@@ -21,7 +21,7 @@ const CONFIG: u8 = 78;
 pub enum Failure {
     /// The daemon refused, or could not be reached.
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(#[from] AdminClientError),
     /// A failure, and what may have been meant.
     #[error("{failure}")]
     Hinted {
@@ -79,7 +79,7 @@ impl Failure {
         match self {
             Self::Hinted { failure, hint } => format!("{}\nl2gw: {hint}", failure.to_text()),
             Self::Config(_) => self.to_string(),
-            Self::Client(ClientError::Refused { kind, .. }) if kind == "InvalidConfiguration" => self.to_string(),
+            Self::Client(AdminClientError::Refused { kind, .. }) if kind == "InvalidConfiguration" => self.to_string(),
             _ => one_line(&self.to_string()).into_owned(),
         }
     }
@@ -89,14 +89,14 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Hinted { failure, .. } => failure.code(),
-            Self::Client(ClientError::Refused { code, .. }) => match code {
+            Self::Client(AdminClientError::Refused { code, .. }) => match code {
                 -32602 => DATA,
                 -32044 => NO_INPUT,
                 -32049 => CANT_CREATE,
                 -32053 => TEMPORARY,
                 _ => SOFTWARE,
             },
-            Self::Client(ClientError::Forbidden { .. }) => NO_PERMISSION,
+            Self::Client(AdminClientError::Forbidden { .. }) => NO_PERMISSION,
             Self::Client(_) => UNAVAILABLE,
             Self::Usage(_) => USAGE,
             Self::Input(_) => DATA,

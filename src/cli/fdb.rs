@@ -1,10 +1,10 @@
-//! `l2gw fdb`: what compute nodes are told: which MAC is behind which VTEP.
+//! `l2gw fdb`: what compute nodes get: which MAC is behind which VTEP.
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict, network,
+    CommandOutcome, Done, Failure, Session, network,
     output::{Column, Format},
 };
 
@@ -35,7 +35,7 @@ impl Fdb {
                 session.output.list(&columns(session).await?, &rows)?;
             }
         }
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 

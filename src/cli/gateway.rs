@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict, argument,
+    CommandOutcome, Done, Failure, Session, argument,
     device::{self, Device, Interface},
     edits::Edits,
     near,
@@ -95,7 +95,7 @@ pub(super) async fn list(session: &Session) -> Done {
     let answer: Value = session.call("gateway_list", &json!({})).await?;
     let rows = answer["l2_gateways"].as_array().cloned().unwrap_or_default();
     session.output.list(&columns(), &rows)?;
-    Ok(Verdict::Fine)
+    Ok(CommandOutcome::Fine)
 }
 
 impl Create {
@@ -113,7 +113,7 @@ impl Create {
         let answer: Value = session.call("gateway_create", &json!({"l2_gateway": gateway})).await?;
         session.output.show(&columns(), &answer["l2_gateway"])?;
         remark_same_name(session, &answer["l2_gateway"]).await?;
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 
@@ -158,7 +158,7 @@ impl Delete {
             let _: Value = session.call("gateway_delete", &json!({"gateway": gateway})).await?;
             terminal::remark(&format_args!("gateway {} deleted", one_line(gateway)));
         }
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 
@@ -166,7 +166,7 @@ impl Show {
     pub(super) async fn run(self, session: &Session) -> Done {
         let answer: Value = session.call("gateway_show", &json!({"gateway": self.gateway})).await?;
         session.output.show(&columns(), &answer["l2_gateway"])?;
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 

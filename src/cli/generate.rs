@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::Args;
 use clap_complete::Shell;
 
-use super::{Done, Failure, Verdict, definition, terminal};
+use super::{CommandOutcome, Done, Failure, definition, terminal};
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
@@ -25,7 +25,7 @@ impl Completions {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut definition(), "l2gw", &mut script);
         terminal::programs(&String::from_utf8_lossy(&script))?;
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 
@@ -34,6 +34,6 @@ impl Manual {
         let failed = |source| Failure::File { path: self.directory.clone(), source };
         fs::create_dir_all(&self.directory).map_err(failed)?;
         clap_mangen::generate_to(definition(), &self.directory).map_err(failed)?;
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }

@@ -1,9 +1,9 @@
-//! What somebody may have meant who named what isn't there.
+//! What was meant by a name that doesn't exist.
 
 use serde_json::{Value, json};
 
 use super::{Failure, Session, near, output::text};
-use crate::{admin::client::ClientError, model::MacAddr, telemetry::printable::one_line};
+use crate::{admin::client::AdminClientError, model::MacAddr, telemetry::printable::one_line};
 
 /// A kind of thing that has names: the method that lists it, the member of the answer, the member that is the name, and the
 /// command that lists it for people.
@@ -23,7 +23,7 @@ const LISTS: [(&str, &str, &str, &str, &str); 5] = [
 
 /// The name that may have been meant, and the command that shows what there is.
 pub(super) async fn of(session: &Session, failure: &Failure) -> Option<String> {
-    let Failure::Client(ClientError::Refused { kind, name, .. }) = failure else { return None };
+    let Failure::Client(AdminClientError::Refused { kind, name, .. }) = failure else { return None };
     if kind == "PortNotFound" {
         let known = match name {
             Some(name) => port(session, name).await,

@@ -20,7 +20,7 @@ use super::{
     terminal,
     wait::{self, Wait},
 };
-use crate::{admin::client::ClientError, model::MacAddr};
+use crate::{admin::client::AdminClientError, model::MacAddr};
 
 /// Ports of one piece.
 const PIECE: usize = 2000;
@@ -90,7 +90,7 @@ impl Import {
         staging.bar.set_message(format!("{} ports are being created", staging.lines.len()));
         staging.bar.enable_steady_tick(Duration::from_millis(200));
         let commit = json!({"import": id, "source": self.source()});
-        let committed: Result<Value, ClientError> = session.call("port_import_commit", &commit).await;
+        let committed: Result<Value, AdminClientError> = session.call("port_import_commit", &commit).await;
         staging.bar.finish_and_clear();
         let created = committed.map_err(|error| staging.at_fault(error))?;
         terminal::remark(&format!("{} ports were created", created["created"]));
@@ -171,7 +171,7 @@ impl Staging<'_> {
     async fn stage(&mut self) -> Result<(), Failure> {
         let ports = std::mem::take(&mut self.piece);
         let first = self.lines.len() - ports.len();
-        let staged: Result<Value, ClientError> =
+        let staged: Result<Value, AdminClientError> =
             self.session.call("port_import_stage", &json!({"import": self.id, "ports": ports})).await;
         staged.map(drop).map_err(|error| self.at_line(first, error))
     }
@@ -218,7 +218,7 @@ impl Staging<'_> {
         if let Some(id) = self.networks.get(name) {
             return Ok(id.clone());
         }
-        let found: Result<Value, ClientError> = self.session.call("network_show", &json!({"network": name})).await;
+        let found: Result<Value, AdminClientError> = self.session.call("network_show", &json!({"network": name})).await;
         let network = found.map_err(|error| self.located(line, error))?;
         self.networks.insert(name.to_owned(), network["id"].clone());
         Ok(network["id"].clone())
@@ -229,12 +229,12 @@ impl Staging<'_> {
     }
 
     /// The whole was refused: `ports[17].…` is a line of the file.
-    fn at_fault(&self, error: ClientError) -> Failure {
+    fn at_fault(&self, error: AdminClientError) -> Failure {
         self.at_line(0, error)
     }
 
-    fn at_line(&self, first: usize, error: ClientError) -> Failure {
-        let ClientError::Refused { message, .. } = &error else { return error.into() };
+    fn at_line(&self, first: usize, error: AdminClientError) -> Failure {
+        let AdminClientError::Refused { message, .. } = &error else { return error.into() };
         let place = message.split_once("ports[").and_then(|(_, rest)| rest.split_once(']'));
         let line = place.and_then(|(index, _)| self.lines.get(first + index.parse::<usize>().ok()?).copied());
         match line {
@@ -243,12 +243,12 @@ impl Staging<'_> {
         }
     }
 
-    fn located(&self, line: u64, error: ClientError) -> Failure {
+    fn located(&self, line: u64, error: AdminClientError) -> Failure {
         match error {
-            ClientError::Refused { code, kind, name, message } => {
+            AdminClientError::Refused { code, kind, name, message } => {
                 let place = if line > 0 { format!("{}:{line}", self.file) } else { self.file.clone() };
                 let message = format!("{place}: {message}; nothing was created");
-                ClientError::Refused { code, kind, name, message }.into()
+                AdminClientError::Refused { code, kind, name, message }.into()
             }
             other => other.into(),
         }

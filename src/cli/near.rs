@@ -1,4 +1,4 @@
-//! What somebody may have meant, and the order in which people look for names.
+//! What a name may mean, and the order in which people look for names.
 
 use std::cmp::{Ordering, Reverse};
 

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict, argument, near,
+    CommandOutcome, Done, Failure, Session, argument, near,
     output::{Column, text},
     terminal,
 };
@@ -80,7 +80,7 @@ impl Command {
                 let answer: Value = session.call("network_list", &json!({})).await?;
                 let rows = answer["networks"].as_array().cloned().unwrap_or_default();
                 session.output.list(&columns(), &rows)?;
-                return Ok(Verdict::Fine);
+                return Ok(CommandOutcome::Fine);
             }
             Self::Show(One { network }) => session.call("network_show", &json!({"network": network})).await?,
             Self::Update(Update { network, name, tenant_id }) => {
@@ -92,7 +92,7 @@ impl Command {
                     let _: Value = session.call("network_delete", &json!({"network": network})).await?;
                     terminal::remark(&format_args!("network {} deleted", one_line(&network)));
                 }
-                return Ok(Verdict::Fine);
+                return Ok(CommandOutcome::Fine);
             }
         };
         session.output.show(&columns(), &network)?;
@@ -100,7 +100,7 @@ impl Command {
             let answer: Value = session.call("network_list", &json!({})).await?;
             near::remark_same(&answer["networks"], &network, "network");
         }
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Failure, csv, terminal};
-use crate::telemetry::printable::{is_printable, lines, one_line};
+use crate::telemetry::printable::{escape, is_printable, lines, one_line};
 
 /// Longest word that keeps its column so wide that it isn't broken: a UUID behind a deployment's name has fewer characters.
 const LONGEST_WORD: usize = 64;
@@ -127,22 +127,13 @@ pub(super) fn json_document(value: &impl Serialize) -> Result<String, Failure> {
 
 /// The same JSON with all that isn't printable in escapes: nothing else but strings holds such characters (RFC 8259 section 7).
 pub(super) fn json(text: &str) -> Cow<'_, str> {
-    let is_kept = |c| c == '\n' || is_printable(c);
-    if text.chars().all(is_kept) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_kept(c) {
-            escaped.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing to a String can't fail.
-                let _ = write!(escaped, "\\u{unit:04x}");
-            }
+    let units = |escaped: &mut String, c: char| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a String can't fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
         }
-    }
-    Cow::Owned(escaped)
+    };
+    escape(text, |c| c == '\n' || is_printable(c), units)
 }
 
 /// A YAML document.

@@ -18,7 +18,7 @@ use crate::{
     fleet,
     intent::{Intent, Update},
     model::FeedEvent,
-    plan::{Desired, Guard, InFlight, Planner, Section, Transaction},
+    plan::{Desired, GuardDecision, InFlight, Planner, Section, Transaction},
     store::{StoreError, read_all},
     vtep::{self, Columns, Ownership, Replica, Touched},
 };
@@ -62,7 +62,7 @@ impl Plan {
             policy: &policy,
             in_flight: &InFlight::default(),
             quarantined: &|_| false,
-            guard: Guard::Unknown,
+            guard: GuardDecision::Unknown,
         };
         let dry = planner.dry_run(OPERATIONS, self.rows, &[]);
         let encode = |transaction: &Transaction| {
@@ -74,9 +74,9 @@ impl Plan {
         let plan = diff::Plan {
             switch: sections.iter().map(|section| section.name.as_str()).collect::<Vec<_>>().join(","),
             observe: first.mode == Mode::Observe,
-            inserts: dry.tally.inserts,
-            updates: dry.tally.updates,
-            deletes: dry.tally.deletes,
+            inserts: dry.row_counts.inserts,
+            updates: dry.row_counts.updates,
+            deletes: dry.row_counts.deletes,
             rows: values(&dry.rows)?,
             transaction: encode(&dry.first)?,
             more: dry.more,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Session, Verdict, endpoint,
+    CommandOutcome, Done, Failure, Session, endpoint,
     import::Import,
     near, network,
     output::{Column, Format, json, text},
@@ -122,7 +122,7 @@ impl Command {
             Self::Show(One { port }) => {
                 let port: Value = session.call("port_show", &json!({"port": port})).await?;
                 session.output.show(&columns(session).await?, &port)?;
-                Ok(Verdict::Fine)
+                Ok(CommandOutcome::Fine)
             }
             Self::Update(Update { port, content, wait }) => {
                 let mut params = content.params();
@@ -260,7 +260,7 @@ impl<'s> Pages<'s> {
             Format::Json => terminal::programs(if self.any { "\n]\n" } else { "[]\n" })?,
             _ => self.session.output.list(&self.columns, &self.rows)?,
         }
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Done, Session, Verdict, output::Column};
+use super::{CommandOutcome, Done, Session, output::Column};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -21,7 +21,7 @@ impl Command {
             Self::Show => show(session).await,
             Self::Release => {
                 let _: Value = session.call("source_release", &json!({})).await?;
-                Ok(Verdict::Fine)
+                Ok(CommandOutcome::Fine)
             }
         }
     }
@@ -54,5 +54,5 @@ async fn show(session: &Session) -> Done {
         ]);
     }
     session.output.show(&columns, &source)?;
-    Ok(Verdict::Fine)
+    Ok(CommandOutcome::Fine)
 }

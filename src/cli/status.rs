@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    Done, Output, Session, Verdict,
+    CommandOutcome, Done, Output, Session,
     output::{Column, Format, text},
     terminal,
 };
@@ -32,7 +32,7 @@ impl Status {
             Format::Json | Format::Yaml => session.output.show(&[], &status)?,
             Format::Csv | Format::Name => session.output.list(&columns(), &problems)?,
         }
-        Ok(if problems.is_empty() { Verdict::Fine } else { Verdict::Amiss })
+        Ok(if problems.is_empty() { CommandOutcome::Fine } else { CommandOutcome::Amiss })
     }
 }
 

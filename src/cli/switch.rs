@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Done, Failure, Output, Session, Verdict,
+    CommandOutcome, Done, Failure, Output, Session,
     connection::{binding_columns, in_order},
     diff::Diff,
     near,
@@ -57,7 +57,7 @@ impl Command {
                 let _: Value = session.call("switch_hold", &json!({"switch": one.switch})).await?;
                 let name = one_line(&one.switch);
                 terminal::remark(&format_args!("deletions on {name} are held until 'l2gw switch release {name}'"));
-                Ok(Verdict::Fine)
+                Ok(CommandOutcome::Fine)
             }
             Self::Release(change) => {
                 // Afterwards nobody knows how many were held.
@@ -90,7 +90,7 @@ async fn list(session: &Session) -> Done {
         Column::member("reason"),
     ];
     session.output.list(&columns, &rows)?;
-    Ok(Verdict::Fine)
+    Ok(CommandOutcome::Fine)
 }
 
 async fn show(session: &Session, name: &str) -> Done {
@@ -133,7 +133,7 @@ async fn show(session: &Session, name: &str) -> Done {
         Output::text("\n")?;
         session.output.list(&binding_columns(), &in_order(&switch["bindings"]))?;
     }
-    Ok(Verdict::Fine)
+    Ok(CommandOutcome::Fine)
 }
 
 /// Peers that dialled in and were refused: one of them may be the switch that is missing.
@@ -166,7 +166,7 @@ impl Change {
         let _: Value = session.call("switch_repair", &one).await?;
         let (name, is_waiting) = (self.switch.clone(), self.wait.is_asked());
         let done = self.follow(session).await?;
-        if !is_waiting || done == Verdict::Amiss {
+        if !is_waiting || done == CommandOutcome::Amiss {
             return Ok(done);
         }
         let plan: Value = session.call("switch_diff", &json!({"switch": name, "rows": 0})).await?;
@@ -174,7 +174,7 @@ impl Change {
             |member: &str| plan[member].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
         let (blocked, held) = (count("blocked_total"), count("held"));
         if blocked + held == 0 {
-            return Ok(Verdict::Fine);
+            return Ok(CommandOutcome::Fine);
         }
         terminal::remark(&format_args!(
             "l2gw: not repaired: {} can't be written, {} held; 'l2gw switch diff {}' shows why",
@@ -182,12 +182,12 @@ impl Change {
             if held == 1 { "1 deletion is".to_owned() } else { format!("{held} deletions are") },
             one_line(&name)
         ));
-        Ok(Verdict::Amiss)
+        Ok(CommandOutcome::Amiss)
     }
 
     async fn follow(self, session: &Session) -> Done {
         if !self.wait.is_asked() {
-            return Ok(Verdict::Fine);
+            return Ok(CommandOutcome::Fine);
         }
         self.wait.follow(session, &Target::Switches(vec![self.switch])).await
     }

@@ -131,7 +131,7 @@ proptest! {
         prop_assert_eq!(output::names(&[row]).lines().count(), 1);
         for kind in ["call", "plan", "drift", "session", "loss"] {
             let line = audit::line(&entry(kind, &name), false);
-            // Colours are drawn by the writer, which is told of them by marks.
+            // Colours are drawn by the writer, which knows them by marks.
             fits_a_terminal(&line.replace(['\u{fdd0}', '\u{fdd1}', '\u{fdd2}', '\u{fdd3}'], ""))?;
             prop_assert_eq!(line.matches('\n').count(), 1, "{}", line);
         }

@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Done, Failure, Session, Verdict, argument, terminal};
+use super::{CommandOutcome, Done, Failure, Session, argument, terminal};
 use crate::telemetry::printable::one_line;
 
 /// How often the daemon is asked.
@@ -90,7 +90,7 @@ impl Wait {
     /// Follows the change that was just made.
     pub(super) async fn follow(self, session: &Session, target: &Target) -> Done {
         if !self.wait {
-            return Ok(Verdict::Fine);
+            return Ok(CommandOutcome::Fine);
         }
         let begun = Instant::now();
         let first: Progress = session.call("progress", &json!({})).await?;
@@ -104,7 +104,7 @@ impl Wait {
             let waiting: Vec<_> = states.iter().filter(|(_, state)| !state.done).collect();
             if waiting.is_empty() {
                 lines.end(&states);
-                return Ok(Verdict::Fine);
+                return Ok(CommandOutcome::Fine);
             }
             for (name, state) in &states {
                 let entry = since.entry(name.clone()).or_insert_with(|| (state.status.clone(), Instant::now()));
@@ -129,7 +129,7 @@ impl Wait {
                      'l2gw status' shows how to fix it",
                     names()
                 ));
-                return Ok(Verdict::Amiss);
+                return Ok(CommandOutcome::Amiss);
             }
             if begun.elapsed() >= self.timeout {
                 lines.end(&states);
@@ -154,7 +154,7 @@ impl State {
     }
 }
 
-/// Whether nothing will come of it without somebody's help, or for a while.
+/// Whether nothing will come of it without help, or for a while.
 fn cannot(state: &State) -> bool {
     matches!(state.status.as_str(), "down" | "conflict" | "error" | "held" | "absent")
         || state.reason.contains("mode = observe")

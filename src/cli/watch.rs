@@ -4,13 +4,13 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{
-    Done, Failure, Output, Session, Verdict,
+    CommandOutcome, Done, Failure, Output, Session,
     audit::{self, Kind},
     csv,
     output::{Format, json, text, yaml},
     terminal,
 };
-use crate::{admin::client::ClientError, telemetry::printable::one_line};
+use crate::{admin::client::AdminClientError, telemetry::printable::one_line};
 
 #[derive(Debug, Args)]
 pub(super) struct Watch {
@@ -33,12 +33,12 @@ impl Watch {
             let event = match events.next().await {
                 Some(Ok(event)) => event,
                 Some(Err(error)) => return Err(Failure::Answer(error)),
-                None => return Err(ClientError::Lost("vtepd has ended".to_owned()).into()),
+                None => return Err(AdminClientError::Lost("vtepd has ended".to_owned()).into()),
             };
             print(session.output.format(), &event)?;
             left -= 1;
         }
-        Ok(Verdict::Fine)
+        Ok(CommandOutcome::Fine)
     }
 }
 

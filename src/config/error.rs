@@ -30,7 +30,7 @@ impl fmt::Display for ConfigPlace {
     }
 }
 
-/// One thing that is wrong, and the mend. Values of secret keys are never repeated here.
+/// One thing that is wrong, and the fix. Values of secret keys are never repeated here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigProblem {
     /// No file, or no permission.
@@ -186,7 +186,7 @@ fn did_you_mean(hint: Option<&str>) -> String {
 pub struct ConfigError {
     /// Where.
     pub place: ConfigPlace,
-    /// What, and the mend.
+    /// What, and the fix.
     pub problem: ConfigProblem,
 }
 

@@ -33,7 +33,7 @@ const ENVIRONMENT: &str = "VTEP_HOSTD_";
 
 const SECTIONS: [&str; 3] = ["default", "vtepd", "host"];
 
-/// Everything that vtep-hostd was told.
+/// The whole configuration of vtep-hostd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostdConfig {
     /// The log settings of `[DEFAULT]`.
@@ -44,7 +44,7 @@ pub struct HostdConfig {
     pub host: HostConfig,
 }
 
-/// `[vtepd]`: the daemon that tells us.
+/// `[vtepd]`: the daemon that we follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VtepdConfig {
     /// Beginning of its API's URLs, without a slash at the end.

@@ -105,7 +105,7 @@ pub struct SourceConfig {
     pub poll_interval: Duration,
     /// `guard_percent` of `[l2gateway]`: more losses than this share are held.
     pub guard_percent: u8,
-    /// `guard_min_rows` of `[l2gateway]`: and at least so many.
+    /// `guard_min_rows` of `[l2gateway]`: and at least this many.
     pub guard_min_rows: u32,
 }
 

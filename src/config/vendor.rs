@@ -1,4 +1,4 @@
-//! What is known of a vendor's switches, as data: what a schema doesn't tell.
+//! What is known of a vendor's switches, as data: what a schema doesn't say.
 
 use std::time::Duration;
 

@@ -28,18 +28,18 @@ const AT_ONCE: usize = 64;
 
 /// What was found behind one `[switch:NAME]`.
 #[derive(Debug)]
-pub struct Report {
+pub struct SwitchCheck {
     /// The section's name.
     pub switch: String,
     /// Its address as `tcp:192.0.2.11:6640`.
     pub address: String,
     /// What is there, or why the daemon could not work with it.
-    pub found: Result<Found, CheckError>,
+    pub found: Result<CheckedSwitch, CheckError>,
 }
 
 /// A switch that the daemon can work with.
 #[derive(Debug)]
-pub enum Found {
+pub enum CheckedSwitch {
     /// It answered.
     Here {
         /// Version of its hardware_vtep schema.
@@ -82,14 +82,14 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SwitchCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { switch, address, found } = self;
         match found {
-            Ok(Found::Here { schema_version, ports }) => {
+            Ok(CheckedSwitch::Here { schema_version, ports }) => {
                 write!(f, "{switch}: ok: {address}, {DATABASE} {schema_version}, {ports} ports")
             }
-            Ok(Found::DialsIn) => write!(f, "{switch}: not tried: it dials in"),
+            Ok(CheckedSwitch::DialsIn) => write!(f, "{switch}: not tried: it dials in"),
             // Names the address by itself.
             Err(CheckError::Client(error @ ClientError::Transport(_))) => write!(f, "{switch}: FAILED: {error}"),
             Err(error) => write!(f, "{switch}: FAILED: {address}: {error}"),
@@ -98,7 +98,7 @@ impl fmt::Display for Report {
 }
 
 /// Tries all switches, several at once; the reports come in the switches' order.
-pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<Report> {
+pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<SwitchCheck> {
     let places = std::sync::Arc::new(Semaphore::new(AT_ONCE));
     let mut tries = JoinSet::new();
     for (index, switch) in switches.into_iter().enumerate() {
@@ -107,13 +107,14 @@ pub async fn check(switches: impl IntoIterator<Item = SwitchConfig>) -> Vec<Repo
             // The semaphore is never closed; without a place the try is only less patient.
             let _place = places.acquire_owned().await.ok();
             let Some(endpoint) = endpoint(&switch) else {
-                let report = Report { switch: switch.name, address: String::new(), found: Ok(Found::DialsIn) };
+                let report =
+                    SwitchCheck { switch: switch.name, address: String::new(), found: Ok(CheckedSwitch::DialsIn) };
                 return (index, report);
             };
             let patience = PATIENCE.max(endpoint.patience());
             let found = timeout(patience, look(&endpoint, patience, &switch.physical_switch)).await;
             let found = found.unwrap_or(Err(CheckError::TimedOut(patience)));
-            (index, Report { switch: switch.name, address: endpoint.address().to_string(), found })
+            (index, SwitchCheck { switch: switch.name, address: endpoint.address().to_string(), found })
         });
     }
     let mut reports = tries.join_all().await;
@@ -169,7 +170,7 @@ impl Tried {
     }
 }
 
-async fn look(endpoint: &Endpoint, patience: Duration, wanted: &str) -> Result<Found, CheckError> {
+async fn look(endpoint: &Endpoint, patience: Duration, wanted: &str) -> Result<CheckedSwitch, CheckError> {
     let client = Client::connect(endpoint, patience).await?;
     let databases = client.list_dbs().await?;
     if !databases.iter().any(|name| name == DATABASE) {
@@ -181,7 +182,7 @@ async fn look(endpoint: &Endpoint, patience: Duration, wanted: &str) -> Result<F
     let mut there = Vec::new();
     for (name, ports) in physical_switches(&mut rows.cursor())? {
         if name == wanted {
-            return Ok(Found::Here { schema_version: schema.version, ports });
+            return Ok(CheckedSwitch::Here { schema_version: schema.version, ports });
         }
         there.push(name);
     }

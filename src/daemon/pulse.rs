@@ -19,13 +19,13 @@ use crate::{
     model::status::{SessionState, SwitchStatus},
     service::journal::Journal,
     source::Source,
-    store::{Kind, Store},
-    telemetry::notify::{State, notify, watchdog_period},
+    store::{JournalKind, Store},
+    telemetry::notify::{ServiceState, notify, watchdog_period},
 };
 
 /// How often the line is renewed at least.
 const AT_LEAST: Duration = Duration::from_secs(15);
-/// How often what costs nothing is looked at: the store, the source, the last reload.
+/// How often what costs nothing is checked: the store, the source, the last reload.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a worker may say nothing before the watchdog isn't fed any more.
 const SILENT: Duration = Duration::from_mins(2);
@@ -41,7 +41,7 @@ pub(super) struct Configured {
     pub(super) failed_reload: Option<String>,
 }
 
-/// What is looked at.
+/// What is checked.
 #[derive(Debug)]
 pub(super) struct Pulse {
     pub(super) fleet: Fleet,
@@ -76,7 +76,7 @@ impl Pulse {
                         sessions = counted(&switches, configured.len());
                         let answered = switches.into_iter().map(|switch| switch.name).collect();
                         if workers.answer(&configured, &answered, Instant::now()) && feed {
-                            notify(State::Watchdog);
+                            notify(ServiceState::Watchdog);
                         }
                     }
                     Err(_) => {
@@ -86,7 +86,7 @@ impl Pulse {
             }
             let line = self.line(&sessions);
             if line != told {
-                notify(State::Status(&line));
+                notify(ServiceState::Status(&line));
                 told = line;
             }
         }
@@ -105,9 +105,9 @@ impl Pulse {
 }
 
 /// Waits for an event of the journal; whether a session came or went.
-async fn session_changed(events: &mut broadcast::Receiver<std::sync::Arc<crate::store::Entry>>) -> bool {
+async fn session_changed(events: &mut broadcast::Receiver<std::sync::Arc<crate::store::JournalEntry>>) -> bool {
     match events.recv().await {
-        Ok(entry) => entry.kind == Kind::Session,
+        Ok(entry) => entry.kind == JournalKind::Session,
         // Some were missed: sessions may be among them.
         Err(broadcast::error::RecvError::Lagged(_)) => true,
         // The journal has ended, and soon so do we.

@@ -23,7 +23,7 @@ pub(crate) struct Adoption {
 // ===== impl Supervisor =====
 
 impl Supervisor {
-    /// Somebody dialled in: is it one of ours, and does it have a session already?
+    /// A server dialled in: is it one of ours, and does it have a session already?
     pub(super) fn arrived(&mut self, arrival: Arrival) {
         let sections = self.workers.values().flat_map(|running| &running.sections);
         let claimed = match passive::claim(&arrival, sections) {

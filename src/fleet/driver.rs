@@ -64,7 +64,7 @@ struct Driver<'w> {
     askers: Vec<oneshot::Sender<Vec<String>>>,
     /// What the supervisor is still to hear of.
     unconfirmed: Option<Revision>,
-    /// The compute nodes behind VTEPs, as they were told last.
+    /// The compute nodes behind VTEPs, as they were reported last.
     hosts: Arc<HostNames>,
     /// The state that was published last.
     state: SessionState,
@@ -227,7 +227,7 @@ impl Driver<'_> {
             }
             Query::Status(hosts, answer) => {
                 self.hosts = hosts;
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 let _ = answer.send(self.publish());
             }
             Query::Plan(query, answer) => {

@@ -23,7 +23,7 @@ pub struct Reports {
     lost: Arc<AtomicU64>,
 }
 
-/// A queue of so many events.
+/// A queue of this many events.
 #[must_use]
 pub fn events(capacity: usize) -> (Events, Reports) {
     let (sender, receiver) = mpsc::channel(capacity);

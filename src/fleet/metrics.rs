@@ -1,4 +1,4 @@
-//! The whole in figures, made from the statuses when somebody asks.
+//! The whole in figures, made from the statuses on request.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,

@@ -33,7 +33,7 @@ impl Pace {
         self.operations
     }
 
-    /// A transaction of so many operations was answered after so long.
+    /// A transaction of this many operations was answered after so long.
     pub(super) fn answered(&mut self, operations: usize, took: Duration) {
         if took > SLOW {
             self.operations = (self.operations / 2).max(MIN);

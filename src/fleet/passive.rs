@@ -111,7 +111,7 @@ impl Lobby {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner).status()
     }
 
-    /// Counts and lists somebody who isn't let in.
+    /// Counts and lists a server that is refused.
     pub(super) fn refuse(&self, peer: IpAddr, names: &[String], certificate: Option<&Certificate>, reason: &str) {
         let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Stranger { names, certificate, reason, .. }) = strangers.add(peer, names, certificate, reason) {
@@ -197,7 +197,7 @@ async fn accept(
     }
 }
 
-/// Why somebody is not let in, and what it showed.
+/// Why a server is refused, and what it showed.
 type Refusal = Box<(String, Option<Certificate>)>;
 
 /// Finds out who dialled, and tells the supervisor.

@@ -13,7 +13,7 @@ use crate::{
 /// See the module.
 #[derive(Debug)]
 pub(super) enum Query {
-    /// How are you? With the compute nodes behind VTEPs, where tunnels are told of.
+    /// How are you? With the compute nodes behind VTEPs, where tunnels are reported.
     Status(Arc<HostNames>, oneshot::Sender<Vec<SwitchStatus>>),
     /// Let held deletions through.
     Release,
@@ -21,7 +21,7 @@ pub(super) enum Query {
     Hold(bool),
     /// Compare everything, and put it right.
     Repair,
-    /// What would be done? Why not is told in words.
+    /// What would be done? If it can't be said, why.
     Plan(PlanQuery, oneshot::Sender<Result<Preview, String>>),
     /// Which sections' switches still answer on this session? Without a session: none.
     Alive(oneshot::Sender<Vec<String>>),

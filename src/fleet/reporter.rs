@@ -1,5 +1,5 @@
-//! What a session has still to tell the relay: keys that are looked up in the replica when there is room in the channel.
-//! So it has a bound, and what is told is never older than the replica.
+//! What a session has still to report to the relay: keys that are looked up in the replica when there is room in the channel.
+//! So it has a bound, and what is reported is never older than the replica.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -16,7 +16,7 @@ use crate::{
         reason::{Ignored, Reason},
     },
     plan::{Desired, Section},
-    relay::{Heard, Place, PortState, Report, Told},
+    relay::{LearnedPlaces, Place, PortState, Report, ReportContent},
     vtep::{
         LogicalSwitchIndex, Replica, Touched,
         rows::{PhysicalSwitch, RowIp, Unicast},
@@ -34,14 +34,14 @@ pub(super) struct Reporter {
     database: Arc<str>,
     /// The session hasn't said yet that it begins.
     beginning: bool,
-    /// It hasn't said yet that it has told all.
+    /// It hasn't said yet that it has reported all.
     completing: bool,
     /// The VTEPs of the switches.
     switches: bool,
     floods: BTreeSet<NetworkId>,
     macs: HashSet<(NetworkId, MacAddr)>,
     ports: BTreeSet<Uuid>,
-    /// Names of ports as they were told, for those that go.
+    /// Names of ports as they were reported, for those that go.
     told: HashMap<Uuid, (Arc<str>, String)>,
     /// Whose Logical_Switches are, and were: their rows may go together with them.
     owners: HashMap<LogicalSwitchIndex, NetworkId>,
@@ -151,15 +151,15 @@ impl Reporter {
     /// The next report.
     pub(super) fn next(&mut self, desired: &Desired, replica: &Replica) -> Option<Report> {
         let names = || desired.sections.keys();
-        let told = if std::mem::take(&mut self.beginning) {
-            Told::Begun(names().map(|name| name.as_str().into()).collect())
+        let content = if std::mem::take(&mut self.beginning) {
+            ReportContent::Begun(names().map(|name| name.as_str().into()).collect())
         } else if std::mem::take(&mut self.switches) {
             let switches = desired.sections.iter();
             self.ignored_vtep = switches.clone().find_map(|(_, section)| ignored_vtep(section, replica));
             let vteps = |(name, section): (&String, &Section)| vteps(name, replica.switch(&section.physical_switch)?);
-            Told::Vteps(switches.filter_map(vteps).collect())
+            ReportContent::Vteps(switches.filter_map(vteps).collect())
         } else if !self.floods.is_empty() {
-            Told::Vteps(floods(&std::mem::take(&mut self.floods), desired, replica))
+            ReportContent::Vteps(floods(&std::mem::take(&mut self.floods), desired, replica))
         } else if !self.ports.is_empty() {
             let ports: Vec<_> = self.ports.iter().copied().take(BATCH).collect();
             let state = |port: &Uuid| self.port(*port, desired, replica);
@@ -167,7 +167,7 @@ impl Reporter {
             for port in ports {
                 self.ports.remove(&port);
             }
-            Told::Ports(states)
+            ReportContent::Ports(states)
         } else if !self.macs.is_empty() {
             let keys: Vec<_> = self.macs.iter().copied().take(BATCH).collect();
             let mut told = Vec::with_capacity(keys.len());
@@ -177,17 +177,17 @@ impl Reporter {
                 told.push(heard);
                 self.ignore(key, ignored);
             }
-            // A big table that was emptied keeps its slots, which are looked through each time.
+            // A big table that was emptied keeps its slots, which are scanned each time.
             if self.macs.is_empty() {
                 self.macs = HashSet::new();
             }
-            Told::Macs(told)
+            ReportContent::Macs(told)
         } else if std::mem::take(&mut self.completing) {
-            Told::Complete
+            ReportContent::Complete
         } else {
             return None;
         };
-        Some(Report { database: self.database.clone(), told })
+        Some(Report { database: self.database.clone(), content })
     }
 
     fn port(&mut self, uuid: Uuid, desired: &Desired, replica: &Replica) -> Option<PortState> {
@@ -236,12 +236,12 @@ fn floods(networks: &BTreeSet<NetworkId>, desired: &Desired, replica: &Replica) 
 }
 
 /// Where a MAC is in this database, and what is ignored of what is said of it: no station has it, so it is relayed nowhere.
-fn heard(network: NetworkId, mac: MacAddr, desired: &Desired, replica: &Replica) -> (Heard, Option<Ignored>) {
+fn heard(network: NetworkId, mac: MacAddr, desired: &Desired, replica: &Replica) -> (LearnedPlaces, Option<Ignored>) {
     let (mut places, mut ignored): (Vec<Place>, _) = (Vec::new(), None);
     let rows = replica.owned(network).iter().flat_map(|index| replica.local_macs_with(*index, mac));
     let mut rows: Vec<&Unicast> = rows.collect();
     if let (Err(why), [_, ..]) = (mac.check_unicast(), rows.as_slice()) {
-        return (Heard { network, mac, places }, Some(Ignored::Mac(mac, why)));
+        return (LearnedPlaces { network, mac, places }, Some(Ignored::Mac(mac, why)));
     }
     // The same answer whatever the order in which the rows came.
     rows.sort_by_key(|row| row.uuid);
@@ -271,7 +271,7 @@ fn heard(network: NetworkId, mac: MacAddr, desired: &Desired, replica: &Replica)
             None => places.push(Place { switch: switch.into(), vtep, ips: ip.map_or(Ips::None, Ips::One) }),
         }
     }
-    (Heard { network, mac, places }, ignored)
+    (LearnedPlaces { network, mac, places }, ignored)
 }
 
 /// An address of `tunnel_ips` that no packet can be sent to. An IPv6 address is none of ours, and no fault.

@@ -50,7 +50,7 @@ use super::{
 use crate::{
     model::{NetworkId, Revision, status::SessionState},
     ovsdb::{CloseReason, Incoming, Raw, RpcError},
-    plan::{Guard, Planner, Policy},
+    plan::{GuardDecision, Planner, Policy},
     relay::Report,
     vtep::{Ownership, Replica},
 };
@@ -100,7 +100,7 @@ pub(super) struct Session<'t> {
     switches_changed: bool,
     work: Work,
     pace: Pace,
-    guard: Guard,
+    guard: GuardDecision,
     audits: Audits,
     obstacles: Obstacles,
     journal: Journal,
@@ -146,7 +146,7 @@ impl<'t> Session<'t> {
             switches_changed: false,
             work: Work::default(),
             pace: Pace::default(),
-            guard: Guard::Unknown,
+            guard: GuardDecision::Unknown,
             audits: Audits::new(now.at),
             obstacles: Obstacles::default(),
             journal: Journal::default(),
@@ -212,7 +212,7 @@ impl<'t> Session<'t> {
         if self.pending.is_some() { self.loaded_size() } else { self.comparison() }
     }
 
-    /// What is to be done. Whoever does it leaves it empty.
+    /// What is to be done. The driver leaves it empty.
     pub(super) fn actions(&mut self) -> &mut Actions {
         &mut self.actions
     }

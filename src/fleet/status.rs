@@ -1,4 +1,4 @@
-//! What a worker reports of its switches, made only when somebody asks.
+//! What a worker reports of its switches, made on request.
 
 use std::{
     cell::OnceCell,
@@ -23,7 +23,7 @@ use crate::{
         },
         text::{self, Names},
     },
-    plan::{Key, Planner, Section},
+    plan::{Planner, RowKey, Section},
     vtep::rows::{PhysicalPort, PhysicalSwitch},
 };
 
@@ -155,7 +155,7 @@ struct Look<'a> {
 
 /// A row at fault, and how many there are with it.
 struct Fault<'a> {
-    key: Key,
+    key: RowKey,
     quarantine: &'a Quarantine,
     count: usize,
 }
@@ -187,10 +187,12 @@ impl<'a> Look<'a> {
         let (mut faults_of_networks, mut faults_of_bindings) = (FastMap::default(), FastMap::default());
         for (key, quarantine) in view.faults.iter() {
             match *key {
-                Key::Network(network) | Key::Mac(network, _) => add(&mut faults_of_networks, network, *key, quarantine),
-                Key::Binding(port, vlan) => add(&mut faults_of_bindings, (port, vlan), *key, quarantine),
+                RowKey::Network(network) | RowKey::Mac(network, _) => {
+                    add(&mut faults_of_networks, network, *key, quarantine)
+                }
+                RowKey::Binding(port, vlan) => add(&mut faults_of_bindings, (port, vlan), *key, quarantine),
                 // They are the switch's, not a binding's.
-                Key::Tunnel(_) | Key::Managers => {}
+                RowKey::Tunnel(_) | RowKey::Managers => {}
             }
         }
         Self { view, planner, certificates, hosts, bindings, faults_of_networks, faults_of_bindings }
@@ -204,11 +206,11 @@ impl<'a> Look<'a> {
         status.session = session(view.target, config, self.certificates, view.schema_version, view.lock.word());
         status.confirmed = view.confirmed;
         status.degraded.clone_from(&view.policy.columns.degraded);
-        status.last_plan = view.last_plan.map(|(at, tally)| PlanSummary {
+        status.last_plan = view.last_plan.map(|(at, row_counts)| PlanSummary {
             at: rfc3339(at),
-            inserts: tally.inserts,
-            updates: tally.updates,
-            deletes: tally.deletes,
+            inserts: row_counts.inserts,
+            updates: row_counts.updates,
+            deletes: row_counts.deletes,
         });
         status.draining = view.draining.iter().copied().collect();
         let Some(physical) = physical else {
@@ -262,9 +264,9 @@ impl<'a> Look<'a> {
             status.add(Reason::NoTunnelIp { switch: status.physical_switch.clone() });
         }
         let mut of_switch = view.faults.iter().filter_map(|(key, fault)| match key {
-            Key::Tunnel(_) => Some((RowName::Tunnel, fault)),
-            Key::Managers => Some((RowName::Managers, fault)),
-            Key::Network(_) | Key::Binding(..) | Key::Mac(..) => None,
+            RowKey::Tunnel(_) => Some((RowName::Tunnel, fault)),
+            RowKey::Managers => Some((RowName::Managers, fault)),
+            RowKey::Network(_) | RowKey::Binding(..) | RowKey::Mac(..) => None,
         });
         if let Some((row, fault)) = of_switch.next() {
             status.add(Reason::RowRefused { row, error: fault.error.as_str().into(), more: of_switch.count() });
@@ -340,9 +342,9 @@ impl<'a> Look<'a> {
         let Fault { key, quarantine, .. } = of_network.into_iter().chain(of_binding).min_by_key(|fault| fault.key)?;
         let more = of_network.into_iter().chain(of_binding).map(|fault| fault.count).sum::<usize>() - 1;
         let name = match *key {
-            Key::Mac(_, mac) => RowName::Mac(mac),
-            Key::Binding(..) => RowName::Binding { port: row.port.clone(), vlan: row.vlan },
-            Key::Network(_) | Key::Tunnel(_) | Key::Managers => RowName::Network,
+            RowKey::Mac(_, mac) => RowName::Mac(mac),
+            RowKey::Binding(..) => RowName::Binding { port: row.port.clone(), vlan: row.vlan },
+            RowKey::Network(_) | RowKey::Tunnel(_) | RowKey::Managers => RowName::Network,
         };
         let error = quarantine.error.as_str().into();
         Some(if quarantine.fight {
@@ -374,7 +376,12 @@ impl<'a> Look<'a> {
     }
 }
 
-fn add<'a, K: std::hash::Hash + Eq>(faults: &mut FastMap<K, Fault<'a>>, of: K, key: Key, quarantine: &'a Quarantine) {
+fn add<'a, K: std::hash::Hash + Eq>(
+    faults: &mut FastMap<K, Fault<'a>>,
+    of: K,
+    key: RowKey,
+    quarantine: &'a Quarantine,
+) {
     let fault = faults.entry(of).or_insert(Fault { key, quarantine, count: 0 });
     fault.count += 1;
     // The lowest: the same answer each time.
@@ -423,7 +430,7 @@ fn tunnels(view: &SessionView<'_>, switch: &PhysicalSwitch, hosts: &HostNames) -
         .filter_map(|(_, tunnel)| {
             let local = replica.vtep(tunnel.local).filter(of_switch)?;
             let state = tunnel.bfd_status.get("state").cloned().unwrap_or_default();
-            // Where the switch runs no BFD there is nothing to judge.
+            // Where the switch runs no BFD there is nothing to plan_each.
             let silent = state.is_empty() || tunnel.bfd_status.get("enabled").is_some_and(|enabled| enabled == "false");
             let forwarding = tunnel.bfd_status.get("forwarding").is_none_or(|forwarding| forwarding == "true");
             let remote = replica.vtep(tunnel.remote)?;

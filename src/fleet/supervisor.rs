@@ -32,7 +32,7 @@ use crate::{
     relay::{Hub, Report},
 };
 
-/// How long a worker may take to tell its status: it is never busy for longer than some milliseconds.
+/// How long a worker may take to report its status: it is never busy for longer than some milliseconds.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a worker may take to end its session.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
@@ -83,7 +83,7 @@ pub(super) struct Running {
     /// The revision of the last change that concerns the database, and the last one that it confirmed.
     delivered: Revision,
     confirmed: Option<Revision>,
-    /// What the store was told of it.
+    /// What was written to the store of it.
     told: Revision,
 }
 
@@ -218,7 +218,7 @@ impl Supervisor {
             Ok((id, ())) => (id, "it ended".to_owned()),
             Err(error) => (error.id(), error.to_string()),
         };
-        // One that was told to stop is in the list no more.
+        // One that is stopping is in the list no more.
         let Some(database) = self.workers.iter().find(|(_, r)| r.task.id() == id).map(|(database, _)| database.clone())
         else {
             return;
@@ -455,7 +455,7 @@ fn ask_status(
         };
         let answer = timeout(STATUS_TIMEOUT, asked).await.ok().flatten();
         let mut statuses = answer.unwrap_or_else(|| published.borrow().when_busy());
-        // What doesn't concern it, it is not told of, and has.
+        // What doesn't concern it, it doesn't get, and has.
         let lift = |revision: Revision| if revision >= delivered { latest.max(revision) } else { revision };
         for status in &mut statuses {
             status.known = status.known.map(lift);

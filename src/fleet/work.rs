@@ -14,7 +14,7 @@ pub(super) use self::{
 };
 use crate::{
     model::{NetworkId, event::PlannedRow},
-    plan::{Flight, InFlight, Key, Transaction},
+    plan::{InFlight, RowKey, Transaction, TransactionStage},
 };
 
 /// How long the update of a committed transaction may take before its rows are compared again.
@@ -25,10 +25,10 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub(super) struct Sent {
     pub(super) transaction: Transaction,
     /// The keys that were asked for. The transaction serves them, and perhaps others along with them.
-    pub(super) asked: Vec<Key>,
+    pub(super) asked: Vec<RowKey>,
     /// Its rows in words, as far as they are reported.
     pub(super) rows: Vec<PlannedRow>,
-    /// It began with an `assert` of the lock, which we held for so many times then.
+    /// It began with an `assert` of the lock, which we held for the n-th time then.
     pub(super) tenure: Option<u64>,
     pub(super) at: Instant,
 }
@@ -43,13 +43,13 @@ pub(super) struct Work {
     /// Networks of which everything is to be compared before anything else is taken from the queue.
     unsynced: BTreeSet<NetworkId>,
     /// Keys that wait for something that is under way.
-    waiting: Vec<Key>,
+    waiting: Vec<RowKey>,
     /// Keys of committed transactions whose update hasn't come, and when they are compared all the same.
-    settling: VecDeque<(Instant, Key)>,
+    settling: VecDeque<(Instant, RowKey)>,
     /// Keys whose rows changed without us.
-    drifted: BTreeSet<Key>,
+    drifted: BTreeSet<RowKey>,
     /// Keys that foreign rows block: looked at again when anything foreign changes.
-    conflicts: BTreeSet<Key>,
+    conflicts: BTreeSet<RowKey>,
     /// Networks with deletions that are held.
     pub(super) held: BTreeSet<NetworkId>,
     /// Nothing is sent before: the database itself is in trouble.
@@ -74,24 +74,24 @@ impl Work {
         std::mem::take(&mut self.unsynced)
     }
 
-    /// The rows of a key changed on the switch: by what we sent, or by somebody else.
-    pub(super) fn touch(&mut self, key: Key) {
+    /// The rows of a key changed on the switch: by what we sent, or by another client.
+    pub(super) fn touch(&mut self, key: RowKey) {
         match self.in_flight.keys.get_mut(&key) {
-            Some(Flight::Answered) => {
+            Some(TransactionStage::Answered) => {
                 self.in_flight.keys.remove(&key);
                 self.queue.push(key);
                 self.wake();
             }
-            Some(flight) => *flight = Flight::Updated,
+            Some(flight) => *flight = TransactionStage::Updated,
             None => drop(self.drifted.insert(key)),
         }
     }
 
-    pub(super) fn touch_all(&mut self, keys: impl IntoIterator<Item = Key>) {
+    pub(super) fn touch_all(&mut self, keys: impl IntoIterator<Item = RowKey>) {
         keys.into_iter().for_each(|key| self.touch(key));
     }
 
-    pub(super) fn take_drifted(&mut self) -> BTreeSet<Key> {
+    pub(super) fn take_drifted(&mut self) -> BTreeSet<RowKey> {
         std::mem::take(&mut self.drifted)
     }
 
@@ -105,11 +105,11 @@ impl Work {
         self.conflicts.clear();
     }
 
-    pub(super) fn wait(&mut self, key: Key) {
+    pub(super) fn wait(&mut self, key: RowKey) {
         self.waiting.push(key);
     }
 
-    pub(super) fn block(&mut self, key: Key) {
+    pub(super) fn block(&mut self, key: RowKey) {
         self.conflicts.insert(key);
     }
 
@@ -118,7 +118,7 @@ impl Work {
         self.queue.extend(std::mem::take(&mut self.conflicts));
     }
 
-    /// Something under way ended: what waited for it is looked at again.
+    /// Something under way ended: what waited for it is checked again.
     fn wake(&mut self) {
         self.queue.extend(std::mem::take(&mut self.waiting));
     }
@@ -129,7 +129,7 @@ impl Work {
         self.queue.count(&mut rows);
         let failed = self.faults.iter().map(|(key, _)| key);
         let keys = self.in_flight.keys.keys().chain(failed).chain(&self.waiting).chain(&self.drifted);
-        for network in keys.filter_map(Key::network).chain(self.unsynced.iter().copied()) {
+        for network in keys.filter_map(RowKey::network).chain(self.unsynced.iter().copied()) {
             *rows.entry(network).or_default() += 1;
         }
         rows
@@ -165,7 +165,7 @@ impl Work {
     }
 
     /// A transaction was answered: all of it may be planned again. With its keys, and whether their update came before.
-    pub(super) fn answered(&mut self, id: u64) -> Option<(Sent, Vec<(Key, bool)>)> {
+    pub(super) fn answered(&mut self, id: u64) -> Option<(Sent, Vec<(RowKey, bool)>)> {
         let sent = self.sent.remove(&id)?;
         let keys = self.in_flight.release(&sent.transaction);
         self.wake();
@@ -173,15 +173,15 @@ impl Work {
     }
 
     /// A committed key whose update is still on the way: until then it isn't planned again.
-    pub(super) fn settle(&mut self, key: Key, now: Instant) {
-        self.in_flight.keys.insert(key, Flight::Answered);
+    pub(super) fn settle(&mut self, key: RowKey, now: Instant) {
+        self.in_flight.keys.insert(key, TransactionStage::Answered);
         self.settling.push_back((now + SETTLE, key));
     }
 
     /// The row of a key is right.
-    pub(super) fn absolve(&mut self, key: &Key) {
+    pub(super) fn clear(&mut self, key: &RowKey) {
         if !self.faults.is_empty() {
-            self.faults.absolve(key);
+            self.faults.clear(key);
         }
     }
 
@@ -190,7 +190,7 @@ impl Work {
         self.paused = self.paused.filter(|until| *until > now);
         while self.settling.front().is_some_and(|(due, _)| *due <= now) {
             if let Some((_, key)) = self.settling.pop_front()
-                && self.in_flight.keys.get(&key) == Some(&Flight::Answered)
+                && self.in_flight.keys.get(&key) == Some(&TransactionStage::Answered)
             {
                 self.in_flight.keys.remove(&key);
                 self.queue.push(key);
@@ -217,8 +217,8 @@ mod tests {
     use super::*;
     use crate::model::MacAddr;
 
-    fn mac(n: u8) -> Key {
-        Key::Mac(NetworkId(Uuid::nil()), MacAddr::new([2, 0, 0, 0, 0, n]))
+    fn mac(n: u8) -> RowKey {
+        RowKey::Mac(NetworkId(Uuid::nil()), MacAddr::new([2, 0, 0, 0, 0, n]))
     }
 
     #[test]
@@ -263,10 +263,10 @@ mod tests {
     #[test]
     fn rows_that_change_without_us_have_drifted() {
         let mut work = Work::default();
-        work.in_flight.keys.insert(mac(1), Flight::Sent);
+        work.in_flight.keys.insert(mac(1), TransactionStage::Sent);
         work.touch(mac(1));
         work.touch(mac(2));
-        assert_eq!(work.in_flight.keys[&mac(1)], Flight::Updated);
+        assert_eq!(work.in_flight.keys[&mac(1)], TransactionStage::Updated);
         assert_eq!(work.take_drifted(), BTreeSet::from([mac(2)]));
     }
 }

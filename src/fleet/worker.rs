@@ -16,7 +16,7 @@ use super::{
 use crate::{
     model::status::SessionState,
     ovsdb::{Connection, Limits, dial, session::Backoff, transport::Connected},
-    relay::{Report, Told},
+    relay::{Report, ReportContent},
 };
 
 /// After a log-in that was refused: each further one brings the account nearer to being locked.
@@ -42,10 +42,12 @@ impl Worker {
         loop {
             let attempt = self.attempt(&mut backoff).await;
             let silence = attempt.as_ref().map_or(Duration::ZERO, |ended| ended.silence);
-            let lost =
-                Report { database: self.target.settings.database.to_string().into(), told: Told::Lost { silence } };
+            let lost = Report {
+                database: self.target.settings.database.to_string().into(),
+                content: ReportContent::Lost { silence },
+            };
             let Ok(reason) = attempt else {
-                // Where there is no room, nobody is left to hear it, or the next session of this database tells more.
+                // Where there is no room, no receiver is left, or the next session of this database tells more.
                 let _ = self.io.reports.try_send(lost);
                 return;
             };

@@ -14,23 +14,23 @@ use tokio::{
 use super::{
     fdb::{Dirty, Event, Fdb},
     kernel::{Kernel, News, Operation, Origin, Touched, bridge_name, vxlan_name},
-    netlink::{Heard, Netlink, NetlinkError},
+    netlink::{KernelEvent, Netlink, NetlinkError},
     note::Note,
     plan::{self, Policy, Scope},
     ports::Locals,
-    watch::Told,
+    watch::WatchEvent,
 };
 use crate::{
     config::{HostConfig, NetworkName},
     model::{MacAddr, NetworkId, Vni},
-    telemetry::notify::{State, notify, watchdog_period},
+    telemetry::notify::{ServiceState, notify, watchdog_period},
 };
 
 /// Events and news that are taken before the kernel is looked after, at most.
 const AT_ONCE: usize = 4096;
 /// Passes over the interfaces until they must be right: bridge and device are made, set up, and then there is nothing.
 const PASSES: usize = 4;
-/// How long repairs wait for further drift: whoever alters our entries all the time doesn't keep us busy all the time.
+/// How long repairs wait for further drift: a program that alters our entries all the time doesn't keep us busy all the time.
 const DRIFT: Duration = Duration::from_millis(100);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
@@ -62,8 +62,8 @@ pub(super) struct Agent {
     host: HostConfig,
     policy: Policy,
     netlink: Netlink,
-    told: mpsc::Receiver<Told>,
-    heard: mpsc::Receiver<Heard>,
+    told: mpsc::Receiver<WatchEvent>,
+    heard: mpsc::Receiver<KernelEvent>,
     locals: watch::Sender<Option<Locals>>,
     fdb: Fdb,
     /// Whether vtepd has said what there is: until then nothing is touched.
@@ -88,8 +88,8 @@ pub(super) struct Agent {
 impl Agent {
     pub(super) fn new(
         host: HostConfig,
-        (netlink, heard): (Netlink, mpsc::Receiver<Heard>),
-        told: mpsc::Receiver<Told>,
+        (netlink, heard): (Netlink, mpsc::Receiver<KernelEvent>),
+        told: mpsc::Receiver<WatchEvent>,
         locals: watch::Sender<Option<Locals>>,
     ) -> Self {
         Self {
@@ -155,7 +155,7 @@ impl Agent {
                 _ = audit.tick() => self.work.everything = true,
                 _ = beat.tick() => {
                     if watched.is_some() {
-                        notify(State::Watchdog);
+                        notify(ServiceState::Watchdog);
                     }
                     continue;
                 }
@@ -168,14 +168,14 @@ impl Agent {
 
     // ===== what comes in =====
 
-    fn take(&mut self, told: Told) -> Option<Dirty> {
+    fn take(&mut self, told: WatchEvent) -> Option<Dirty> {
         match told {
-            Told::Connected(connected) => {
+            WatchEvent::Connected(connected) => {
                 self.connected = connected;
                 self.tell();
                 None
             }
-            Told::Event(Event::Snapshot(snapshot)) if snapshot.networks.is_empty() && !self.wanted.is_empty() => {
+            WatchEvent::Event(Event::Snapshot(snapshot)) if snapshot.networks.is_empty() && !self.wanted.is_empty() => {
                 // Rather a store that was lost, or is the wrong one, than all networks deleted at once.
                 tracing::error!(
                     kept = self.wanted.len(),
@@ -183,7 +183,7 @@ impl Agent {
                 );
                 None
             }
-            Told::Event(event) => {
+            WatchEvent::Event(event) => {
                 self.informed = true;
                 Some(self.fdb.apply(event))
             }
@@ -218,8 +218,8 @@ impl Agent {
         }
     }
 
-    fn hear(&mut self, heard: Heard) {
-        let Heard::News(news) = heard else {
+    fn hear(&mut self, heard: KernelEvent) {
+        let KernelEvent::News(news) = heard else {
             self.work.everything = true;
             return;
         };
@@ -383,7 +383,7 @@ impl Agent {
 
     // ===== what is told =====
 
-    /// What the bridges know of local machines, for whoever reports it.
+    /// What the bridges know of local machines, for the part that reports it.
     fn report(&self) {
         if !(self.host.report_ports && self.informed && self.read) {
             return;
@@ -424,7 +424,7 @@ impl Agent {
             (None, 0) => String::new(),
             (None, count) => format!(", {count} networks in conflict: see the log"),
         };
-        notify(State::Status(&format!("{} networks, {entries} MACs, {vtepd}{wrong}", self.wanted.len())));
+        notify(ServiceState::Status(&format!("{} networks, {entries} MACs, {vtepd}{wrong}", self.wanted.len())));
     }
 }
 

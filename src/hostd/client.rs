@@ -13,7 +13,7 @@ const LONGEST_WORDS: usize = 200;
 
 /// Why vtepd couldn't be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum VtepdClientError {
     /// The authorities' file.
     #[error("{path}: {why} ([vtepd] ca_cert)", path = .path.display())]
     CaCert {
@@ -51,12 +51,12 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn new(config: &VtepdConfig) -> Result<Self, ClientError> {
+    pub(super) fn new(config: &VtepdConfig) -> Result<Self, VtepdClientError> {
         // It fails where one is there already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder().connect_timeout(CONNECT).redirect(Policy::none()).tcp_nodelay(true);
         if let Some(path) = &config.ca_cert {
-            let wrong = |why: String| ClientError::CaCert { path: path.clone(), why };
+            let wrong = |why: String| VtepdClientError::CaCert { path: path.clone(), why };
             let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
             let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| wrong(words(&error)))?;
             if authorities.is_empty() {
@@ -64,7 +64,7 @@ impl Api {
             }
             builder = builder.tls_certs_only(authorities);
         }
-        let client = builder.build().map_err(|error| ClientError::Setup(words(&error)))?;
+        let client = builder.build().map_err(|error| VtepdClientError::Setup(words(&error)))?;
         Ok(Self { client, config: config.clone() })
     }
 
@@ -73,7 +73,7 @@ impl Api {
     }
 
     /// A request with this host's token.
-    pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {
+    pub(super) fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, VtepdClientError> {
         self.with_parameters(method, path, &[])
     }
 
@@ -83,14 +83,14 @@ impl Api {
         method: Method,
         path: &str,
         parameters: &[(&str, &str)],
-    ) -> Result<RequestBuilder, ClientError> {
+    ) -> Result<RequestBuilder, VtepdClientError> {
         let mut url = Url::parse(&format!("{}{path}", self.config.url))
-            .map_err(|error| ClientError::Setup(format!("{}: {error}", self.config.url)))?;
+            .map_err(|error| VtepdClientError::Setup(format!("{}: {error}", self.config.url)))?;
         if !parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(parameters);
         }
         let request = self.client.request(method, url);
-        let token: Option<SecretString> = self.config.token().map_err(ClientError::Token)?;
+        let token: Option<SecretString> = self.config.token().map_err(VtepdClientError::Token)?;
         Ok(match token {
             Some(token) => request.header("X-Auth-Token", token.expose_secret()),
             None => request,
@@ -99,8 +99,8 @@ impl Api {
 }
 
 /// Sends a request; an answer other than 2xx is an error.
-pub(super) async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
-    let response = request.send().await.map_err(|error| ClientError::Http(words(&error)))?;
+pub(super) async fn send(request: RequestBuilder) -> Result<Response, VtepdClientError> {
+    let response = request.send().await.map_err(|error| VtepdClientError::Http(words(&error)))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -114,7 +114,7 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Response, ClientErro
         _ => "",
     };
     let text = response.text().await.unwrap_or_default();
-    Err(ClientError::Status { status, words: said(&text), mend })
+    Err(VtepdClientError::Status { status, words: said(&text), mend })
 }
 
 /// The message of an answer in Neutron's or Keystone's form; else its first words, in one line.

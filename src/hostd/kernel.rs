@@ -107,7 +107,7 @@ pub(super) enum Origin {
     Learned,
     /// A control plane (`extern_learn`): us.
     Ours,
-    /// It is the address of one of the host's own interfaces, or somebody's fixed entry.
+    /// It is the address of one of the host's own interfaces, or another program's fixed entry.
     Fixed,
 }
 
@@ -204,7 +204,7 @@ impl Kernel {
     }
 }
 
-/// What the kernel tells.
+/// What the kernel reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum News {
     Link(Index, Link),
@@ -315,7 +315,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// What the kernel will tell once it is done; nothing for links, which are read again.
+    /// What the kernel will report once it is done; nothing for links, which are read again.
     pub(super) fn effect(&self) -> Option<News> {
         Some(match *self {
             Self::AddBridge { .. } | Self::AddVxlan { .. } | Self::SetVxlan { .. } | Self::SetBridge { .. } => {

@@ -70,9 +70,9 @@ fn advice(why: &io::Error) -> &'static str {
     }
 }
 
-/// What is heard.
+/// What the kernel says.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum KernelEvent {
     News(News),
     /// Some was lost: everything is to be read again.
     Lost,
@@ -94,7 +94,7 @@ impl Drop for Netlink {
 
 impl Netlink {
     /// Connects; what happens from now on is heard.
-    pub(super) fn open(host: &HostConfig) -> Result<(Self, mpsc::Receiver<Heard>), NetlinkError> {
+    pub(super) fn open(host: &HostConfig) -> Result<(Self, mpsc::Receiver<KernelEvent>), NetlinkError> {
         let (connection, handle, _) = rtnetlink::new_connection().map_err(NetlinkError::Socket)?;
         let socket = listen().map_err(NetlinkError::Socket)?;
         let (tell, heard) = mpsc::channel(NEWS);
@@ -317,7 +317,7 @@ fn refused(what: &str, result: Result<(), rtnetlink::Error>) -> Result<(), Netli
 }
 
 impl NetlinkError {
-    /// Whether somebody was faster: what was to be made is there (EEXIST). It is for a fresh look to say what that means.
+    /// Whether another program was faster: what was to be made is there (EEXIST). It is for a fresh look to say what that means.
     pub(super) fn is_overtaken(&self) -> bool {
         matches!(self, Self::Refused { why, .. } if why.raw_os_error() == Some(17))
     }
@@ -344,14 +344,14 @@ fn listen() -> io::Result<TokioSocket> {
 }
 
 /// Hears until the connection is dropped.
-async fn hear(socket: TokioSocket, tell: mpsc::Sender<Heard>) {
+async fn hear(socket: TokioSocket, tell: mpsc::Sender<KernelEvent>) {
     loop {
         let heard = match socket.recv_from_full().await {
             Ok((datagram, _)) => decoded(&datagram),
             // ENOBUFS: more came than the socket holds.
             Err(error) => {
                 tracing::warn!(%error, "news of the kernel were lost: all is read again");
-                vec![Heard::Lost]
+                vec![KernelEvent::Lost]
             }
         };
         for news in heard {
@@ -362,16 +362,16 @@ async fn hear(socket: TokioSocket, tell: mpsc::Sender<Heard>) {
     }
 }
 
-fn decoded(mut datagram: &[u8]) -> Vec<Heard> {
+fn decoded(mut datagram: &[u8]) -> Vec<KernelEvent> {
     let mut heard = Vec::new();
     while !datagram.is_empty() {
         let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else {
-            heard.push(Heard::Lost);
+            heard.push(KernelEvent::Lost);
             break;
         };
         let length = usize::try_from(message.header.length).unwrap_or(0).next_multiple_of(4);
         if let NetlinkPayload::InnerMessage(inner) = message.payload {
-            heard.extend(news(&inner).map(Heard::News));
+            heard.extend(news(&inner).map(KernelEvent::News));
         }
         datagram = if length == 0 { &[] } else { datagram.get(length..).unwrap_or_default() };
     }

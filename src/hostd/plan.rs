@@ -213,7 +213,7 @@ fn same_vni(vni: Vni, kernel: &Kernel, port: u16) -> Option<&str> {
 
 // ===== entries =====
 
-/// Which MACs of a network are looked at.
+/// Which MACs of a network are checked.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope<'a> {
     All,
@@ -259,7 +259,7 @@ fn looked_at(scope: Scope<'_>, network: &Network, there: impl Iterator<Item = Ma
     }
 }
 
-/// An entry for somebody who isn't on this host.
+/// An entry for a machine on another host.
 fn remote_entry<'a>(network: &'a Network, mac: MacAddr, policy: &Policy) -> Option<&'a Entry> {
     network.entries.get(&mac).filter(|entry| entry.vtep != policy.local_ip)
 }

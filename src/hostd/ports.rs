@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::{sync::watch, time::sleep};
 
-use super::client::{Api, ClientError, send, words};
+use super::client::{Api, VtepdClientError, send, words};
 use crate::model::{MacAddr, NetworkId, PortId};
 
 /// Begins the name of the ports that we made; the interface's name follows.
@@ -57,7 +57,7 @@ impl Reported {
     }
 }
 
-/// What is to be told.
+/// What is to be reported.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Calls {
     pub(super) create: Vec<(Address, String)>,
@@ -66,7 +66,7 @@ pub(super) struct Calls {
     pub(super) left_out: usize,
 }
 
-/// What is heard x what is reported -> what is to be told. Pure. Ports that others made are never touched.
+/// What is heard x what is reported -> what is to be sent. Pure. Ports that others made are never touched.
 pub(super) fn calls(locals: &Locals, reported: &[Reported]) -> Calls {
     let mut calls = Calls::default();
     let known: HashSet<Address> = reported.iter().map(Reported::address).collect();
@@ -119,8 +119,8 @@ pub(super) async fn report(api: Api, host: String, mut locals: watch::Receiver<O
     }
 }
 
-/// One comparison. One port that is refused doesn't keep the others from being told; the last error is returned.
-async fn once(api: &Api, host: &str, locals: &Locals) -> Result<(), ClientError> {
+/// One comparison. One port that is refused doesn't keep the others from being reported; the last error is returned.
+async fn once(api: &Api, host: &str, locals: &Locals) -> Result<(), VtepdClientError> {
     let calls = calls(locals, &list(api, host).await?);
     if calls.left_out > 0 {
         tracing::warn!(left_out = calls.left_out, "more than {MOST} MACs on this host: some are not reported");
@@ -133,7 +133,7 @@ async fn once(api: &Api, host: &str, locals: &Locals) -> Result<(), ClientError>
         };
         match deleted {
             Ok(_) => tracing::info!(port = %id, "the port has left this host"),
-            Err(ClientError::Status { status, .. }) if status == reqwest::StatusCode::NOT_FOUND => {}
+            Err(VtepdClientError::Status { status, .. }) if status == reqwest::StatusCode::NOT_FOUND => {}
             Err(error) => outcome = Err(error),
         }
     }
@@ -152,12 +152,12 @@ async fn once(api: &Api, host: &str, locals: &Locals) -> Result<(), ClientError>
     outcome
 }
 
-async fn list(api: &Api, host: &str) -> Result<Vec<Reported>, ClientError> {
+async fn list(api: &Api, host: &str) -> Result<Vec<Reported>, VtepdClientError> {
     #[derive(Deserialize)]
     struct Ports {
         ports: Vec<Reported>,
     }
     let request = api.with_parameters(Method::GET, "/v2.0/ports", &[("binding:host_id", host)])?.timeout(ANSWER);
-    let ports: Ports = send(request).await?.json().await.map_err(|error| ClientError::Http(words(&error)))?;
+    let ports: Ports = send(request).await?.json().await.map_err(|error| VtepdClientError::Http(words(&error)))?;
     Ok(ports.ports)
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    client::{Api, ClientError, send, words},
+    client::{Api, VtepdClientError, send, words},
     fdb::Event,
     sse::{Message, Parser},
 };
@@ -19,21 +19,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// From this size on an event is decoded where it holds up nobody, in bytes.
 const LARGE: usize = 256 << 10;
 
-/// What is told.
+/// What the stream says.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum WatchEvent {
     Event(Event),
     /// The stream is there, or not.
     Connected(bool),
 }
 
 /// Follows until the receiver is gone.
-pub(super) async fn follow(api: Api, tell: mpsc::Sender<Told>) {
+pub(super) async fn follow(api: Api, tell: mpsc::Sender<WatchEvent>) {
     let (mut last_id, mut pause, mut lost) = (None, FIRST_PAUSE, false);
     loop {
         let before: Option<String> = last_id.clone();
         let Err(ended) = stream(&api, &mut last_id, &tell).await else { return };
-        if tell.send(Told::Connected(false)).await.is_err() {
+        if tell.send(WatchEvent::Connected(false)).await.is_err() {
             return;
         }
         if last_id != before {
@@ -58,7 +58,7 @@ pub(super) async fn follow(api: Api, tell: mpsc::Sender<Told>) {
 #[derive(Debug, thiserror::Error)]
 enum Ended {
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(#[from] VtepdClientError),
     #[error("the stream broke: {0}")]
     Broken(String),
     #[error("the answer is '{0}' and no stream of events: is [vtepd] url the address of vtepd's API?")]
@@ -74,7 +74,7 @@ enum Ended {
 }
 
 /// One connection. `Ok`: nobody listens any more.
-async fn stream(api: &Api, last_id: &mut Option<String>, tell: &mpsc::Sender<Told>) -> Result<(), Ended> {
+async fn stream(api: &Api, last_id: &mut Option<String>, tell: &mpsc::Sender<WatchEvent>) -> Result<(), Ended> {
     let mut request = api
         .with_parameters(Method::GET, "/v2/fdb/watch", &[("scope", "all")])?
         .header(header::ACCEPT, "text/event-stream");
@@ -87,7 +87,7 @@ async fn stream(api: &Api, last_id: &mut Option<String>, tell: &mpsc::Sender<Tol
     if !kind.starts_with("text/event-stream") {
         return Err(Ended::NoStream(kind.to_owned()));
     }
-    if tell.send(Told::Connected(true)).await.is_err() {
+    if tell.send(WatchEvent::Connected(true)).await.is_err() {
         return Ok(());
     }
     tracing::info!(since = last_id.as_deref(), "vtepd is heard");
@@ -98,7 +98,7 @@ async fn stream(api: &Api, last_id: &mut Option<String>, tell: &mpsc::Sender<Tol
         parser.push(&chunk, &mut messages)?;
         for message in messages.drain(..) {
             if let Some(event) = decode(message).await?
-                && tell.send(Told::Event(event)).await.is_err()
+                && tell.send(WatchEvent::Event(event)).await.is_err()
             {
                 return Ok(());
             }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whoever asks as much as possible gets the burst and the rate, never more, and never waits without end.
+        /// A switch that asks as much as possible gets the burst and the rate, never more, and never waits without end.
         #[test]
         fn what_passes_is_the_burst_and_the_rate(gaps in prop::collection::vec(1u64..2000, 1..200), burst in 64u64..10_000) {
             let mut budget = Budget::new(burst);

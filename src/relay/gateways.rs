@@ -36,8 +36,8 @@ pub struct PortState {
 
 /// What has to be written of a gateway on a network.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Verdict {
-    /// Somebody was elected; bindings go and come by that.
+pub(super) enum GatewayWrite {
+    /// A switch was elected; bindings go and come by that.
     Elected(Election, Vec<Tombstone>, Vec<Tombstone>),
     /// Nobody needs to be elected any more.
     NoElection(Pair),
@@ -56,7 +56,7 @@ pub(super) struct Gateways {
     idle_since: HashMap<Pair, u64>,
     sessions: HashMap<Arc<str>, Session>,
     ports: HashMap<Arc<str>, HashMap<String, PortState>>,
-    /// Ports that were told of in a session that hasn't told all yet.
+    /// Ports that were reported in a session that hasn't reported all yet.
     fresh: HashMap<Arc<str>, HashSet<String>>,
     handovers: Handovers,
     /// What may have to be decided anew.
@@ -108,14 +108,14 @@ impl Gateways {
         self.dirty.extend(pairs.filter(|pair| topology.is_connected(*pair)));
     }
 
-    /// A session with these switches begins: it will tell of all ports.
+    /// A session with these switches begins: it will report all ports.
     pub(super) fn begin(&mut self, switches: &[Arc<str>]) {
         for switch in switches {
             self.fresh.insert(switch.clone(), HashSet::new());
         }
     }
 
-    /// It has told all.
+    /// It has reported all.
     pub(super) fn complete(&mut self, topology: &Topology, switches: &[Arc<str>], now_ms: u64) {
         for switch in switches {
             let fresh = self.fresh.remove(switch).unwrap_or_default();
@@ -192,7 +192,7 @@ impl Gateways {
         topology: &Topology,
         now_ms: u64,
         has_learned: impl Fn(&str, NetworkId) -> bool,
-    ) -> Vec<Verdict> {
+    ) -> Vec<GatewayWrite> {
         while let Some((at, pair)) = self.waiting.first().copied()
             && at <= now_ms
         {
@@ -204,14 +204,14 @@ impl Gateways {
             unserved.map(|election| election.network).collect()
         };
         self.handovers.forget(milliseconds(self.policy.longest_handover()), now_ms, waiting);
-        let mut verdicts = Vec::new();
+        let mut writes = Vec::new();
         for pair in std::mem::take(&mut self.dirty) {
-            verdicts.extend(self.elect(topology, pair, now_ms));
-            verdicts.extend(self.judge_idle(topology, pair, now_ms, &has_learned));
+            writes.extend(self.elect(topology, pair, now_ms));
+            writes.extend(self.judge_idle(topology, pair, now_ms, &has_learned));
             let waits = self.waits(topology, pair, now_ms);
             self.waiting.extend(waits.into_iter().map(|at| (at, pair)));
         }
-        verdicts
+        writes
     }
 
     /// When time alone may change something of a pair.
@@ -242,8 +242,8 @@ impl Gateways {
         [expiry, waiting, now].into_iter().flatten().min()
     }
 
-    /// Who stands for the gateway on the network from now on, where that is somebody else.
-    fn elect(&mut self, topology: &Topology, pair: Pair, now_ms: u64) -> Option<Verdict> {
+    /// Who stands for the gateway on the network from now on, where that changed.
+    fn elect(&mut self, topology: &Topology, pair: Pair, now_ms: u64) -> Option<GatewayWrite> {
         let current = topology.election(pair);
         let answer = topology.is_connected(pair).then(|| {
             let switches = topology.switches(pair.0);
@@ -273,9 +273,9 @@ impl Gateways {
                         self.handovers.end(new, pair.1);
                     }
                 }
-                Some(Verdict::Elected(election, gone, back))
+                Some(GatewayWrite::Elected(election, gone, back))
             }
-            None if current.is_some() => Some(Verdict::NoElection(pair)),
+            None if current.is_some() => Some(GatewayWrite::NoElection(pair)),
             _ => None,
         }
     }
@@ -302,19 +302,19 @@ impl Gateways {
         pair: Pair,
         now_ms: u64,
         has_learned: &impl Fn(&str, NetworkId) -> bool,
-    ) -> Option<Verdict> {
+    ) -> Option<GatewayWrite> {
         let Some(idle) = topology.idle(pair) else {
             self.idle_since.remove(&pair);
             return None;
         };
         let has_any = topology.switches(pair.0).iter().any(|switch| has_learned(switch, pair.1));
         if has_any || !topology.is_connected(pair) {
-            return Some(Verdict::Busy(pair));
+            return Some(GatewayWrite::Busy(pair));
         }
         let hold = milliseconds(self.policy.idle_flood_hold);
         let since = *self.idle_since.entry(pair).or_insert(now_ms);
         let leaves = !idle.left && hold > 0 && now_ms >= since.saturating_add(hold);
-        leaves.then_some(Verdict::Idle(Idle { left: true, ..*idle }))
+        leaves.then_some(GatewayWrite::Idle(Idle { left: true, ..*idle }))
     }
 
     /// The switch withdrew its last MAC on the network: where the gateways that bring the network to it have none left,
@@ -326,21 +326,21 @@ impl Gateways {
         network: NetworkId,
         (now_ms, calendar_ms): (u64, u64),
         has_learned: impl Fn(&str, NetworkId) -> bool,
-    ) -> Vec<Verdict> {
+    ) -> Vec<GatewayWrite> {
         // What is given up for `learned_hold` says nothing of the segment.
         if !self.sessions.get(switch).is_some_and(|session| session.up || session.reported && !session.expired) {
             return Vec::new();
         }
-        let mut verdicts = Vec::new();
+        let mut writes = Vec::new();
         for id in topology.gateways_of_switch(switch) {
             let pair = (id, network);
             let emptied = topology.switches(id).iter().all(|switch| !has_learned(switch, network));
             if emptied && topology.is_connected(pair) && topology.idle(pair).is_none() {
                 self.idle_since.insert(pair, now_ms);
-                verdicts.push(Verdict::Idle(Idle { gateway: id, network, since_ms: calendar_ms, left: false }));
+                writes.push(GatewayWrite::Idle(Idle { gateway: id, network, since_ms: calendar_ms, left: false }));
             }
         }
-        verdicts
+        writes
     }
 }
 

@@ -46,7 +46,7 @@ impl Handovers {
         self.0.get(&(switch.into(), network)).is_some_and(|handover| handover.seen)
     }
 
-    /// Forgets those that are over, but on networks that still wait for somebody to take over.
+    /// Forgets those that are over, but on networks that still wait for a twin to take over.
     pub(super) fn forget(&mut self, longest_ms: u64, now_ms: u64, waiting: impl Fn() -> BTreeSet<NetworkId>) {
         let over = |handover: &Handover| handover.since_ms.saturating_add(longest_ms) <= now_ms;
         if self.0.values().any(over) {

@@ -46,7 +46,7 @@ pub struct Snapshot {
 
 /// What became different of one network.
 #[derive(Debug)]
-pub struct Change {
+pub struct HubChange {
     /// The revision that it leads to.
     pub revision: Revision,
     network: NetworkId,
@@ -61,7 +61,7 @@ pub struct Change {
 #[derive(Debug)]
 pub enum Next {
     /// These changes; empty: none yet. The flag: all changes of the last one's revision are among them.
-    Changes(Vec<(Arc<Change>, bool)>),
+    Changes(Vec<(Arc<HubChange>, bool)>),
     /// They are no longer kept.
     Lost,
 }
@@ -83,7 +83,7 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct State {
     networks: BTreeMap<NetworkId, Arc<NetworkIntent>>,
-    changes: VecDeque<Arc<Change>>,
+    changes: VecDeque<Arc<HubChange>>,
     /// Number of the first of them.
     first: u64,
     /// Changes up to this revision are not kept.
@@ -91,9 +91,9 @@ struct State {
     revision: Revision,
 }
 
-// ===== impl Change =====
+// ===== impl HubChange =====
 
-impl Change {
+impl HubChange {
     /// The event's JSON; `None`: it doesn't show in this scope.
     pub fn text(&self, scope: Scope) -> Option<Bytes> {
         let text = self.text[usize::from(scope == Scope::All)].get_or_init(|| {
@@ -148,7 +148,7 @@ impl Hub {
             };
             if !first_load {
                 let text = [OnceLock::new(), OnceLock::new()];
-                state.changes.push_back(Arc::new(Change { revision, network: id, old, new, macs, text }));
+                state.changes.push_back(Arc::new(HubChange { revision, network: id, old, new, macs, text }));
             }
         }
         if first_load {
@@ -180,7 +180,7 @@ impl Hub {
         self.all.send_replace(true);
     }
 
-    /// Waits until somebody wants [`Scope::All`]; then [`Hub::publish_all`] is due, once.
+    /// Waits until a follower wants [`Scope::All`]; then [`Hub::publish_all`] is due, once.
     pub async fn all_wanted(&self) {
         self.wants_all.notified().await;
     }
@@ -248,7 +248,7 @@ impl Hub {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Wakes whoever waits for changes.
+    /// Wakes the tasks that wait for changes.
     #[must_use]
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()

@@ -1,4 +1,4 @@
-//! Writes down what switches tell, and what follows from it: one task, with one write under way at a time.
+//! Writes down what switches report, and what follows from it: one task, with one write under way at a time.
 //!
 //! What it wants in the store is held beside what is there, so that nothing is lost while the store takes no writes.
 
@@ -17,14 +17,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    gateways::{Gateways, PortState, Verdict},
+    gateways::{GatewayWrite, Gateways, PortState},
     hub::Hub,
     ledger::{Ledger, Place},
     notices::{self, Notices},
 };
 use crate::{
     config::RelayConfig,
-    model::{Change, ChangeSet, FeedEvent, MacAddr, NetworkId, Revision, SwitchVteps, is_vtep},
+    model::{ChangeSet, FeedEvent, LearnedChange, MacAddr, NetworkId, Revision, SwitchVteps, is_vtep},
     ovsdb::turn::Turn,
     store::{Learned, Store, StoreError, Write, revision_of},
     topology::{Affected, Topology},
@@ -36,27 +36,27 @@ const RETRY: Duration = Duration::from_secs(1);
 /// VTEPs of a switch that are kept, the lowest ones.
 const VTEPS: usize = 64;
 
-/// What a worker tells of its database.
+/// What a worker reports of its database.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// Which database.
     pub database: Arc<str>,
     /// What is new there.
-    pub told: Told,
+    pub content: ReportContent,
 }
 
 /// What is new in a database.
 #[derive(Debug, Clone)]
-pub enum Told {
-    /// A session with these switches has read everything, and will tell it.
+pub enum ReportContent {
+    /// A session with these switches has read everything, and will report it.
     Begun(Arc<[Arc<str>]>),
     /// Where its switches are reached now.
     Vteps(Vec<SwitchVteps>),
     /// Ports, as they are now.
     Ports(Vec<PortState>),
     /// MACs, as its switches have them now.
-    Macs(Vec<Heard>),
-    /// All was told: what wasn't spoken of isn't there.
+    Macs(Vec<LearnedPlaces>),
+    /// All was reported: the rest isn't there.
     Complete,
     /// The session is lost, after so long a silence.
     Lost {
@@ -67,7 +67,7 @@ pub enum Told {
 
 /// Where the switches of a database have a MAC.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct LearnedPlaces {
     /// The network.
     pub network: NetworkId,
     /// The MAC.
@@ -113,7 +113,7 @@ type VtepsKey = (String, Option<NetworkId>);
 struct Batch {
     vteps: Vec<SwitchVteps>,
     learned: Vec<Learned>,
-    verdicts: Vec<Verdict>,
+    writes: Vec<GatewayWrite>,
 }
 
 // ===== impl Keeper =====
@@ -181,31 +181,12 @@ impl Keeper {
         let mut affected = Affected::default();
         for change in set.changes {
             self.topology.apply(&change, &mut affected);
-            match change {
-                // After the load these are echoes of what was written here.
-                Change::LearnedSet(learned) if !self.loaded => {
-                    self.gateways.remember(&learned.switch);
-                    self.ledger.stored(learned);
-                }
-                Change::LearnedSet(_)
-                | Change::LearnedRemoved { .. }
-                // What these mean, the topology says ...
-                | Change::GatewaySet(_)
-                | Change::GatewayRemoved(_)
-                | Change::ConnectionSet(_)
-                | Change::ConnectionRemoved(_)
-                | Change::VtepsSet(_)
-                | Change::ElectionSet(_)
-                | Change::ElectionRemoved(..)
-                | Change::IdleSet(_)
-                | Change::IdleRemoved(..)
-                // ... and these mean nothing to what is learned.
-                | Change::NetworkSet(_)
-                | Change::NetworkRemoved(_)
-                | Change::PortSet(_)
-                | Change::PortRemoved(_)
-                | Change::EndpointSet(_)
-                | Change::EndpointRemoved(_) => {}
+            // After the load these are echoes of what was written here.
+            if let Some(LearnedChange::Set(learned)) = change.learned()
+                && !self.loaded
+            {
+                self.gateways.remember(&learned.switch);
+                self.ledger.stored(learned.clone());
             }
         }
         self.gateways.follow(affected);
@@ -214,33 +195,35 @@ impl Keeper {
 
     fn hear(&mut self, report: Report) {
         let (now, calendar) = (self.clock.now_ms(), calendar_ms());
-        if let Told::Begun(switches) = &report.told {
+        if let ReportContent::Begun(switches) = &report.content {
             self.databases.insert(report.database.clone(), switches.clone());
         }
         let Some(switches) = self.databases.get(&report.database).cloned() else { return };
-        match report.told {
-            Told::Begun(_) => {
+        match report.content {
+            ReportContent::Begun(_) => {
                 self.ledger.begin(&switches);
                 self.gateways.begin(&switches);
             }
-            Told::Vteps(rows) => {
+            ReportContent::Vteps(rows) => {
                 for mut row in rows {
                     row.vteps.retain(|vtep| is_vtep(*vtep));
                     row.vteps.truncate(VTEPS);
                     self.vteps.insert((row.switch, row.network), row.vteps);
                 }
             }
-            Told::Ports(states) => states.into_iter().for_each(|state| self.gateways.port(&self.topology, state, now)),
-            Told::Macs(heard) => {
-                for Heard { network, mac, places } in heard {
+            ReportContent::Ports(states) => {
+                states.into_iter().for_each(|state| self.gateways.port(&self.topology, state, now))
+            }
+            ReportContent::Macs(heard) => {
+                for LearnedPlaces { network, mac, places } in heard {
                     self.ledger.hear(&switches, (network, mac), places, now, calendar);
                 }
             }
-            Told::Complete => {
+            ReportContent::Complete => {
                 self.ledger.complete(&switches, now);
                 self.gateways.complete(&self.topology, &switches, now);
             }
-            Told::Lost { silence } => {
+            ReportContent::Lost { silence } => {
                 self.databases.remove(&report.database);
                 let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
                 self.gateways.lost(&self.topology, &switches, now.saturating_sub(silence));
@@ -259,15 +242,15 @@ impl Keeper {
         let [emptied, filled] = self.ledger.take_changes_of_count();
         let ledger = &self.ledger;
         let has_learned = |switch: &str, network| ledger.has_any(switch, network);
-        let mut verdicts = Vec::new();
+        let mut writes = Vec::new();
         for (switch, network) in filled {
             self.gateways.touch_learned(&self.topology, &switch, network);
         }
         for (switch, network) in emptied {
             let at = (now, calendar_ms());
-            verdicts.extend(self.gateways.withdrew(&self.topology, &switch, network, at, has_learned));
+            writes.extend(self.gateways.withdrew(&self.topology, &switch, network, at, has_learned));
         }
-        verdicts.extend(self.gateways.decide(&self.topology, now, has_learned));
+        writes.extend(self.gateways.decide(&self.topology, now, has_learned));
         let topology = &self.topology;
         self.vteps.retain(|(switch, network), vteps| match network {
             Some(network) => topology.broadcasts(switch, *network) != vteps.as_slice(),
@@ -275,14 +258,14 @@ impl Keeper {
         });
         let vteps = std::mem::take(&mut self.vteps);
         let row = |((switch, network), vteps)| SwitchVteps { switch, network, vteps };
-        let batch = Batch { vteps: vteps.into_iter().map(row).collect(), learned, verdicts };
+        let batch = Batch { vteps: vteps.into_iter().map(row).collect(), learned, writes };
         let notices = notices::of(&mut self.ledger, &self.topology, now);
         if notices != self.shown {
             self.shown = notices.clone();
             self.hub.notice(notices);
         }
-        if !(batch.vteps.is_empty() && batch.learned.is_empty() && batch.verdicts.is_empty()) {
-            tell(&batch.verdicts);
+        if !(batch.vteps.is_empty() && batch.learned.is_empty() && batch.writes.is_empty()) {
+            log(&batch.writes);
             self.writing = Some(tokio::spawn(batch.write(self.store.clone())));
         }
     }
@@ -317,16 +300,16 @@ impl Batch {
         if !self.learned.is_empty() {
             write.set_learned(self.learned).await?;
         }
-        for verdict in self.verdicts {
-            match verdict {
-                Verdict::Elected(election, gone, back) => {
+        for due in self.writes {
+            match due {
+                GatewayWrite::Elected(election, gone, back) => {
                     write.explain(gone).await?;
                     write.unexplain(&back).await?;
                     write.set_election(election).await?;
                 }
-                Verdict::NoElection((gateway, network)) => write.remove_election(gateway, network).await?,
-                Verdict::Idle(idle) => write.set_idle(idle).await?,
-                Verdict::Busy((gateway, network)) => write.remove_idle(gateway, network).await?,
+                GatewayWrite::NoElection((gateway, network)) => write.remove_election(gateway, network).await?,
+                GatewayWrite::Idle(idle) => write.set_idle(idle).await?,
+                GatewayWrite::Busy((gateway, network)) => write.remove_idle(gateway, network).await?,
             }
         }
         Ok(())
@@ -334,15 +317,15 @@ impl Batch {
 }
 
 /// One line for each change of who stands for whom.
-fn tell(verdicts: &[Verdict]) {
-    for verdict in verdicts {
-        match verdict {
-            Verdict::Elected(election, ..) => {
+fn log(writes: &[GatewayWrite]) {
+    for write in writes {
+        match write {
+            GatewayWrite::Elected(election, ..) => {
                 let forwarder = election.forwarder.as_deref().unwrap_or("none");
                 let eligible = election.eligible.join(",");
                 tracing::info!(gateway = %election.gateway, network = %election.network, forwarder, eligible, "elected");
             }
-            Verdict::Idle(idle) if idle.left => {
+            GatewayWrite::Idle(idle) if idle.left => {
                 tracing::info!(gateway = %idle.gateway, network = %idle.network, "no learned MAC for idle_flood_hold: the gateway leaves the flood list");
             }
             _ => {}

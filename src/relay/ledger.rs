@@ -26,7 +26,7 @@ pub(super) type Key = (NetworkId, MacAddr);
 
 /// Entries of one write: keeps a commit short.
 pub(super) const BATCH: usize = 2048;
-/// Changes of one switch that are looked at before it is another's turn.
+/// Changes of one switch that are checked before it is another's turn.
 const TURN: usize = 256;
 /// A switch that spent its budget is reported as such for this long afterwards.
 const THROTTLED_MS: u64 = 10_000;
@@ -84,7 +84,7 @@ struct Switch {
 struct Row {
     /// As the store has it.
     stored: Option<Seen>,
-    heard: Heard,
+    heard: Reported,
     /// The change that is due was counted by the damper.
     charged: bool,
     /// It is among [`Switch::of_network`].
@@ -101,7 +101,7 @@ struct Seen {
 
 /// What the switch said of a MAC.
 #[derive(Debug, Clone, PartialEq)]
-enum Heard {
+enum Reported {
     /// Nothing in this session (yet).
     Nothing,
     /// It has it.
@@ -129,11 +129,11 @@ impl Ledger {
         }
     }
 
-    /// A session with these switches begins: it will tell all that they have.
+    /// A session with these switches begins: it will report all that they have.
     pub(super) fn begin(&mut self, switches: &[Arc<str>]) {
         for name in switches {
             let switch = self.switch(name);
-            switch.rows.values_mut().for_each(|row| row.heard = Heard::Nothing);
+            switch.rows.values_mut().for_each(|row| row.heard = Reported::Nothing);
             (switch.refused, switch.forgot) = (BTreeMap::new(), false);
         }
     }
@@ -149,11 +149,11 @@ impl Ledger {
         }
     }
 
-    /// The session has told all: what it didn't speak of, the switches haven't.
+    /// The session has reported all: the switches don't have the rest.
     pub(super) fn complete(&mut self, switches: &[Arc<str>], now_ms: u64) {
         for name in switches {
             let rows = self.switches.get(name).into_iter().flat_map(|switch| &switch.rows);
-            let silent: Vec<_> = rows.filter(|(_, row)| row.heard == Heard::Nothing).map(|(key, _)| *key).collect();
+            let silent: Vec<_> = rows.filter(|(_, row)| row.heard == Reported::Nothing).map(|(key, _)| *key).collect();
             for key in silent {
                 self.has_not(name, key, now_ms);
             }
@@ -191,11 +191,11 @@ impl Ledger {
         let row = switch.rows.entry(key).or_default();
         // It is the same learning where it stays at the same VTEP, whatever else becomes known of it.
         let before = match (&row.heard, &row.stored) {
-            (Heard::Has(old), _) if old.vtep == vtep => Some(old.stamp),
-            (Heard::Nothing, Some(stored)) if stored.vtep == vtep => Some(stored.stamp),
+            (Reported::Has(old), _) if old.vtep == vtep => Some(old.stamp),
+            (Reported::Nothing, Some(stored)) if stored.vtep == vtep => Some(stored.stamp),
             _ => None,
         };
-        row.heard = Heard::Has(Seen { vtep, ips, stamp: before.unwrap_or(stamp) });
+        row.heard = Reported::Has(Seen { vtep, ips, stamp: before.unwrap_or(stamp) });
         if before.is_none() {
             self.stamp = stamp;
         }
@@ -208,7 +208,7 @@ impl Ledger {
             return;
         }
         let Some(row) = switch.rows.get_mut(&key) else { return };
-        row.heard = Heard::HasNot;
+        row.heard = Reported::HasNot;
         if row.stored.is_some() {
             self.look_at(name, key);
         } else {
@@ -230,7 +230,7 @@ impl Ledger {
     fn tidy(&mut self, name: &Arc<str>, key: Key, now_ms: u64) {
         let Some(switch) = self.switches.get_mut(name) else { return };
         let Some(row) = switch.rows.get(&key) else { return };
-        let says_nothing = row.stored.is_none() && !matches!(row.heard, Heard::Has(_));
+        let says_nothing = row.stored.is_none() && !matches!(row.heard, Reported::Has(_));
         if !says_nothing || self.flaps.holds(key, now_ms) {
             return;
         }
@@ -304,8 +304,8 @@ impl Ledger {
     /// Whether some switch has the MAC at a place that isn't announced.
     fn is_contested(&self, key: Key) -> bool {
         self.switches.values().filter_map(|switch| switch.rows.get(&key)).any(|row| match &row.heard {
-            Heard::Has(seen) => row.stored.as_ref().is_none_or(|stored| stored.vtep != seen.vtep),
-            Heard::Nothing | Heard::HasNot => false,
+            Reported::Has(seen) => row.stored.as_ref().is_none_or(|stored| stored.vtep != seen.vtep),
+            Reported::Nothing | Reported::HasNot => false,
         })
     }
 
@@ -313,7 +313,7 @@ impl Ledger {
     fn due(&mut self, name: &Arc<str>, key: Key, now_ms: u64) -> Option<Learned> {
         let switch = self.switches.get_mut(name)?;
         let row = switch.rows.get_mut(&key)?;
-        if matches!(row.heard, Heard::Has(_)) && !std::mem::replace(&mut row.counted, true) {
+        if matches!(row.heard, Reported::Has(_)) && !std::mem::replace(&mut row.counted, true) {
             let count = switch.of_network.entry(key.0).or_default();
             *count += 1;
             if *count == 1 {
@@ -322,9 +322,9 @@ impl Ledger {
             }
         }
         let wanted = match &row.heard {
-            Heard::Nothing => row.stored.clone(),
-            Heard::Has(seen) => Some(seen.clone()),
-            Heard::HasNot => None,
+            Reported::Nothing => row.stored.clone(),
+            Reported::Has(seen) => Some(seen.clone()),
+            Reported::HasNot => None,
         };
         let place = |seen: &Option<Seen>| seen.as_ref().map(|seen| seen.vtep);
         let moves = place(&wanted) != place(&row.stored);
@@ -462,7 +462,7 @@ impl Switch {
 
 impl Default for Row {
     fn default() -> Self {
-        Self { stored: None, heard: Heard::Nothing, charged: false, counted: false }
+        Self { stored: None, heard: Reported::Nothing, charged: false, counted: false }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     topology::Topology,
 };
 
-/// Flapping MACs that are told of one network.
+/// Flapping MACs that are listed of one network.
 const SHOWN: usize = 10;
 
 /// See the module.

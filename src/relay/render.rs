@@ -22,7 +22,7 @@ pub struct View<'a> {
 /// `entries` of a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = fdb::Entry)]
-pub struct Entry<'a> {
+pub struct FdbEntry<'a> {
     /// Who is reached.
     #[schema(value_type = String)]
     mac: MacAddr,
@@ -45,7 +45,7 @@ enum Kind {
     Port,
 }
 
-/// The FDB of a network. Long ones are written piece by piece ([`View::write_head`], [`Entry::write`]) in this form.
+/// The FDB of a network. Long ones are written piece by piece ([`View::write_head`], [`FdbEntry::write`]) in this form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = fdb::Network)]
 pub struct FdbNetwork<'a> {
@@ -60,7 +60,7 @@ pub struct FdbNetwork<'a> {
     #[schema(value_type = Vec<String>)]
     pub flood: Vec<Ipv4Addr>,
     /// Who is reached through which VTEP.
-    pub entries: Vec<Entry<'a>>,
+    pub entries: Vec<FdbEntry<'a>>,
 }
 
 /// All networks. Written piece by piece, too.
@@ -107,25 +107,25 @@ impl<'a> View<'a> {
 
     /// The entry of a MAC.
     #[must_use]
-    pub fn entry(&self, mac: MacAddr) -> Option<Entry<'a>> {
+    pub fn entry(&self, mac: MacAddr) -> Option<FdbEntry<'a>> {
         let learned = || self.network.behind.macs.get(mac).map(learned);
         let port = || self.network.macs.get(mac).map(|row| self.port(row));
         if self.scope == Scope::All { learned().or_else(port) } else { learned() }
     }
 
     /// All entries: those behind gateways, then ports.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+    pub fn entries(&self) -> impl Iterator<Item = FdbEntry<'a>> + use<'a> {
         let view = *self;
         let ports = (self.scope == Scope::All).then(|| self.network.macs.iter().map(move |row| view.port(row)));
         self.network.behind.macs.iter().map(learned).chain(ports.into_iter().flatten())
     }
 
-    fn port(&self, row: &crate::intent::DesiredMac) -> Entry<'a> {
+    fn port(&self, row: &crate::intent::DesiredMac) -> FdbEntry<'a> {
         let ips = match self.network.more_ips.get(row.mac) {
             Some(all) => Cow::Borrowed(&all.ips),
             None => Cow::Owned(row.ip.map_or(Ips::None, Ips::One)),
         };
-        Entry { mac: row.mac, ips, vtep: row.vtep, kind: Kind::Port }
+        FdbEntry { mac: row.mac, ips, vtep: row.vtep, kind: Kind::Port }
     }
 
     /// The beginning of the network's object, up to its entries: `{"network_id":…,"vni":…,"flood":[…],"entries":[`.
@@ -144,12 +144,12 @@ impl<'a> View<'a> {
     }
 }
 
-fn learned(row: &crate::intent::Announced) -> Entry<'_> {
+fn learned(row: &crate::intent::Announced) -> FdbEntry<'_> {
     let ips = Cow::Borrowed(&row.ips);
-    Entry { mac: row.mac, ips, vtep: row.vtep, kind: Kind::Learned }
+    FdbEntry { mac: row.mac, ips, vtep: row.vtep, kind: Kind::Learned }
 }
 
-impl Entry<'_> {
+impl FdbEntry<'_> {
     /// Appends the entry's object.
     pub fn write(&self, text: &mut Vec<u8>) {
         write(text, self);
@@ -188,7 +188,7 @@ pub(super) fn change(
             }
         }
         (Some(new), _, old) => {
-            let changed = |entry: &Entry<'_>| old.is_none_or(|old| old.entry(entry.mac).as_ref() != Some(entry));
+            let changed = |entry: &FdbEntry<'_>| old.is_none_or(|old| old.entry(entry.mac).as_ref() != Some(entry));
             set.extend(new.entries().filter(changed));
             let gone = old.into_iter().flat_map(|old| old.entries()).filter(|entry| new.entry(entry.mac).is_none());
             del.extend(gone.map(|entry| entry.mac));
@@ -221,7 +221,7 @@ pub struct FdbChange<'a> {
     #[schema(value_type = Vec<String>)]
     flood: Vec<Ipv4Addr>,
     /// Entries that are new or different.
-    set: Vec<Entry<'a>>,
+    set: Vec<FdbEntry<'a>>,
     /// MACs that have no entry any more.
     #[schema(value_type = Vec<String>)]
     del: Vec<MacAddr>,

@@ -1,6 +1,6 @@
 //! Addresses of ports: from which subnet each is, that no two ports have the same one, and which are given away.
 //!
-//! A fixed IP needs no subnet: on a network without any, addresses are taken as they are told.
+//! A fixed IP needs no subnet: on a network without any, addresses are taken as they are given.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,7 +61,7 @@ pub(super) async fn assign(read: &mut Read, wishes: Vec<Wish>) -> Result<(Vec<Ve
     for subnet in read.subnets_of(&networks).await? {
         desk.subnets.entry(subnet.network_id).or_default().push(subnet);
     }
-    // What is asked for by name comes first, so that it isn't given away to somebody else.
+    // What is asked for by name comes first, so that it isn't given to another port.
     for wish in &wishes {
         for FixedIpDraft { ip, subnet_id } in wish.ips.iter().flatten() {
             if let Some(ip) = *ip
@@ -104,7 +104,7 @@ impl Desk {
         let Some(named) = named else {
             return Ok(known.iter().find(|subnet| subnet.cidr.contains(ip)).map(|subnet| subnet.id));
         };
-        // Ports may come from elsewhere, with subnets that nobody has told us of.
+        // Ports may come from elsewhere, with subnets that we don't know.
         if known.is_empty() {
             return Ok(None);
         }

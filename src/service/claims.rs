@@ -1,4 +1,4 @@
-//! What a compute node may claim with its own token: MACs that nobody else has, and so many ports.
+//! What a compute node may claim with its own token: MACs that no other port has, and a limited number of ports.
 //!
 //! An admin may let two hosts speak for one MAC (VRRP). A compute node may not: with the MAC of another host's machine, or of
 //! bare metal, it would take that one's row from the switches. Who was first keeps it.

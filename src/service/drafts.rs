@@ -100,14 +100,14 @@ pub struct NetworkDraft {
     /// Project; `None`: the caller's.
     pub tenant_id: Option<String>,
     /// Its VXLAN segment.
-    pub segment: Segment,
+    pub segment: SegmentRequest,
     /// What clients keep with it.
     pub attributes: GivenAttributes,
 }
 
 /// The VXLAN segment of a network to create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Segment {
+pub enum SegmentRequest {
     /// A VNI from `vni_ranges`.
     Allocate,
     /// This VNI, in `vni_ranges` or not.

@@ -281,7 +281,7 @@ pub enum ServiceError {
         /// Who has it; `None`: it stands twice in the request.
         port: Option<PortId>,
     },
-    /// A compute node's token, and a MAC that is somebody else's.
+    /// A compute node's token, and a MAC of another port.
     #[error(
         "MAC {mac} on network {network} is {by}: with the token of a compute node only its own MACs can be claimed; who was \
          first keeps it"
@@ -390,7 +390,7 @@ pub enum ServiceError {
     NoSource,
 
     // ===== the store =====
-    /// The store failed; [`StoreError::is_unavailable`] tells whether trying again later may help.
+    /// The store failed; [`StoreError::is_unavailable`] says whether trying again later may help.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

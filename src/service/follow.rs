@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{Network, NetworkId, Port, PortId},
-    source::{Refused, Sink, Source, Status, Step, WhyNot},
+    source::{Refused, Sink, Source, SourceStatus, Step, WhyNot},
     store::{PortColumn, Read, Selection, StoreError, Write},
 };
 
@@ -22,7 +22,7 @@ impl Service {
     }
 
     /// How the source is; `None`: networks and ports come through the API.
-    pub fn source(&self) -> Option<Status> {
+    pub fn source(&self) -> Option<SourceStatus> {
         self.source.as_ref().map(Source::status)
     }
 
@@ -143,7 +143,7 @@ async fn put_ports(write: &mut Write, mut ports: Vec<Port>) -> std::result::Resu
 
 /// The source has deleted the network: where it is connected it is unbound, and its connections say so.
 async fn retire(write: &mut Write, id: NetworkId) -> std::result::Result<(), StoreError> {
-    // Its ports went before it, but for those that the source never told of.
+    // Its ports went before it, but for those that the source never listed.
     let ports = Selection::among(PortColumn::Network, [id]);
     let ports = write.ports(&ports).await?.into_iter().map(|port| port.id).collect();
     remove_ports(write, ports).await?;

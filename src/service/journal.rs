@@ -1,4 +1,4 @@
-//! The journal: who called what, which plan was carried out at which switch, which row somebody else changed. Entries go
+//! The journal: who called what, which plan was carried out at which switch, which row another client changed. Entries go
 //! through a bounded queue into the store, many at once, beside the way of the data; those who watch get them at once.
 //!
 //! ```text
@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
-pub use crate::store::{Entry, JournalFilter, JournalLimits, Kind};
+pub use crate::store::{JournalEntry, JournalFilter, JournalKind, JournalLimits};
 use crate::{
     fleet::Reports,
     model::{
@@ -54,18 +54,18 @@ const DETAILS: usize = 64 * 1024;
 /// The handle: cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    queue: mpsc::Sender<Entry>,
+    queue: mpsc::Sender<JournalEntry>,
     flushes: mpsc::Sender<oneshot::Sender<()>>,
-    live: broadcast::Sender<Arc<Entry>>,
+    live: broadcast::Sender<Arc<JournalEntry>>,
     lost: Arc<AtomicU64>,
 }
 
 /// What [`record`] reads.
 #[derive(Debug)]
 pub struct Pending {
-    queue: mpsc::Receiver<Entry>,
+    queue: mpsc::Receiver<JournalEntry>,
     flushes: mpsc::Receiver<oneshot::Sender<()>>,
-    live: broadcast::Sender<Arc<Entry>>,
+    live: broadcast::Sender<Arc<JournalEntry>>,
     lost: Arc<AtomicU64>,
 }
 
@@ -125,10 +125,10 @@ impl Journal {
             Some(params) => details(&Given { params }),
             None => details(&json!({"bytes": call.params.len()})),
         };
-        let entry = Entry {
+        let entry = JournalEntry {
             id: 0,
             at: SystemTime::now(),
-            kind: Kind::Call,
+            kind: JournalKind::Call,
             who: call.who,
             subject: call.method.to_owned(),
             revision: call.revision,
@@ -142,7 +142,7 @@ impl Journal {
 
     /// What happens from now on.
     #[must_use]
-    pub fn watch(&self) -> broadcast::Receiver<Arc<Entry>> {
+    pub fn watch(&self) -> broadcast::Receiver<Arc<JournalEntry>> {
         self.live.subscribe()
     }
 }
@@ -188,8 +188,8 @@ pub async fn record(store: Store, pending: Pending, reports: Reports, limits: Jo
 
 struct Recorder {
     store: Store,
-    live: broadcast::Sender<Arc<Entry>>,
-    batch: Vec<Arc<Entry>>,
+    live: broadcast::Sender<Arc<JournalEntry>>,
+    batch: Vec<Arc<JournalEntry>>,
     /// When the batch is written at the latest.
     due: Option<Instant>,
     lost: u64,
@@ -198,7 +198,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, entry: JournalEntry) {
         let entry = Arc::new(entry);
         // Nobody watches: fine.
         let _ = self.live.send(entry.clone());
@@ -216,7 +216,7 @@ impl Recorder {
             tracing::warn!(entries = self.lost, "the journal could not take all that happened");
             let details = details(&json!({"entries": self.lost}));
             let result = format!("{} entries were lost", self.lost);
-            self.batch.push(entry(Kind::Loss, String::new(), None, result, details).into());
+            self.batch.push(entry(JournalKind::Loss, String::new(), None, result, details).into());
             self.lost = 0;
         }
         if self.batch.is_empty() {
@@ -244,23 +244,23 @@ impl Recorder {
     }
 }
 
-/// What a watcher is told who was too slow for this many entries.
+/// What a watcher gets that was too slow for this many entries.
 #[must_use]
-pub fn missed(entries: u64) -> Entry {
+pub fn missed(entries: u64) -> JournalEntry {
     let details = details(&json!({"entries": entries}));
-    entry(Kind::Loss, String::new(), None, format!("{entries} events were missed"), details)
+    entry(JournalKind::Loss, String::new(), None, format!("{entries} events were missed"), details)
 }
 
 // ===== what the fleet reports =====
 
-fn from_fleet(event: FleetEvent) -> Entry {
+fn from_fleet(event: FleetEvent) -> JournalEntry {
     match event {
         FleetEvent::Applied(plan) => applied(&plan),
         FleetEvent::Drifted(drift) => drifted(&drift),
         FleetEvent::Session { switches, state, reason } => {
             let result = serde_json::to_value(state).ok().and_then(|state| Some(state.as_str()?.to_owned()));
             let details = details(&json!({"reason": reason}));
-            entry(Kind::Session, switches.join(","), None, result.unwrap_or_default(), details)
+            entry(JournalKind::Session, switches.join(","), None, result.unwrap_or_default(), details)
         }
     }
 }
@@ -275,15 +275,15 @@ struct Done<'a> {
     rows: &'a [PlannedRow],
 }
 
-fn applied(plan: &AppliedPlan) -> Entry {
+fn applied(plan: &AppliedPlan) -> JournalEntry {
     let AppliedPlan { switches, revision, inserts, updates, deletes, drifted, rows } = plan;
     let unfinished = if revision.is_none() { ", then the session ended" } else { "" };
     let result = format!("{inserts} inserted, {updates} updated, {deletes} deleted{unfinished}");
     let details = details(&Done { inserts: *inserts, updates: *updates, deletes: *deletes, drifted: *drifted, rows });
-    entry(Kind::Plan, switches.join(","), *revision, result, details)
+    entry(JournalKind::Plan, switches.join(","), *revision, result, details)
 }
 
-fn drifted(drift: &Drift) -> Entry {
+fn drifted(drift: &Drift) -> JournalEntry {
     let time = |at: SystemTime| humantime::format_rfc3339_millis(at).to_string();
     let result = match drift.put_back {
         Some(_) => "put back".to_owned(),
@@ -291,11 +291,17 @@ fn drifted(drift: &Drift) -> Entry {
     };
     let details =
         details(&json!({"seen": time(drift.seen), "put_back": drift.put_back.map(time), "repair": drift.row}));
-    entry(Kind::Drift, drift.switches.join(","), None, result, details)
+    entry(JournalKind::Drift, drift.switches.join(","), None, result, details)
 }
 
-fn entry(kind: Kind, subject: String, revision: Option<Revision>, result: String, details: Box<RawValue>) -> Entry {
-    Entry { id: 0, at: SystemTime::now(), kind, who: String::new(), subject, revision, result, details }
+fn entry(
+    kind: JournalKind,
+    subject: String,
+    revision: Option<Revision>,
+    result: String,
+    details: Box<RawValue>,
+) -> JournalEntry {
+    JournalEntry { id: 0, at: SystemTime::now(), kind, who: String::new(), subject, revision, result, details }
 }
 
 fn details(value: &impl Serialize) -> Box<RawValue> {

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Caller, Dialect, NetworkDraft, NetworkUpdate, Result, Segment, Service, ServiceError, rules};
+use super::{Caller, Dialect, NetworkDraft, NetworkUpdate, Result, SegmentRequest, Service, ServiceError, rules};
 use crate::{
     model::{Network, NetworkId, SubnetId, Vni},
     store::{Annotated, Attributes, NETWORK_ATTRIBUTES, NetworkColumn, Read, Selection, Write},
@@ -187,7 +187,7 @@ async fn one_with_subnets(read: &mut Read, network: Annotated<Network>) -> Resul
     Ok(NetworkWithSubnets { network, subnets })
 }
 
-fn build(caller: &Caller, draft: NetworkDraft, at: &str) -> Result<(Annotated<Network>, Segment)> {
+fn build(caller: &Caller, draft: NetworkDraft, at: &str) -> Result<(Annotated<Network>, SegmentRequest)> {
     rules::text(&format!("{at}name"), &draft.name, rules::NAME)?;
     let tenant_id = rules::tenant(&format!("{at}tenant_id"), draft.tenant_id, caller)?;
     let network = Network { id: NetworkId::random(), name: draft.name, tenant_id, vni: None };
@@ -198,12 +198,12 @@ async fn insert(
     write: &mut Write,
     vnis: &Vnis,
     mut network: Annotated<Network>,
-    segment: Segment,
+    segment: SegmentRequest,
 ) -> Result<Annotated<Network>> {
     network.row.vni = match segment {
-        Segment::None => None,
-        Segment::Allocate => Some(vnis.allocate(write).await?),
-        Segment::Vni(vni) => match write.network_of_vni(vni).await? {
+        SegmentRequest::None => None,
+        SegmentRequest::Allocate => Some(vnis.allocate(write).await?),
+        SegmentRequest::Vni(vni) => match write.network_of_vni(vni).await? {
             Some(other) => return Err(ServiceError::VniInUse { vni, network: other.id }),
             None => Some(vni),
         },

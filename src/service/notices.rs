@@ -145,7 +145,7 @@ fn loops(network: &NetworkIntent, switch: &str) -> Option<Reason> {
     Some(Reason::Loop { mac, more: own.count() })
 }
 
-/// A switch that should dial in and has not, while somebody else did and was refused.
+/// A switch that should dial in and has not, while another switch did and was refused.
 fn refused_peer(switch: &SwitchStatus, strangers: &Strangers) -> Option<Reason> {
     let Reason::NoSession(why) = &switch.reason else { return None };
     if switch.session.transport != "passive" {

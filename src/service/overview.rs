@@ -44,7 +44,7 @@ pub struct Overview {
     pub problems: Vec<Problem>,
 }
 
-/// Parts of the daemon that report what is wrong with themselves, and what was wrong when somebody asked last.
+/// Parts of the daemon that report what is wrong with themselves, and what was wrong at the last request.
 #[derive(Clone, Default)]
 pub(super) struct Watched {
     parts: Arc<Mutex<Vec<Part>>>,

@@ -27,7 +27,7 @@ pub(super) struct Facts<'a> {
     /// Problems that parts of the daemon report themselves.
     pub(super) parts: Vec<Problem>,
     /// Where networks and ports come from, if not through our API.
-    pub(super) source: Option<&'a source::Status>,
+    pub(super) source: Option<&'a source::SourceStatus>,
     /// Switches whose deletions an operator holds.
     pub(super) holds: &'a [String],
     /// All switches of plumgrid.ini.
@@ -75,12 +75,12 @@ fn store(reason: &str) -> Problem {
 }
 
 /// What is wrong with Neutron's database, where networks and ports come from it.
-pub(super) fn of_source(source: &source::Status) -> Option<Problem> {
+pub(super) fn of_source(source: &source::SourceStatus) -> Option<Problem> {
     let (status, fix) = match source.state {
-        source::State::Following if source.reason.is_empty() => return None,
-        source::State::Following => (Status::Held, "look at 'l2gw source show', then 'l2gw source release'"),
-        source::State::Connecting => (Status::Pending, "it is being read for the first time"),
-        source::State::Away => (Status::Error, "try it with 'vtepd --check'; it is dialled again by itself"),
+        source::SourceState::Following if source.reason.is_empty() => return None,
+        source::SourceState::Following => (Status::Held, "look at 'l2gw source show', then 'l2gw source release'"),
+        source::SourceState::Connecting => (Status::Pending, "it is being read for the first time"),
+        source::SourceState::Away => (Status::Error, "try it with 'vtepd --check'; it is dialled again by itself"),
     };
     Some(Problem {
         kind: ProblemKind::Source,

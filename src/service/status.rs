@@ -96,7 +96,7 @@ impl Service {
         Ok(self.fleet.repair(name).await?)
     }
 
-    /// What would be done at this switch now, with at most so many rows in words. Nothing is sent.
+    /// What would be done at this switch now, with at most this many rows in words. Nothing is sent.
     pub async fn preview(&self, name: &str, rows: usize) -> Result<Preview> {
         self.fleet.preview(name, rows).await.map_err(|error| match error {
             PlanError::Unknown(unknown) => unknown.into(),

@@ -16,7 +16,7 @@ use crate::{
 
 /// Pools of one subnet.
 const POOLS: usize = 100;
-/// Ports that are looked through at a time.
+/// Ports that are scanned at a time.
 const PAGE: u32 = 1000;
 
 impl Service {

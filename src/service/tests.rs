@@ -41,7 +41,12 @@ impl Drop for Scratch {
 }
 
 fn network(name: &str) -> NetworkDraft {
-    NetworkDraft { name: name.into(), tenant_id: None, segment: Segment::Allocate, attributes: GivenAttributes::new() }
+    NetworkDraft {
+        name: name.into(),
+        tenant_id: None,
+        segment: SegmentRequest::Allocate,
+        attributes: GivenAttributes::new(),
+    }
 }
 
 fn port(network: &crate::model::Network, last: u8) -> PortDraft {

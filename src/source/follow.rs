@@ -8,8 +8,8 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Refused, Runner, STEP, Sink, SourceError, State, Step,
-    guard::Guard,
+    Refused, Runner, STEP, Sink, SourceError, SourceState, Step,
+    guard::SourceGuard,
     left_out::{LeftOutRows, Row},
     memory::{Findings, Memory},
     neutron::Neutron,
@@ -23,7 +23,7 @@ use crate::{
 
 /// How often everything is compared: what increments can't show (deletions, bindings) is found then at the latest.
 const WHOLE: Duration = Duration::from_mins(1);
-/// What changed so long before the last look is looked at again: times of changes are whole seconds of neutron-server's
+/// What changed so long before the last look is checked again: times of changes are whole seconds of neutron-server's
 /// clock, and a transaction may be committed well after them.
 const OVERLAP: Duration = Duration::from_secs(30);
 /// Longest pause between two attempts at a database that is away.
@@ -48,7 +48,7 @@ pub(super) struct Follower<S> {
     store: Store,
     sink: S,
     memory: Option<Memory>,
-    guard: Guard,
+    guard: SourceGuard,
     neutron: Option<Neutron>,
     /// When everything is compared next.
     whole_at: Instant,
@@ -61,7 +61,7 @@ pub(super) struct Follower<S> {
 
 impl<S: Sink> Follower<S> {
     pub(super) fn new(runner: Runner, store: Store, sink: S) -> Self {
-        let guard = Guard::new(runner.config.guard_percent, runner.config.guard_min_rows);
+        let guard = SourceGuard::new(runner.config.guard_percent, runner.config.guard_min_rows);
         let now = Instant::now();
         Self {
             runner,
@@ -299,7 +299,7 @@ impl<S: Sink> Follower<S> {
         let Some(memory) = &self.memory else { return };
         let totals = memory.totals();
         self.runner.status.send_modify(|status| {
-            if status.state != State::Following {
+            if status.state != SourceState::Following {
                 tracing::info!(
                     source = status.connection,
                     networks = totals.networks,
@@ -307,7 +307,7 @@ impl<S: Sink> Follower<S> {
                     tunnel_endpoints = totals.endpoints,
                     "following Neutron's database"
                 );
-                (status.state, status.since) = (State::Following, now());
+                (status.state, status.since) = (SourceState::Following, now());
             }
             status.reason = if held.total() == 0 {
                 String::new()
@@ -326,12 +326,12 @@ impl<S: Sink> Follower<S> {
     fn failed(&self, error: &LookError) {
         let text = format!("{error}; what was read last stays in force");
         self.runner.status.send_if_modified(|status| {
-            if status.state == State::Away && status.reason == text {
+            if status.state == SourceState::Away && status.reason == text {
                 return false;
             }
             tracing::error!(error = text, "Neutron's database can't be followed");
-            if status.state != State::Away {
-                (status.state, status.since) = (State::Away, now());
+            if status.state != SourceState::Away {
+                (status.state, status.since) = (SourceState::Away, now());
             }
             status.reason = text;
             true

@@ -37,7 +37,7 @@ pub(super) struct Totals {
 
 /// The guard over the source.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct SourceGuard {
     percent: u8,
     min_rows: u32,
     held: Losses,
@@ -70,9 +70,9 @@ impl Losses {
     }
 }
 
-// ===== impl Guard =====
+// ===== impl SourceGuard =====
 
-impl Guard {
+impl SourceGuard {
     pub(super) fn new(percent: u8, min_rows: u32) -> Self {
         Self { percent, min_rows, held: Losses::default(), released: Losses::default() }
     }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn few_losses_pass_and_many_are_held() {
-        let mut guard = Guard::new(20, 10);
+        let mut guard = SourceGuard::new(20, 10);
         for (lost, of, held) in [(9, 9, 0), (10, 50, 0), (11, 50, 11), (20, 100, 0), (21, 100, 21)] {
             assert_eq!(guard.judge(&ports(0..lost, true), true, totals(of)).ports.len(), held, "{lost} of {of}");
         }
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_held_draws_later_losses_in() {
-        let mut guard = Guard::new(20, 10);
+        let mut guard = SourceGuard::new(20, 10);
         guard.judge(&ports(0..50, true), true, totals(100));
         assert_eq!(guard.judge(&ports(50..52, true), false, totals(100)).ports.len(), 52);
         assert_eq!(guard.judge(&ports(0..51, true), true, totals(100)).ports.len(), 51);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_release_lets_through_what_was_held_and_nothing_else() {
-        let mut guard = Guard::new(20, 10);
+        let mut guard = SourceGuard::new(20, 10);
         guard.judge(&ports(0..50, true), true, totals(100));
         guard.release();
         assert_eq!(guard.held().total(), 0);

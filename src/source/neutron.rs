@@ -128,7 +128,7 @@ impl Neutron {
         Ok(rows::endpoints(registered, agents))
     }
 
-    /// Ports that changed within the last so many seconds.
+    /// Ports that changed within the last N seconds.
     pub(super) async fn recent_ports(&mut self, seconds: u64) -> Result<Vec<PortId>> {
         Ok(self.ids("ports", self.dialect.recent_ports(seconds)).await?.0.into_iter().map(PortId).collect())
     }
@@ -213,7 +213,7 @@ impl Neutron {
         Ok((texts.iter().filter_map(|text| text.parse().ok()).collect(), texts.into_iter().next_back()))
     }
 
-    /// Rows of so many texts.
+    /// Rows of this many texts.
     async fn texts<const N: usize>(&mut self, what: &'static str, statement: String) -> Result<Vec<[String; N]>> {
         let rows = self.all(what, statement).await?;
         let read = |row| {

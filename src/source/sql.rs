@@ -29,7 +29,7 @@ impl Dialect {
         }
     }
 
-    /// Changed within the last so many seconds, by the database's clock. Neutron writes UTC; so does our session.
+    /// Changed within the last N seconds, by the database's clock. Neutron writes UTC; so does our session.
     fn recent(self, seconds: u64) -> String {
         let since = match self {
             Self::MySql => format!("UTC_TIMESTAMP() - INTERVAL {seconds} SECOND"),
@@ -55,7 +55,7 @@ impl Dialect {
     }
 }
 
-/// What tells of deletions and of bindings, which carry no revision.
+/// What shows deletions and of bindings, which carry no revision.
 pub(super) const COUNTS: &str = "SELECT (SELECT COUNT(*) FROM networks), (SELECT COUNT(*) FROM ports), \
      (SELECT COUNT(*) FROM ml2_port_bindings) + (SELECT COUNT(*) FROM ml2_distributed_port_bindings)";
 

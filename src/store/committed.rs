@@ -1,4 +1,4 @@
-//! Which revision a call made: told to whoever asks for it around the call, without a word in between.
+//! Which revision a call made: reported to the caller that asks for it around the call, without a word in between.
 
 use std::{cell::Cell, future::Future};
 

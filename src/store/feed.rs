@@ -58,7 +58,7 @@ impl Feeds {
     }
 }
 
-/// What a feed tells.
+/// What a feed delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contents {
     All,
@@ -119,7 +119,7 @@ impl Feed {
     }
 
     /// Sends the tables. The answer is where to go on: the revision of the first attempt, because rows that a failed
-    /// attempt has delivered may be gone by the next, and the changes since then tell.
+    /// attempt has delivered may be gone by the next, and the changes since then say it.
     async fn load_all(&mut self) -> std::result::Result<Revision, Gone> {
         let mut since = None;
         loop {

@@ -170,7 +170,7 @@ pub(super) fn encoded(path: &Path) -> String {
 /// The lock against a second daemon, a file of its own: SQLite's locks on the database file are POSIX locks, which any
 /// other descriptor of this process on that file would release when it is closed.
 ///
-/// Only a regular file is taken, and it is never truncated: the name may lead to somebody else's file.
+/// Only a regular file is taken, and it is never truncated: the name may lead to another program's file.
 pub(super) fn take_lock(path: &Path) -> Result<File> {
     let lock_path = beside(path, ".lock");
     let failed = |source: io::Error| StoreError::Open { path: lock_path.clone(), source: Arc::new(source) };

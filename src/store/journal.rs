@@ -23,12 +23,12 @@ const MAX_PAGE: u32 = 10_000;
 /// What kind of thing happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
 #[schema(as = JournalKind, rename_all = "lowercase")]
-pub enum Kind {
-    /// Somebody called; `subject` is the method.
+pub enum JournalKind {
+    /// A call; `subject` is the method.
     Call,
     /// A plan was carried out; `subject` names the switches, here and below.
     Plan,
-    /// Somebody else changed a row of ours.
+    /// Another client changed a row of ours.
     Drift,
     /// A session came or went.
     Session,
@@ -39,7 +39,7 @@ pub enum Kind {
 /// An entry.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = JournalEntry)]
-pub struct Entry {
+pub struct JournalEntry {
     /// Counts up; 0 while it isn't written yet.
     pub id: u64,
     /// When: RFC 3339, UTC.
@@ -47,7 +47,7 @@ pub struct Entry {
     #[schema(value_type = String)]
     pub at: SystemTime,
     /// What kind of thing.
-    pub kind: Kind,
+    pub kind: JournalKind,
     /// Who called; empty where nobody did.
     pub who: String,
     /// The call's method, or the switches.
@@ -65,7 +65,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct JournalFilter {
     /// Of these kinds; empty: of all.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<JournalKind>,
     /// About this switch or method.
     pub subject: Option<String>,
     /// Whose details hold this text: a MAC, a network's id.
@@ -74,7 +74,7 @@ pub struct JournalFilter {
     pub since: Option<SystemTime>,
     /// With a lower id: the page before.
     pub before: Option<u64>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
 }
 
@@ -87,9 +87,9 @@ pub struct JournalLimits {
     pub bytes: u64,
 }
 
-// ===== impl Kind =====
+// ===== impl JournalKind =====
 
-impl Kind {
+impl JournalKind {
     const ALL: [(Self, &'static str); 5] = [
         (Self::Call, "call"),
         (Self::Plan, "plan"),
@@ -105,7 +105,7 @@ impl Kind {
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for JournalKind {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
@@ -114,13 +114,13 @@ impl FromStr for Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for JournalKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl Serialize for Kind {
+impl Serialize for JournalKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -133,7 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::write`].
-    pub async fn append_journal(&self, entries: Vec<Arc<Entry>>) -> Result<()> {
+    pub async fn append_journal(&self, entries: Vec<Arc<JournalEntry>>) -> Result<()> {
         self.write(move |write| Box::pin(async move { write.append_journal(&entries).await })).await
     }
 
@@ -158,7 +158,7 @@ const INSERT: &str = "INSERT INTO journal (id, at_ms, kind, who, subject, revisi
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 
 impl Write {
-    async fn append_journal(&mut self, entries: &[Arc<Entry>]) -> Result<()> {
+    async fn append_journal(&mut self, entries: &[Arc<JournalEntry>]) -> Result<()> {
         let last = self.one(query("SELECT COALESCE(MAX(id), 0) FROM journal")).await?;
         let last = Columns::of("journal", &last).integer()?;
         for (id, entry) in (last + 1..).zip(entries) {
@@ -181,7 +181,7 @@ impl Write {
 
 impl Read {
     /// The last entries that match, oldest first.
-    pub async fn journal(&mut self, filter: &JournalFilter) -> Result<Vec<Entry>> {
+    pub async fn journal(&mut self, filter: &JournalFilter) -> Result<Vec<JournalEntry>> {
         let kinds: Vec<String> = filter.kinds.iter().map(|kind| format!("'{kind}'")).collect();
         let of_kinds = if kinds.is_empty() { String::new() } else { format!(" AND kind IN ({})", kinds.join(", ")) };
         let (before, since) = (filter.before.unwrap_or(u64::MAX), filter.since.map_or(0, millis));
@@ -225,7 +225,7 @@ impl Read {
     }
 }
 
-fn entry(row: &Row) -> Result<Entry> {
+fn entry(row: &Row) -> Result<JournalEntry> {
     let mut columns = Columns::of("journal", row);
     let (id, at) = (columns.count()?, columns.count()?);
     let kind = columns.parsed()?;
@@ -235,7 +235,7 @@ fn entry(row: &Row) -> Result<Entry> {
     let details = columns.text()?;
     let details = RawValue::from_string(details.to_owned()).map_err(|error| columns.corrupt(error))?;
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(at);
-    Ok(Entry { id, at, kind, who, subject, revision, result, details })
+    Ok(JournalEntry { id, at, kind, who, subject, revision, result, details })
 }
 
 /// A text for LIKE, with `!` as the escape.
@@ -288,10 +288,10 @@ impl Write {
 mod tests {
     use super::*;
 
-    fn entry(kind: Kind, subject: &str, details: &str, at: SystemTime) -> Entry {
+    fn entry(kind: JournalKind, subject: &str, details: &str, at: SystemTime) -> JournalEntry {
         let details = RawValue::from_string(details.to_owned()).unwrap();
         let (who, result) = ("somebody".to_owned(), "ok".to_owned());
-        Entry { id: 0, at, kind, who, subject: subject.to_owned(), revision: Some(7), result, details }
+        JournalEntry { id: 0, at, kind, who, subject: subject.to_owned(), revision: Some(7), result, details }
     }
 
     async fn subjects(store: &Store, filter: JournalFilter) -> Vec<String> {
@@ -307,10 +307,10 @@ mod tests {
         let now = SystemTime::now();
         let old = now - Duration::from_hours(48);
         let entries = vec![
-            entry(Kind::Call, "old", "{}", old),
-            entry(Kind::Plan, "tor-1,tor-2", r#"{"row": "100%"}"#, now),
-            entry(Kind::Plan, "tor-11", "{}", now),
-            entry(Kind::Drift, "tor-2", &format!("\"{}\"", "x".repeat(500)), now),
+            entry(JournalKind::Call, "old", "{}", old),
+            entry(JournalKind::Plan, "tor-1,tor-2", r#"{"row": "100%"}"#, now),
+            entry(JournalKind::Plan, "tor-11", "{}", now),
+            entry(JournalKind::Drift, "tor-2", &format!("\"{}\"", "x".repeat(500)), now),
         ];
         store.append_journal(entries.into_iter().map(Arc::new).collect()).await.unwrap();
         let all = JournalFilter::default;
@@ -321,7 +321,7 @@ mod tests {
         let contains = |text: &str| JournalFilter { contains: Some(text.to_owned()), ..all() };
         assert_eq!(subjects(&store, contains("100%")).await, ["tor-1,tor-2"]);
         assert_eq!(subjects(&store, contains("10_%")).await, [""; 0], "no wildcards");
-        let kinds = JournalFilter { kinds: vec![Kind::Drift, Kind::Call], ..all() };
+        let kinds = JournalFilter { kinds: vec![JournalKind::Drift, JournalKind::Call], ..all() };
         assert_eq!(subjects(&store, kinds).await, ["old", "tor-2"]);
         let since = JournalFilter { since: Some(now - Duration::from_hours(1)), before: Some(4), ..all() };
         assert_eq!(subjects(&store, since).await, ["tor-1,tor-2", "tor-11"]);
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(subjects(&store, all()).await, ["tor-1,tor-2", "tor-11", "tor-2"]);
         store.prune_journal(limits(24, 700)).await.unwrap();
         assert_eq!(subjects(&store, all()).await, ["tor-11", "tor-2"]);
-        store.append_journal(vec![entry(Kind::Loss, "next", "{}", now).into()]).await.unwrap();
+        store.append_journal(vec![entry(JournalKind::Loss, "next", "{}", now).into()]).await.unwrap();
         assert_eq!(subjects(&store, all()).await, ["tor-11", "tor-2", "next"]);
         store.close().await;
         for suffix in ["", "-wal", "-shm", ".lock"] {

@@ -1,4 +1,4 @@
-//! What switches told: their VTEPs, learned MACs, elections between twins, idle gateways.
+//! What switches reported: their VTEPs, learned MACs, elections between twins, idle gateways.
 
 use std::{collections::BTreeSet, str::FromStr};
 

@@ -75,7 +75,7 @@ pub struct Selection<C> {
     pub before: Option<Vec<Cell>>,
     /// The whole order backwards.
     pub reverse: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: Option<u32>,
 }
 

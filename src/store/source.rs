@@ -102,7 +102,7 @@ impl Write {
         Ok(())
     }
 
-    /// Writes the tunnel endpoint of a host as its source dictates, whoever wrote it before.
+    /// Writes the tunnel endpoint of a host as its source dictates, even where another wrote it.
     pub async fn put_endpoint(&mut self, host: &str, ip: Ipv4Addr) -> Result<()> {
         match self.endpoint_of(host).await? {
             Some(endpoint) if endpoint.ip == ip => {}

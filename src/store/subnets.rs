@@ -126,7 +126,7 @@ impl Read {
         Ok(row.as_ref().map(allocation).transpose()?.map(|(_, ip, _)| ip))
     }
 
-    /// Addresses of a part of a subnet that ports have, in order, at most so many.
+    /// Addresses of a part of a subnet that ports have, in order, at most this many.
     pub async fn allocated_between(
         &mut self,
         subnet: SubnetId,

@@ -141,7 +141,7 @@ impl Write {
         self.bound_tombstones(TOMBSTONES).await
     }
 
-    /// Forgets the oldest tombstones beyond so many; those of one write go together, and those of the last one stay.
+    /// Forgets the oldest tombstones beyond this number; those of one write go together, and those of the last one stay.
     pub(super) async fn bound_tombstones(&mut self, most: usize) -> Result<()> {
         let last = query("SELECT revision FROM tombstones ORDER BY revision DESC LIMIT 1 OFFSET $1")
             .bind(i64::try_from(most).unwrap_or(i64::MAX));

@@ -30,7 +30,7 @@ use crate::model::{ChangeSet, Revision};
 const BATCH: usize = 256;
 /// No further write joins a commit that has been collected for so long.
 const BATCH_TIME: Duration = Duration::from_millis(20);
-/// The store's files are looked at this often; while the disk refuses writes, it is tried.
+/// The store's files are checked this often; while the disk refuses writes, it is tried.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Bytes that must be writable before the store calls itself healthy again.
 const PROBE_BYTES: i64 = 256 * 1024;
@@ -92,7 +92,7 @@ where
 
     fn answer(self: Box<Self>, committed: Result<()>) {
         let outcome = match committed {
-            // A refusal may rest on what an earlier write of the batch did, so it is told after the commit, too.
+            // A refusal may rest on what an earlier write of the batch did, so it is answered after the commit, too.
             Ok(()) => (self.outcome.unwrap_or_else(|| Err(StoreError::Closed.into())), self.revision),
             Err(error) => (Err(error.into()), None),
         };
@@ -258,7 +258,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps `health`, and tells the log when it changes.
+    /// Keeps `health`, and logs a change.
     fn note(&self, result: &Result<()>) {
         let was_ill = self.health.borrow().is_some();
         match result {

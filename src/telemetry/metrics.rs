@@ -1,4 +1,4 @@
-//! What Prometheus reads at `/metrics`: counters that rooms keep for themselves, and figures that are made when somebody
+//! What Prometheus reads at `/metrics`: counters that rooms keep for themselves, and figures that are made when someone
 //! asks.
 
 use std::{

@@ -1,11 +1,11 @@
-//! What systemd is told about us (sd_notify(3)). Without the feature `systemd`, or outside of systemd, nothing is.
+//! What systemd hears of us (sd_notify(3)). Without the feature `systemd`, or outside of systemd, nothing is.
 
 use std::time::Duration;
 
 /// A step of the daemon's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State<'a> {
-    /// All is up; also ends [`State::Reloading`].
+pub enum ServiceState<'a> {
+    /// All is up; also ends [`ServiceState::Reloading`].
     Ready,
     /// The configuration is read again.
     Reloading,
@@ -17,7 +17,7 @@ pub enum State<'a> {
     Watchdog,
 }
 
-impl State<'_> {
+impl ServiceState<'_> {
     /// The variables of sd_notify(3).
     #[cfg_attr(not(feature = "systemd"), allow(dead_code, reason = "only systemd reads them"))]
     fn variables(self) -> Vec<(&'static str, String)> {
@@ -39,19 +39,19 @@ fn monotonic() -> u64 {
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Tells systemd.
+/// Notifies systemd.
 #[cfg(feature = "systemd")]
-pub fn notify(state: State<'_>) {
+pub fn notify(state: ServiceState<'_>) {
     if let Err(error) = systemd::daemon::notify(state.variables().iter()) {
         tracing::warn!(%error, ?state, "systemd can't be notified");
     }
 }
 
-/// Tells nobody: built without the feature `systemd`.
+/// Does nothing: built without the feature `systemd`.
 #[cfg(not(feature = "systemd"))]
-pub fn notify(_state: State<'_>) {}
+pub fn notify(_state: ServiceState<'_>) {}
 
-/// How often [`State::Watchdog`] is due: every half of `WatchdogSec`. `None`: nobody watches.
+/// How often [`ServiceState::Watchdog`] is due: every half of `WatchdogSec`. `None`: nobody watches.
 #[cfg(feature = "systemd")]
 pub fn watchdog_period() -> Option<Duration> {
     let microseconds = systemd::daemon::watchdog_enabled().ok().filter(|microseconds| *microseconds > 0)?;
@@ -70,9 +70,9 @@ mod tests {
 
     #[test]
     fn states_as_sd_notify_spells_them() {
-        assert_eq!(State::Ready.variables(), [("READY", "1".to_owned())]);
-        assert_eq!(State::Status("2/2\nup\0").variables(), [("STATUS", "2/2 up ".to_owned())]);
-        let reloading = State::Reloading.variables();
+        assert_eq!(ServiceState::Ready.variables(), [("READY", "1".to_owned())]);
+        assert_eq!(ServiceState::Status("2/2\nup\0").variables(), [("STATUS", "2/2 up ".to_owned())]);
+        let reloading = ServiceState::Reloading.variables();
         assert_eq!((reloading[0].0, reloading[1].0), ("RELOADING", "MONOTONIC_USEC"));
         let earlier: u64 = reloading[1].1.parse().unwrap();
         assert!(earlier > 0 && earlier <= monotonic());

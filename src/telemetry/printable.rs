@@ -55,16 +55,21 @@ pub fn is_printable(c: char) -> bool {
 /// The text in one line: what isn't printable, line breaks included, is escaped as Rust writes it (`\n`, `\u{1b}`).
 #[must_use]
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, is_printable)
+    escape(text, is_printable, as_rust)
 }
 
 /// The text with its line breaks: all else that isn't printable is escaped.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escape(text, |c| c == '\n' || is_printable(c))
+    escape(text, |c| c == '\n' || is_printable(c), as_rust)
 }
 
-fn escape(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn as_rust(escaped: &mut String, c: char) {
+    escaped.extend(c.escape_default());
+}
+
+/// The text with each character that isn't kept written by `write`.
+pub fn escape(text: &str, is_kept: impl Fn(char) -> bool, write: impl Fn(&mut String, char)) -> Cow<'_, str> {
     if text.chars().all(&is_kept) {
         return Cow::Borrowed(text);
     }
@@ -73,7 +78,7 @@ fn escape(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
         if is_kept(c) {
             escaped.push(c);
         } else {
-            escaped.extend(c.escape_default());
+            write(&mut escaped, c);
         }
     }
     Cow::Owned(escaped)

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, process::Command};
 
 use crate::{
-    l2gw::{Scene, alone, shell},
+    l2gw::{MACHINES, Scene, alone, shell},
     support::PATIENCE,
 };
 
@@ -19,14 +19,17 @@ fn csv(rows: u32) -> String {
 #[test]
 fn all_ports_of_a_file_or_none() {
     let scene = Scene::new().connected();
-    let good = csv(5000);
+    const ROWS: u32 = 5000;
+    let all = ROWS as usize + MACHINES.len();
+    let good = csv(ROWS);
     let file = scene.file("ports.csv", &good);
     let said = scene.ok(&["port", "import", &file, "--wait"]);
-    assert!(said.err.contains("5000 ports were created") && said.err.contains("done"), "{}", said.err);
-    scene.tors[0].wait_rows("Ucast_Macs_Remote", 5002, PATIENCE);
-    assert_eq!(scene.ok(&["port", "list", "-o", "name"]).out.lines().count(), 5002, "page by page");
-    assert_eq!(scene.ok(&["port", "list", "-o", "json"]).json().as_array().expect("ports").len(), 5002);
-    assert_eq!(scene.ok(&["port", "list", "--limit", "7", "-o", "csv"]).out.lines().count(), 8);
+    assert!(said.err.contains(&format!("{ROWS} ports were created")) && said.err.contains("done"), "{}", said.err);
+    scene.tors[0].wait_rows("Ucast_Macs_Remote", all, PATIENCE);
+    assert_eq!(scene.ok(&["port", "list", "-o", "name"]).out.lines().count(), all, "page by page");
+    assert_eq!(scene.ok(&["port", "list", "-o", "json"]).json().as_array().expect("ports").len(), all);
+    // With the line of the columns' names.
+    assert_eq!(scene.ok(&["port", "list", "--limit", "7", "-o", "csv"]).out.lines().count(), 1 + 7);
 
     // The last line is wrong: nothing of it is created, and the message names the line.
     let twice = scene.file("twice.csv", &format!("{}network1,fa:16:3f:00:00:01,,compute-1,\n", csv(0)));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    l2gw::{Scene, shell},
+    l2gw::{MACHINES, Scene, shell},
     support::{PATIENCE, eventually},
 };
 
@@ -19,7 +19,7 @@ fn each_row_is_explained() {
     let network = scene.network();
     let mac = "fa:16:3e:00:00:01";
     scene.tors[0].vtep_ctl(&["del-ucast-remote", &format!("vtepd-{network}"), mac]);
-    scene.tors[0].wait("it is put back", |dump| dump.macs().len() == 2);
+    scene.tors[0].wait("it is put back", |dump| dump.macs().len() == MACHINES.len());
     scene.run(&["gateway", "delete", "vtep-gateway-1"]).expect(73);
     // The journal is written behind, within a second.
     let found = eventually("all of it is written", PATIENCE, || {

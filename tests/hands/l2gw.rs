@@ -57,6 +57,9 @@ fn said(command: &mut Command) -> Said {
     }
 }
 
+/// Machines of [`Scene::furnished`]: MAC and IP.
+pub(crate) const MACHINES: [(&str, &str); 2] = [("fa:16:3e:00:00:01", "10.0.0.11"), ("fa:16:3e:00:00:02", "10.0.0.12")];
+
 /// The daemon, and two switches with the ports Ethernet40 and Ethernet41.
 pub(crate) struct Scene {
     pub(crate) daemon: Daemon,
@@ -79,11 +82,11 @@ impl Scene {
         Self { daemon: home.start(), tors }
     }
 
-    /// With network1, a compute node with two machines, and vtep-gateway-1 on Ethernet40 of both switches.
+    /// With network1, a compute node with the [`MACHINES`], and vtep-gateway-1 on Ethernet40 of both switches.
     pub(crate) fn furnished(self) -> Self {
         self.ok(&["network", "create", "network1"]);
         self.ok(&["endpoint", "create", "compute-1", "198.51.100.11"]);
-        for (mac, ip) in [("fa:16:3e:00:00:01", "10.0.0.11"), ("fa:16:3e:00:00:02", "10.0.0.12")] {
+        for (mac, ip) in MACHINES {
             self.ok(&["port", "create", "network1", "--mac", mac, "--ip-address", ip, "--host", "compute-1"]);
         }
         let device = |tor: &Tor| format!("name={},interface_names=Ethernet40", tor.name());

@@ -1,9 +1,9 @@
-//! Every mistake that one can make: the exit code says what kind it is, the message names the mend.
+//! Every mistake that one can make: the exit code says what kind it is, the message names the fix.
 
 use serde_json::json;
 
 use crate::{
-    l2gw::{Scene, alone},
+    l2gw::{MACHINES, Scene, alone},
     support::{PATIENCE, daemon::Home, eventually, tor::Tor},
 };
 
@@ -149,7 +149,7 @@ fn each_mistake_is_named_with_its_mend() {
     }
     // None of it changed anything.
     assert_eq!(scene.ok(&["gateway", "list", "-o", "name"]).out, "vtep-gateway-1\n");
-    assert_eq!(scene.ok(&["port", "list", "-o", "name"]).out.lines().count(), 2);
+    assert_eq!(scene.ok(&["port", "list", "-o", "name"]).out.lines().count(), MACHINES.len());
 }
 
 /// VLANs of one port can't be shared by two networks, and the message says with whom.
@@ -267,7 +267,7 @@ fn what_was_deleted_is_said() {
     let ports = scene.ok(&["port", "list", "-o", "name"]).name();
     let mut delete = vec!["port", "delete"];
     delete.extend(ports.lines());
-    assert_eq!(scene.ok(&delete).err, "2 ports deleted\n");
+    assert_eq!(scene.ok(&delete).err, format!("{} ports deleted\n", MACHINES.len()));
     assert_eq!(scene.ok(&["network", "delete", "network1"]).err, "network network1 deleted\n");
     assert_eq!(scene.ok(&["endpoint", "delete", "compute-1"]).err, "tunnel endpoint of compute-1 deleted\n");
 }
@@ -300,7 +300,7 @@ fn two_devices_are_changed_at_once_each_in_its_own_way() {
     assert_eq!(interfaces(1), json!([named("Ethernet41", &[7])]));
 }
 
-/// A switch under another name than its section's is refused; where the section is looked at, the peer is shown.
+/// A switch under another name than its section's is refused; where the section is checked, the peer is shown.
 #[test]
 fn a_passive_switch_of_another_name_is_shown() {
     let tor = Tor::start("leaf-7", "192.0.2.1");

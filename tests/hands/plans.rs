@@ -79,6 +79,8 @@ fn an_observed_switch_is_only_planned_until_it_is_repaired() {
 
 #[test]
 fn a_held_switch_deletes_nothing_until_it_is_released() {
+    // network1, which is held, and blue.
+    const NETWORKS: usize = 2;
     let mut scene = Scene::new().connected();
     let filled = scene.tors[0].dump();
     assert_eq!(scene.ok(&["switch", "release", "tor-switch-1"]).err, "released 0 deletions\n");
@@ -98,12 +100,12 @@ fn a_held_switch_deletes_nothing_until_it_is_released() {
     scene.ok(&["network", "create", "blue"]);
     scene.ok(&["gateway", "create", "g", "--device", "name=tor-switch-1,interface_names=Ethernet41:60"]);
     scene.ok(&["connection", "create", "g", "blue"]);
-    scene.tors[0].wait("another network comes", |dump| dump.logical_switches().len() == 2);
+    scene.tors[0].wait("another network comes", |dump| dump.logical_switches().len() == NETWORKS);
     // It outlives a restart.
     assert!(scene.daemon.stop().success());
     scene.daemon.start();
     waits_until_differs(&scene, "deletions are held");
-    assert_eq!(scene.tors[0].dump().logical_switches().len(), 2);
+    assert_eq!(scene.tors[0].dump().logical_switches().len(), NETWORKS);
     let said = scene.ok(&["switch", "release", "tor-switch-1", "--wait"]);
     assert!(said.err.starts_with("released ") && !said.err.starts_with("released 0"), "{}", said.err);
     scene.tors[0].wait("what was held goes", |dump| dump.logical_switches().len() == 1);

@@ -6,27 +6,8 @@ use crate::arrows::sources;
 
 /// Names that several public types still share. A line goes when its types get names of their own; no line is added without
 /// a reason.
-const SHARED: [(&str, &str); 19] = [
-    ("Action", "older than this check"),
-    ("Call", "older than this check"),
-    ("Change", "older than this check"),
-    ("Client", "of OVSDB, and of the admin socket: each is the client of its protocol"),
-    ("ClientError", "of each client"),
-    ("Connection", "of OVSDB, and l2-gateway-connection: both are their protocols' own terms"),
-    ("Entry", "older than this check"),
-    ("Excess", "of a connection, and of a replica: each is what exceeds its budget"),
-    ("Failure", "older than this check"),
-    ("Found", "older than this check"),
-    ("Kind", "older than this check"),
-    ("Place", "older than this check"),
-    ("Report", "older than this check"),
-    ("Segment", "older than this check"),
-    ("Server", "older than this check"),
-    ("State", "older than this check"),
-    ("Status", "older than this check"),
-    ("Tls", "older than this check"),
-    ("TlsError", "older than this check"),
-];
+const SHARED: [(&str, &str); 1] =
+    [("Connection", "of OVSDB, and l2-gateway-connection: both are their protocols' own terms")];
 
 /// The public types that a text declares.
 fn public_types(text: &str) -> impl Iterator<Item = &str> {

@@ -142,7 +142,10 @@ fn broadcasts_come_once(world: &World, from: &Vm) {
     count_broadcasts(world, (&from.ns, &from.mac), &cables);
 }
 
-/// Sends five broadcasts, and counts what comes in on all of these interfaces together.
+/// Broadcasts that are sent, and counted.
+const BROADCASTS: usize = 5;
+
+/// Sends [`BROADCASTS`], and counts what comes in on all of these interfaces together.
 fn count_broadcasts(world: &World, (from, mac): (&Ns, &str), at: &[(Ns, &str)]) {
     let filter = format!("ether src {mac} and ether broadcast");
     let capture = |(ns, interface): &(Ns, &str)| {
@@ -150,11 +153,11 @@ fn count_broadcasts(world: &World, (from, mac): (&Ns, &str), at: &[(Ns, &str)]) 
         Capture::start(ns, interface, &filter, log)
     };
     let captures: Vec<Capture> = at.iter().map(capture).collect();
-    from.try_run(&broadcasting(&["-c", "5", "-i", "0.1", "-W", "1"]));
+    from.try_run(&broadcasting(&["-c", &BROADCASTS.to_string(), "-i", "0.1", "-W", "1"]));
     let count = || captures.iter().map(|capture| capture.frames().len()).sum::<usize>();
     eventually("broadcasts come", Duration::from_secs(5), || {
-        if count() >= 5 { Ok(()) } else { Err(format!("{} of 5", count())) }
+        if count() >= BROADCASTS { Ok(()) } else { Err(format!("{} of {BROADCASTS}", count())) }
     });
     let frames: Vec<Vec<String>> = captures.into_iter().map(Capture::end).collect();
-    assert_eq!(frames.iter().map(Vec::len).sum::<usize>(), 5, "{frames:#?}");
+    assert_eq!(frames.iter().map(Vec::len).sum::<usize>(), BROADCASTS, "{frames:#?}");
 }

@@ -40,7 +40,7 @@ fn groups_and_failed_bindings_have_no_row() {
     for odd in ["01:00:5e", "03:bf", "ff:ff", "00:00:00:00:00:00", "00:00:5e:00:01:01", "224.0.0.18", "ff02", VTEP_2] {
         assert!(!fdb.contains(odd), "{odd} in {fdb}");
     }
-    // Said once, whatever is looked at again.
+    // Said once, whatever is checked again.
     assert_eq!(cloud.source()["refused"], 2, "the port with the pairs, and the one with a group's MAC");
     let seen = cloud.source()["compared_at"].clone();
     cloud.wait_source("a whole comparison", |source| source["compared_at"] != seen);

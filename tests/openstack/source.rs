@@ -253,28 +253,29 @@ fn a_binding_that_only_changes_its_status_is_found_within_a_minute() {
 /// A database that was emptied takes nothing away until somebody says so; what is new goes on.
 #[test]
 fn mass_deletions_are_held_until_they_are_released() {
+    const PORTS: u32 = 40;
     let (mut net, mut empty) = Default::default();
     let mut cloud = Cloud::start(ZED, |neutron| {
         net = neutron.network("network1", &[("vxlan", 5001)]);
         empty = neutron.network("network2", &[("vxlan", 5002)]);
-        neutron.ports(&net, 1, 40, "compute-1");
+        neutron.ports(&net, 1, PORTS, "compute-1");
     });
     cloud.connect(&net, 50);
-    cloud.tor.wait("the ports", |dump| dump.macs().len() == 40);
+    cloud.tor.wait("the ports", |dump| dump.macs().len() == PORTS as usize);
     let saved = "CREATE TABLE saved AS SELECT * FROM ml2_port_bindings";
     cloud.neutron.server.sql(saved);
 
     // Half of the ports lose their hosts: that takes as much from switches as if they were deleted.
     cloud.neutron.server.sql("UPDATE ml2_port_bindings SET host = '', vif_type = 'unbound'");
     cloud.neutron.server.sql(&format!("UPDATE standardattributes SET updated_at = {}", cloud.neutron.server.now()));
-    let held = cloud.wait_source("the hold of unbound ports", |source| source["held"]["ports"] == 40);
+    let held = cloud.wait_source("the hold of unbound ports", |source| source["held"]["ports"] == PORTS);
     assert!(held["reason"].as_str().is_some_and(|reason| reason.contains("release")), "{held}");
-    assert_eq!(cloud.tor.dump().macs().len(), 40);
+    assert_eq!(cloud.tor.dump().macs().len(), PORTS as usize);
     cloud.neutron.server.sql("DELETE FROM ml2_port_bindings; INSERT INTO ml2_port_bindings SELECT * FROM saved");
     cloud.wait_source("the end of the hold", |source| source["held"]["ports"] == 0);
 
     cloud.neutron.delete_network(&net);
-    cloud.wait_source("the hold of deleted ports", |source| source["held"]["ports"] == 40);
+    cloud.wait_source("the hold of deleted ports", |source| source["held"]["ports"] == PORTS);
     assert_eq!(cloud.rest.get("/readyz").status, 200, "it is an operator's matter, not the daemon's health");
     // What is new goes on, and few losses beside many don't slip through.
     let new = cloud.neutron.network("network3", &[("vxlan", 5003)]);
@@ -289,12 +290,12 @@ fn mass_deletions_are_held_until_they_are_released() {
     cloud.daemon.start();
     cloud.rest = cloud.daemon.rest();
     ready(&cloud.rest);
-    cloud.wait_source("the hold after a restart", |source| source["held"]["ports"] == 40);
-    assert_eq!(cloud.tor.dump().macs().len(), 40);
+    cloud.wait_source("the hold after a restart", |source| source["held"]["ports"] == PORTS);
+    assert_eq!(cloud.tor.dump().macs().len(), PORTS as usize);
 
     // What an operator sees and does: `l2gw source show`, `l2gw source release`.
     let shown = cloud.daemon.admin("source_show", &json!({}));
-    assert_eq!((&shown["held"]["ports"], &shown["driver"]), (&json!(40), &json!("neutron-db")));
+    assert_eq!((&shown["held"]["ports"], &shown["driver"]), (&json!(PORTS), &json!("neutron-db")));
     assert_eq!(cloud.daemon.admin("status", &json!({}))["source"]["held"], shown["held"]);
     assert_eq!(cloud.daemon.admin("source_release", &json!({})), Value::Null);
     cloud.tor.wait("the released end", |dump| dump.logical_switches().is_empty() && dump.macs().is_empty());
@@ -335,14 +336,16 @@ fn a_segment_that_comes_back_too_late_is_a_conflict_until_the_vlan_is_free() {
 /// A network that loses its VXLAN segment is to its switches as if it were deleted; the guard has a say in it.
 #[test]
 fn a_segment_that_is_taken_away_unbinds_its_network() {
+    const NETWORKS: u32 = 12;
+    const PORTS: u32 = 20;
     let mut nets = Vec::new();
     let cloud = Cloud::start(ZED, |neutron| {
-        nets.extend((0..12).map(|n| neutron.network(&format!("network{n}"), &[("vxlan", 5001 + n)])));
-        neutron.ports(&nets[0], 1, 20, "compute-1");
+        nets.extend((0..NETWORKS).map(|n| neutron.network(&format!("network{n}"), &[("vxlan", 5001 + n)])));
+        neutron.ports(&nets[0], 1, PORTS, "compute-1");
     });
     let (neutron, net) = (&cloud.neutron, &nets[0]);
     let connection = cloud.connect(net, 50);
-    cloud.tor.wait("the ports", |dump| dump.macs().len() == 20);
+    cloud.tor.wait("the ports", |dump| dump.macs().len() == PORTS as usize);
 
     neutron.segment(&format!("'{net}'"), "geneve");
     let status = eventually("the unbinding", PATIENCE, || {
@@ -356,13 +359,13 @@ fn a_segment_that_is_taken_away_unbinds_its_network() {
 
     neutron.segment(&format!("'{net}'"), "vxlan");
     cloud.rest.wait_status(&connection, "active");
-    cloud.tor.wait("the ports again", |dump| dump.macs().len() == 20);
+    cloud.tor.wait("the ports again", |dump| dump.macs().len() == PORTS as usize);
 
     // Many at once are held.
     let all = nets.iter().map(|net| format!("'{net}'")).collect::<Vec<_>>().join(",");
     neutron.segment(&all, "geneve");
-    cloud.wait_source("the hold", |source| source["held"]["networks"] == 12);
-    assert_eq!(cloud.tor.dump().macs().len(), 20);
+    cloud.wait_source("the hold", |source| source["held"]["networks"] == NETWORKS);
+    assert_eq!(cloud.tor.dump().macs().len(), PORTS as usize);
     assert_eq!(cloud.rest.status(&connection)["status"], "active");
     neutron.segment(&all, "vxlan");
     cloud.wait_source("the end of the hold", |source| source["held"]["networks"] == 0);

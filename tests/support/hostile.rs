@@ -180,7 +180,7 @@ fn port(n: u64) -> String {
 
 const GONE: &str = "{\"old\":{}}";
 
-/// The tables of an honest switch called `name`, with so many ports, on which a network is, and more tables behind them.
+/// The tables of an honest switch called `name`, with this many ports, on which a network is, and more tables behind them.
 fn tables(
     name: &str,
     network: &str,

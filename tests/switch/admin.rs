@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{COMPUTE_1, Scene, many_ports};
+use super::scene::{COMPUTE_1, MACHINES, Scene, many_ports};
 use crate::support::{PATIENCE, daemon::Home, eventually, tor::Tor};
 
 #[test]
@@ -55,16 +55,19 @@ fn what_is_wrong_is_told() {
 /// The guard's release from the operator's side.
 #[test]
 fn a_held_switch_is_released() {
+    /// More than the guard lets pass.
+    const PORTS: u32 = 20;
     let tor = Tor::start("t", "192.0.2.1");
     let factory = tor.dump();
     let mut scene = Scene::on(&tor);
-    scene.rest.post("/v2.0/ports", &many_ports(&scene.network, 20, &[COMPUTE_1.0])).expect(201);
-    tor.wait_rows("Ucast_Macs_Remote", 23, PATIENCE);
+    scene.rest.post("/v2.0/ports", &many_ports(&scene.network, PORTS, &[COMPUTE_1.0])).expect(201);
+    let rows = PORTS as usize + MACHINES.len();
+    tor.wait_rows("Ucast_Macs_Remote", rows, PATIENCE);
     scene.daemon.kill();
     scene.daemon.home.forget();
     scene.daemon.start();
     scene.daemon.rest().wait_switch("t", "it is held", |now| now["status"] == "held");
-    assert_eq!(tor.rpc().count("Ucast_Macs_Remote"), 23);
+    assert_eq!(tor.rpc().count("Ucast_Macs_Remote"), rows);
     scene.daemon.admin("switch_release", &json!({"switch": "t"}));
     tor.wait("it is cleaned up", |dump| *dump == factory);
 }

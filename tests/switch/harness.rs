@@ -116,7 +116,7 @@ fn a_recorder_counts_and_cuts() {
     assert_eq!(tor.vtep_ctl(&["list-ls"]), "ls0");
     recorder.cut();
     run("vtep-ctl", &[db.as_str(), "list-ps"]);
-    assert_eq!(recorder.connections(), 3);
+    assert_eq!(recorder.connections(), 3, "one for each vtep-ctl");
 }
 
 #[test]

@@ -102,10 +102,11 @@ fn a_learned_mac_reaches_compute_nodes_and_the_other_gateway() {
     left.wait("nothing is left", |dump| dump.macs().is_empty());
 
     // A gateway that is disconnected takes its MACs and its VTEP along.
-    for i in 0..15 {
+    const MACS: usize = 15;
+    for i in 0..MACS {
         left.learn(&name, &format!("02:00:00:00:01:{i:02x}"), "");
     }
-    right.wait("all of them", |dump| dump.macs().len() == 15);
+    right.wait("all of them", |dump| dump.macs().len() == MACS);
     pair.rest.disconnect(&pair.connections[0]);
     right.wait("none of them, and no guard that holds them", |dump| dump.macs().is_empty() && dump.floods().is_empty());
     pair.wait_flood(&["192.0.2.2"]);
@@ -113,22 +114,23 @@ fn a_learned_mac_reaches_compute_nodes_and_the_other_gateway() {
 
 #[test]
 fn neither_a_lost_session_nor_a_restart_withdraws_a_mac() {
+    const MACS: usize = 20;
     let mut pair = Pair::begin("");
     let name = pair.name();
-    for i in 0..20 {
+    for i in 0..MACS {
         pair.tors[0].learn(&name, &format!("02:00:00:00:01:{i:02x}"), "");
     }
-    let all = |dump: &crate::support::dump::Dump| dump.macs().len() == 20;
+    let all = |dump: &crate::support::dump::Dump| dump.macs().len() == MACS;
     pair.tors[1].wait("all of them", all);
     pair.tors[0].kill();
     pair.rest.wait_switch("left", "it is away", |now| now["session"]["state"] == "backoff");
-    assert_eq!(fdb(&pair.rest, &pair.network, "").entries.len(), 20);
+    assert_eq!(fdb(&pair.rest, &pair.network, "").entries.len(), MACS);
     // The daemon restarts while the switch is away: nothing leaves the other switch.
     pair.daemon.kill();
     pair.daemon.start();
     pair.rest = pair.daemon.rest();
     pair.rest.wait_status(&pair.connections[1], "active");
-    assert_eq!(fdb(&pair.rest, &pair.network, "").entries.len(), 20);
+    assert_eq!(fdb(&pair.rest, &pair.network, "").entries.len(), MACS);
     assert!(all(&pair.tors[1].dump()));
     // It comes back, and has forgotten one meanwhile: only what it says itself counts.
     pair.tors[0].restart(crate::support::tor::Contents::Kept);
@@ -244,12 +246,13 @@ fn a_mac_that_is_a_port_on_a_compute_node_is_a_loop() {
 
 #[test]
 fn a_switch_that_floods_is_cut_off_at_its_limit() {
-    let pair = Pair::begin("[relay]\nmax_learned_macs = 3\n");
+    const LIMIT: usize = 3;
+    let pair = Pair::begin(&format!("[relay]\nmax_learned_macs = {LIMIT}\n"));
     let name = pair.name();
-    for i in 0..5 {
+    for i in 0..LIMIT + 2 {
         pair.tors[0].learn(&name, &format!("02:00:00:00:01:{i:02x}"), "");
     }
-    pair.tors[1].wait("three of five", |dump| dump.macs().len() == 3);
+    pair.tors[1].wait("as many as the limit", |dump| dump.macs().len() == LIMIT);
     let status = pair.rest.wait_switch("left", "it says so", |now| now["status"] == "degraded");
     assert!(status["reason"].as_str().unwrap().contains("max_learned_macs"), "{status}");
     pair.rest.wait_status(&pair.connections[0], "degraded");
@@ -258,7 +261,7 @@ fn a_switch_that_floods_is_cut_off_at_its_limit() {
     pair.tors[0].unlearn(&name, taken.keys().next().unwrap());
     eventually("another one in its place", Duration::from_secs(10), || {
         let now = fdb(&pair.rest, &pair.network, "").entries;
-        if now.len() == 3 && now != taken { Ok(()) } else { Err(format!("{now:?}")) }
+        if now.len() == LIMIT && now != taken { Ok(()) } else { Err(format!("{now:?}")) }
     });
 }
 

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::scene::Scene;
+use super::scene::{ROWS, Scene};
 use crate::support::{daemon::Home, rest::Rest, tor::Tor};
 
 /// The value of a metric with these labels.
@@ -57,8 +57,9 @@ fn metrics_are_served_apart_without_a_token() {
     assert_eq!(value(&text, "vtepd_sessions{state=\"up\"}"), Some(1), "{text}");
     assert_eq!(value(&text, "vtepd_switch_up{switch=\"t\"}"), Some(1));
     assert_eq!(value(&text, "vtepd_switch_up{switch=\"off\"}"), Some(0));
-    assert_eq!(value(&text, "vtepd_switch_rows_desired{switch=\"t\"}"), Some(6));
-    assert_eq!(value(&text, "vtepd_switch_rows_actual{switch=\"t\"}"), Some(6));
+    let rows = i64::try_from(ROWS).expect("few rows");
+    assert_eq!(value(&text, "vtepd_switch_rows_desired{switch=\"t\"}"), Some(rows));
+    assert_eq!(value(&text, "vtepd_switch_rows_actual{switch=\"t\"}"), Some(rows));
     assert_eq!(value(&text, "vtepd_switch_bindings{switch=\"t\",status=\"active\"}"), Some(1));
     assert!(value(&text, "vtepd_switch_transactions_total{switch=\"t\"}") >= Some(1), "{text}");
     assert_eq!(value(&text, "vtepd_switch_sessions_total{switch=\"t\"}"), Some(1));

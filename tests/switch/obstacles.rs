@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{COMPUTE_2, MACHINES, Scene, foreign_switch, logical_switch};
+use super::scene::{COMPUTE_2, MACHINES, ROWS, Scene, foreign_switch, logical_switch};
 use crate::support::{PATIENCE, daemon::Daemon, eventually, tor::Tor};
 
 const ETHERNET_40: (&str, u16) = ("Ethernet40", 50);
@@ -147,12 +147,11 @@ fn held_deletions_are_shown_by_network_and_binding() {
     let fine = |diff: &Value| diff["held"] == 0 && diff["rows"] == json!([]) && diff["blocked_total"] == 0;
     diff(&scene.daemon, "that nothing is held", fine);
     scene.rest.disconnect(&scene.connection);
-    // The Logical_Switch, its flood row, the binding and three MACs.
-    let said = diff(&scene.daemon, "what is held", |diff| diff["held"] == 6);
+    let said = diff(&scene.daemon, "what is held", |diff| diff["held"] == ROWS);
     let held = &said["held_networks"][0];
     assert_eq!((&held["network_id"], &held["macs"]), (&json!(scene.network), &json!(MACHINES.len())));
     assert_eq!(held["bindings"], json!(["Ethernet40 VLAN 50"]));
-    assert_eq!(said["held_rows"].as_array().map(Vec::len), Some(6));
+    assert_eq!(said["held_rows"].as_array().map(Vec::len), Some(ROWS));
     assert_eq!(said["transaction"], json!(["hardware_vtep"]));
     // Applied by hand, it is what a release does first.
     let release: Vec<Value> = said["release"].as_array().expect("operations")[1..].to_vec();

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use serde_json::json;
 
-use super::scene::{COMPUTE_1, Scene, many_ports};
+use super::scene::{COMPUTE_1, MACHINES, Scene, many_ports};
 use crate::support::{PATIENCE, daemon::Home, meddler::Meddler, recorder::Recorder, tor::Tor};
 
 /// A switch that takes no more than 15 characters of an IP address.
@@ -85,22 +85,30 @@ fn sent_in_vain(recorder: &Recorder) -> usize {
 
 #[test]
 fn a_full_table_of_macs_is_filled_reported_and_not_hammered() {
-    let tor = full("Ucast_Macs_Remote", 50);
+    const ROOM: u32 = 50;
+    const TOO_MANY: u32 = 70;
+    // With the machines of the example.
+    let ports = ROOM + TOO_MANY - u32::try_from(MACHINES.len()).expect("few machines");
+    let room = ROOM as usize;
+    let tor = full("Ucast_Macs_Remote", ROOM);
     let recorder = Recorder::start(tor.socket());
     let scene = Scene::with(Home::new().recorded(&tor, &recorder), "t");
-    let created = scene.rest.post("/v2.0/ports", &many_ports(&scene.network, 117, &[COMPUTE_1.0])).expect(201);
-    tor.wait_rows("Ucast_Macs_Remote", 50, PATIENCE);
+    let created = scene.rest.post("/v2.0/ports", &many_ports(&scene.network, ports, &[COMPUTE_1.0])).expect(201);
+    tor.wait_rows("Ucast_Macs_Remote", room, PATIENCE);
     let status = scene.rest.wait_status(&scene.connection, "error");
     let reason = status["switches"][0]["reason"].as_str().expect("a reason");
-    assert!(reason.contains("Ucast_Macs_Remote") && reason.contains("50 row"), "the switch's words: {status}");
+    assert!(
+        reason.contains("Ucast_Macs_Remote") && reason.contains(&format!("{ROOM} row")),
+        "the switch's words: {status}"
+    );
     let sent = sent_in_vain(&recorder);
     assert!(sent <= 8, "{sent} transactions in 4 s");
     // What changes or is deleted is done beside that, and makes room.
-    for port in &created["ports"].as_array().expect("ports")[..70] {
+    for port in &created["ports"].as_array().expect("ports")[..TOO_MANY as usize] {
         scene.rest.delete(&format!("/v2.0/ports/{}", port["id"].as_str().expect("its id"))).expect(204);
     }
     scene.rest.wait_status(&scene.connection, "active");
-    assert_eq!(tor.rpc().count("Ucast_Macs_Remote"), 50);
+    assert_eq!(tor.rpc().count("Ucast_Macs_Remote"), room);
 }
 
 #[test]

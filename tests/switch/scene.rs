@@ -22,6 +22,9 @@ pub(crate) const MACHINES: [(&str, &str, (&str, &str)); 3] = [
     ("fa:16:3e:00:00:03", "10.0.0.13", COMPUTE_2),
 ];
 
+/// Rows of the example on a switch: the Logical_Switch, its flood row, a binding, and a MAC for each machine.
+pub(crate) const ROWS: usize = 1 + 1 + 1 + MACHINES.len();
+
 /// The daemon with network1, three machines on two compute nodes, vtep-gateway-1 with Ethernet40 of each switch, and
 /// their connection with default segmentation id 50.
 #[derive(Debug)]

@@ -206,7 +206,7 @@ fn in_single_active_one_switch_is_bound_and_lets_go_before_its_twin_binds() {
         let watching = scope.spawn(move || {
             let mut both = 0;
             while watched.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-                // In this order: the one that lets go is looked at last.
+                // In this order: the one that lets go is checked last.
                 both += usize::from(twins.bound(other) && twins.bound(first));
             }
             both

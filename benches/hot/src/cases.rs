@@ -8,7 +8,7 @@ use ovsdb::{framing::Framer, json::Cursor, message, transact};
 use vtepd_core::{
     intent::Update,
     model::{Change, ChangeSet},
-    plan::{InFlight, Key, Transaction},
+    plan::{InFlight, RowKey, Transaction},
     vtep::{self, Touched},
 };
 
@@ -123,12 +123,12 @@ fn audit() -> Box<dyn FnMut()> {
     audit_of(ROWS)
 }
 
-/// An audit of a switch with so many rows, all right.
+/// An audit of a switch with this many rows, all right.
 pub fn audit_of(rows: u32) -> Box<dyn FnMut()> {
     comparison_of(rows, 0)
 }
 
-/// An audit of a switch that lacks so many of its rows.
+/// An audit of a switch that lacks this many of its rows.
 pub fn comparison_of(rows: u32, missing: u32) -> Box<dyn FnMut()> {
     let desired = site::desired(site::intent(site::feed(rows)).1);
     let (actual, policy, in_flight) = (site::synchronised(rows - missing), site::policy(), InFlight::default());
@@ -138,7 +138,7 @@ pub fn comparison_of(rows: u32, missing: u32) -> Box<dyn FnMut()> {
     })
 }
 
-/// The one step in which a twin takes over so many MACs.
+/// The one step in which a twin takes over this many MACs.
 pub fn takeover_of(macs: u32) -> Box<dyn FnMut()> {
     let mut intent = site::twins(macs);
     let mut set = Some(site::takeover());
@@ -185,7 +185,7 @@ fn one_row() -> Box<dyn FnMut()> {
     Box::new(move || {
         let mut transaction = Transaction::default();
         let planner = site::planner(&desired, &actual, &policy, &in_flight);
-        planner.add(Key::Mac(site::network(), site::mac(ROWS)), &mut transaction);
+        planner.add(RowKey::Mac(site::network(), site::mac(ROWS)), &mut transaction);
         let transaction = transaction.finish(&actual);
         assert_eq!(transaction.operations.len(), 1);
         buffer.clear();
@@ -216,12 +216,12 @@ fn reply() -> Box<dyn FnMut()> {
 /// Something that is held while it is measured.
 pub type Kept = Box<dyn std::any::Any>;
 
-/// A switch's replica with so many rows.
+/// A switch's replica with this many rows.
 pub fn replica(rows: u32) -> Kept {
     Box::new(site::synchronised(rows))
 }
 
-/// The desired state of so many ports, with the switch's share of it.
+/// The desired state of this many ports, with the switch's share of it.
 pub fn desired_state(ports: u32) -> Kept {
     let (intent, updates) = site::intent(site::feed(ports));
     Box::new((intent, site::desired(updates)))

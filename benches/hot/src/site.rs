@@ -1,4 +1,4 @@
-//! A fixed data centre: one switch, one network, so many ports on a hundred compute nodes. The same bytes in every run.
+//! A fixed data centre: one switch, one network, N ports on a hundred compute nodes. The same bytes in every run.
 
 use std::{
     fmt::Write as _,
@@ -15,7 +15,7 @@ use vtepd_core::{
         GatewayId, Interface, Ips, LearnedMac, MacAddr, Network, NetworkId, Port, PortId, RelayConfig, SwitchVteps,
         TunnelEndpoint, VlanId, Vni,
     },
-    plan::{Desired, Extras, Guard, InFlight, Planner, Policy, Section},
+    plan::{Desired, Extras, GuardDecision, InFlight, Planner, Policy, Section},
     vtep::{Columns, Ownership, Replica, Touched},
 };
 
@@ -106,7 +106,7 @@ pub(crate) fn feed(ports: u32) -> impl Iterator<Item = ChangeSet> {
     std::iter::once(changes).chain(ports).map(|changes| ChangeSet { revision: 1, changes, tombstones: Vec::new() })
 }
 
-/// A switch and its twin, of which it alone has learned so many MACs.
+/// A switch and its twin, of which it alone has learned this many MACs.
 pub(crate) fn twins(macs: u32) -> Intent {
     let policy = Arc::new(RelayConfig::default());
     let mut intent = Intent::new(policy);
@@ -188,7 +188,7 @@ pub(crate) fn take(desired: &mut Desired, updates: Vec<Update>) -> Vec<MacAddr> 
 
 // ===== what is there =====
 
-/// A monitor's reply, as ovsdb-server writes it: everything right, with so many MACs.
+/// A monitor's reply, as ovsdb-server writes it: everything right, with this many MACs.
 pub(crate) fn reply(rows: u32) -> Vec<u8> {
     let uuid = Uuid::from_u128;
     let mut text = String::with_capacity(rows as usize * 240 + 65536);
@@ -258,7 +258,7 @@ impl std::fmt::Display for Row {
     }
 }
 
-/// The reply to a transaction that inserts so many rows.
+/// The reply to a transaction that inserts this many rows.
 pub(crate) fn transacted(rows: u32) -> Vec<u8> {
     let outcome = |i| format!(r#"{{"uuid":["uuid","{}"]}}"#, row(i));
     format!("[{}]", (0..rows).map(outcome).collect::<Vec<_>>().join(",")).into_bytes()
@@ -268,7 +268,7 @@ pub(crate) fn replica() -> Replica {
     Replica::new(Ownership::new("vtepd", &[]))
 }
 
-/// The replica of a switch on which so many MACs are right.
+/// The replica of a switch on which this many MACs are right.
 pub(crate) fn synchronised(rows: u32) -> Replica {
     let mut replica = replica();
     let text = bytes::Bytes::from(reply(rows));
@@ -315,5 +315,5 @@ pub(crate) fn planner<'a>(
     policy: &'a Policy,
     in_flight: &'a InFlight,
 ) -> Planner<'a> {
-    Planner { desired, actual, policy, in_flight, quarantined: &|_| false, guard: Guard::Unknown }
+    Planner { desired, actual, policy, in_flight, quarantined: &|_| false, guard: GuardDecision::Unknown }
 }

@@ -64,7 +64,7 @@ impl Bare {
         Self { child, address: address.trim().parse().expect("an address"), _scratch: scratch }
     }
 
-    /// The CPU of a change, of so many one after the other.
+    /// The CPU of a change, of this many one after the other.
     pub(crate) fn cpu(self, changes: u32) -> Duration {
         let rest = Rest { address: self.address, token: None, described: false };
         let mut kept = Kept::open(rest).expect("it listens");

@@ -16,7 +16,7 @@ use crate::{
 /// Changes whose median is taken.
 const CHANGES: u32 = 201;
 
-/// One port on a network that so many switches carry. The bare clients write the same row to all at once.
+/// One port on a network that this many switches carry. The bare clients write the same row to all at once.
 pub(crate) struct Fan {
     pub(crate) switches: u16,
 }
@@ -101,7 +101,7 @@ fn all_changed(observers: &mut [Rpc]) {
     }
 }
 
-/// Many switches that hold the same network of so many MACs: the desired state is held once.
+/// Many switches that hold the same network of this many MACs: the desired state is held once.
 pub(crate) struct Held {
     pub(crate) switches: u16,
     pub(crate) rows: u32,

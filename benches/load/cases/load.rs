@@ -42,7 +42,7 @@ impl Case for Load {
     }
 }
 
-/// The same on a switch whose CPU is so many times slower than this machine's: its transactions have to become smaller.
+/// The same on a switch whose CPU is a given factor slower than this machine's: its transactions have to become smaller.
 pub(crate) struct Slow {
     pub(crate) rows: u32,
     pub(crate) times: u32,

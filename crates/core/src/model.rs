@@ -15,7 +15,7 @@ mod topology;
 mod unicast;
 mod vxlan;
 
-pub use change::{Change, ChangeSet, FeedEvent, Revision, TOMBSTONES, Tombstone};
+pub use change::{Change, ChangeSet, FeedEvent, LearnedChange, Revision, TOMBSTONES, Tombstone};
 pub use ids::{ConnectionId, DeviceId, EndpointId, GatewayId, NetworkId, PortId, SubnetId};
 pub use learned::{Election, Idle, Ips, LearnedMac, SwitchVteps};
 pub use mac::{MacAddr, ParseMacError};

@@ -1,6 +1,6 @@
 //! Desired x actual x policy -> transactions. Pure: no I/O and no clock.
 //!
-//! Work is named by [`Key`]s. [`Planner::audit`] finds all keys whose rows are not as desired; a change or a drift
+//! Work is named by [`RowKey`]s. [`Planner::audit`] finds all keys whose rows are not as desired; a change or a drift
 //! names its keys itself. [`Planner::add`] looks at one key, compares what is desired with what is there *now*, and
 //! adds the operations that are missing to a [`Transaction`]. So there is one comparison, whatever asked for it, and
 //! work that waited in a queue can't be out of date.
@@ -26,7 +26,7 @@ pub use dry_run::{DryRun, HeldDeletions};
 pub use extras::{Bfd, Extras, Replication};
 pub use guard::GuardCount;
 pub use obstacle::{Blocked, BlockedSubject, Obstacle};
-pub use transaction::{Tally, Transaction};
+pub use transaction::{RowCounts, Transaction};
 
 use crate::{
     intent::NetworkIntent,
@@ -34,14 +34,14 @@ use crate::{
         MacAddr, NetworkId,
         indexed::{FastMap, FastSet},
     },
-    vtep::{Columns, LogicalSwitchIndex, Owner, Replica},
+    vtep::{Columns, LogicalSwitchIndex, Owner, Replica, Table},
 };
 use bindings::Moves;
 use view::View;
 
 /// A piece of work: rows that are compared, written and blamed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Key {
+pub enum RowKey {
     /// A network's Logical_Switch and flood row; its bindings too while the Logical_Switch is not there yet.
     Network(NetworkId),
     /// A VLAN of a Physical_Port.
@@ -71,7 +71,7 @@ pub struct Policy {
 
 /// How far a key's transaction is. RFC 7047 lets the update of a transaction come before its reply or after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flight {
+pub enum TransactionStage {
     /// Not answered.
     Sent,
     /// Not answered, and the update came.
@@ -84,7 +84,7 @@ pub enum Flight {
 #[derive(Debug, Default, Clone)]
 pub struct InFlight {
     /// Keys of transactions that aren't answered, or whose update hasn't come.
-    pub keys: FastMap<Key, Flight>,
+    pub keys: FastMap<RowKey, TransactionStage>,
     /// Ports whose bindings such a transaction changes: the next one has to see the result.
     pub ports: FastSet<Uuid>,
     /// Locators that such a transaction inserts: a second insert of one would violate the index.
@@ -93,7 +93,7 @@ pub struct InFlight {
 
 /// What the guard says of deletions that nothing explains (architecture rule 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Guard {
+pub enum GuardDecision {
     /// Nobody counted them since the last change: count first.
     Unknown,
     /// They are few, or were released.
@@ -104,7 +104,7 @@ pub enum Guard {
 
 /// What became of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PlanOutcome {
     /// The rows are right, or will be once something else was done that brings the key back.
     Right,
     /// Operations were added.
@@ -133,9 +133,9 @@ pub struct Planner<'a> {
     /// What is under way.
     pub in_flight: &'a InFlight,
     /// What failed and waits for its next attempt.
-    pub quarantined: &'a dyn Fn(&Key) -> bool,
+    pub quarantined: &'a dyn Fn(&RowKey) -> bool,
     /// The guard's word.
-    pub guard: Guard,
+    pub guard: GuardDecision,
 }
 
 /// What keys that are compared in a row have in common. It holds while neither the desired state nor the replica changes.
@@ -156,15 +156,24 @@ enum Wanted<'a> {
     Unclear,
 }
 
-// ===== impl Key =====
+// ===== impl RowKey =====
 
-impl Key {
+impl RowKey {
+    /// The key of the rows of a table that are compared all at once.
+    #[must_use]
+    pub fn of_table(table: Table) -> Option<Self> {
+        match table {
+            Table::Manager | Table::Global => Some(Self::Managers),
+            _ => None,
+        }
+    }
+
     /// The network whose rows these are; a binding's may change.
     #[must_use]
     pub fn network(&self) -> Option<NetworkId> {
         match self {
-            Key::Network(network) | Key::Mac(network, _) => Some(*network),
-            Key::Binding(..) | Key::Tunnel(_) | Key::Managers => None,
+            RowKey::Network(network) | RowKey::Mac(network, _) => Some(*network),
+            RowKey::Binding(..) | RowKey::Tunnel(_) | RowKey::Managers => None,
         }
     }
 }
@@ -174,20 +183,20 @@ impl Key {
 impl InFlight {
     /// A transaction was sent.
     pub fn reserve(&mut self, transaction: &Transaction) {
-        self.keys.extend(transaction.keys.iter().map(|key| (*key, Flight::Sent)));
+        self.keys.extend(transaction.keys.iter().map(|key| (*key, TransactionStage::Sent)));
         self.ports.extend(transaction.ports());
         self.locators.extend(&transaction.locators);
     }
 
     /// A transaction was answered. Returns its keys, and whether their update came before the reply.
-    pub fn release(&mut self, transaction: &Transaction) -> Vec<(Key, bool)> {
+    pub fn release(&mut self, transaction: &Transaction) -> Vec<(RowKey, bool)> {
         for port in transaction.ports() {
             self.ports.remove(&port);
         }
         for locator in &transaction.locators {
             self.locators.remove(locator);
         }
-        transaction.keys.iter().map(|key| (*key, self.keys.remove(key) == Some(Flight::Updated))).collect()
+        transaction.keys.iter().map(|key| (*key, self.keys.remove(key) == Some(TransactionStage::Updated))).collect()
     }
 }
 
@@ -195,7 +204,7 @@ impl InFlight {
 
 impl<'a> Planner<'a> {
     /// Adds what this key needs to the transaction.
-    pub fn add(&self, key: Key, transaction: &mut Transaction) -> Verdict {
+    pub fn add(&self, key: RowKey, transaction: &mut Transaction) -> PlanOutcome {
         self.add_seen(key, &mut Seen::default(), transaction)
     }
 
@@ -205,43 +214,47 @@ impl<'a> Planner<'a> {
         &self,
         operations: usize,
         transaction: &mut Transaction,
-        mut next: impl FnMut() -> Option<Key>,
-        mut tell: impl FnMut(Key, Verdict),
+        mut next: impl FnMut() -> Option<RowKey>,
+        mut report: impl FnMut(RowKey, PlanOutcome),
     ) {
         let mut seen = Seen::default();
         while transaction.len() < operations
             && let Some(key) = next()
         {
-            tell(key, self.add_seen(key, &mut seen, transaction));
+            report(key, self.add_seen(key, &mut seen, transaction));
         }
     }
 
     /// What each of these keys needs, by itself.
-    pub fn judge(&self, keys: impl IntoIterator<Item = Key>, mut tell: impl FnMut(Key, Verdict, Transaction)) {
+    pub fn plan_each(
+        &self,
+        keys: impl IntoIterator<Item = RowKey>,
+        mut report: impl FnMut(RowKey, PlanOutcome, Transaction),
+    ) {
         let mut seen = Seen::default();
         for key in keys {
             let mut transaction = Transaction::default();
-            let verdict = self.add_seen(key, &mut seen, &mut transaction);
-            tell(key, verdict, transaction);
+            let outcome = self.add_seen(key, &mut seen, &mut transaction);
+            report(key, outcome, transaction);
         }
     }
 
-    fn add_seen(&self, key: Key, seen: &mut Seen<'a>, transaction: &mut Transaction) -> Verdict {
+    fn add_seen(&self, key: RowKey, seen: &mut Seen<'a>, transaction: &mut Transaction) -> PlanOutcome {
         if self.in_flight.keys.contains_key(&key) {
-            return Verdict::Wait;
+            return PlanOutcome::Wait;
         }
         if transaction.serves(&key) {
-            return Verdict::Right;
+            return PlanOutcome::Right;
         }
         if (self.quarantined)(&key) {
-            return Verdict::Quarantined;
+            return PlanOutcome::Quarantined;
         }
         match key {
-            Key::Network(network) => self.add_network(network, transaction),
-            Key::Binding(port, vlan) => self.add_binding(port, vlan, &mut seen.moves, transaction),
-            Key::Tunnel(row) => self.add_tunnel(row, transaction),
-            Key::Managers => self.add_managers(transaction),
-            Key::Mac(network, mac) => {
+            RowKey::Network(network) => self.add_network(network, transaction),
+            RowKey::Binding(port, vlan) => self.add_binding(port, vlan, &mut seen.moves, transaction),
+            RowKey::Tunnel(row) => self.add_tunnel(row, transaction),
+            RowKey::Managers => self.add_managers(transaction),
+            RowKey::Mac(network, mac) => {
                 let view = match &mut seen.view {
                     Some(view) if view.network == network => view,
                     view => view.insert(self.view(network)),
@@ -301,12 +314,12 @@ impl<'a> Planner<'a> {
     }
 
     /// What the guard decides about a deletion; `None`: it may be sent.
-    fn unexplained(&self, explained: bool) -> Option<Verdict> {
+    fn unexplained(&self, explained: bool) -> Option<PlanOutcome> {
         match self.guard {
             _ if explained => None,
-            Guard::Pass => None,
-            Guard::Unknown => Some(Verdict::Uncounted),
-            Guard::Hold => Some(Verdict::Held),
+            GuardDecision::Pass => None,
+            GuardDecision::Unknown => Some(PlanOutcome::Uncounted),
+            GuardDecision::Hold => Some(PlanOutcome::Held),
         }
     }
 
@@ -314,16 +327,16 @@ impl<'a> Planner<'a> {
     /// again reaches the desired state in a few rounds.
     #[must_use]
     pub fn plan(&self, operations: usize) -> Vec<Transaction> {
-        let planner = Planner { guard: self.guard_verdict(), ..*self };
+        let planner = Planner { guard: self.guard_decision(), ..*self };
         planner.plan_keys(planner.audit(None).keys(), operations, |_, _| {})
     }
 
     /// The same for these keys, and what becomes of each.
     fn plan_keys(
         &self,
-        keys: impl Iterator<Item = Key>,
+        keys: impl Iterator<Item = RowKey>,
         operations: usize,
-        mut tell: impl FnMut(Key, Verdict),
+        mut report: impl FnMut(RowKey, PlanOutcome),
     ) -> Vec<Transaction> {
         let mut in_flight = self.in_flight.clone();
         let mut transactions = Vec::new();
@@ -331,7 +344,7 @@ impl<'a> Planner<'a> {
         while keys.peek().is_some() {
             let planner = Planner { in_flight: &in_flight, ..*self };
             let mut transaction = Transaction::default();
-            planner.fill(operations, &mut transaction, || keys.next(), &mut tell);
+            planner.fill(operations, &mut transaction, || keys.next(), &mut report);
             let transaction = transaction.finish(self.actual);
             if !transaction.operations.is_empty() {
                 in_flight.reserve(&transaction);
@@ -343,8 +356,8 @@ impl<'a> Planner<'a> {
 
     /// Counts the deletions that nothing explains, and decides.
     #[must_use]
-    pub fn guard_verdict(&self) -> Guard {
-        if self.guard == Guard::Unknown { self.count_unexplained().verdict(self.policy) } else { self.guard }
+    pub fn guard_decision(&self) -> GuardDecision {
+        if self.guard == GuardDecision::Unknown { self.count_unexplained().decision(self.policy) } else { self.guard }
     }
 }
 

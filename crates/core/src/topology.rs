@@ -68,7 +68,7 @@ struct Member {
 }
 
 /// Switches with one L2 segment behind them: those of a gateway, or in `independent` each by itself. What is behind a
-/// segment is not told to its own switches.
+/// segment is not announced to its own switches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     /// A number for it, the same for as long as the daemon runs.

@@ -1,7 +1,7 @@
 //! A client for callers who want answers rather than events: `vtepd --check`, tests, tools.
 //!
 //! A driver task owns the [`Connection`] and pairs replies with requests; a [`Client`] is a handle to it. At most
-//! [`WINDOW`] requests are under way at once. The connection lives as long as any handle, [`Call`], [`Updates`] or
+//! [`WINDOW`] requests are under way at once. The connection lives as long as any handle, [`PendingCall`], [`Updates`] or
 //! [`Lock`] does.
 
 mod driver;
@@ -65,14 +65,14 @@ pub enum ClientError {
         /// What was wrong with the answer.
         source: JsonError,
     },
-    /// [`Call::cancel`] was called.
+    /// [`PendingCall::cancel`] was called.
     #[error("the request was canceled")]
     Canceled,
 }
 
 /// A request under way.
 #[derive(Debug)]
-pub struct Call {
+pub struct PendingCall {
     tag: u64,
     canceled: Arc<AtomicBool>,
     answer: oneshot::Receiver<Result<Raw, ClientError>>,
@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// Sends any request; `params` is the text of a JSON array. Returns once it has its place among the [`WINDOW`].
-    pub async fn call(&self, method: &str, params: Vec<u8>) -> Result<Call, ClientError> {
+    pub async fn call(&self, method: &str, params: Vec<u8>) -> Result<PendingCall, ClientError> {
         self.start(method, params, None).await
     }
 
@@ -159,7 +159,11 @@ impl Client {
     }
 
     /// Sends a transaction without waiting for its reply: a `wait` may take long, and can be canceled.
-    pub async fn start_transact<T: AsRef<[u8]>>(&self, database: &str, operations: &[T]) -> Result<Call, ClientError> {
+    pub async fn start_transact<T: AsRef<[u8]>>(
+        &self,
+        database: &str,
+        operations: &[T],
+    ) -> Result<PendingCall, ClientError> {
         let database = string(database);
         let parts = std::iter::once(database.as_slice()).chain(operations.iter().map(AsRef::as_ref));
         self.call("transact", params(parts)).await
@@ -181,7 +185,7 @@ impl Client {
         self.take_lock("lock", name).await
     }
 
-    /// Takes a lock from whoever holds it. An error while we wait in its queue: `unlock` first.
+    /// Takes a lock from its holder. An error while we wait in its queue: `unlock` first.
     pub async fn steal(&self, name: &str) -> Result<Lock, ClientError> {
         self.take_lock("steal", name).await
     }
@@ -224,14 +228,19 @@ impl Client {
         self.call(method, params).await?.reply().await
     }
 
-    async fn start(&self, method: &str, params: Vec<u8>, interest: Option<Interest>) -> Result<Call, ClientError> {
+    async fn start(
+        &self,
+        method: &str,
+        params: Vec<u8>,
+        interest: Option<Interest>,
+    ) -> Result<PendingCall, ClientError> {
         let tag = self.tags.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = oneshot::channel();
         let canceled = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&canceled);
         let command = Command { tag, method: method.to_owned(), params, answered, interest, canceled: flag };
         self.commands.send(command).await.map_err(|_| self.lost())?;
-        Ok(Call { tag, canceled, answer, handle: self.clone() })
+        Ok(PendingCall { tag, canceled, answer, handle: self.clone() })
     }
 
     fn lost(&self) -> ClientError {
@@ -239,15 +248,15 @@ impl Client {
     }
 }
 
-// ===== impl Call =====
+// ===== impl PendingCall =====
 
-impl Call {
+impl PendingCall {
     /// Waits for the member `result` of the reply.
     pub async fn reply(self) -> Result<Raw, ClientError> {
         self.answer.await.unwrap_or_else(|_| Err(self.handle.lost()))
     }
 
-    /// Waits for the reply to a transaction of so many `operations`.
+    /// Waits for the reply to a transaction of this many `operations`.
     pub async fn transacted(self, operations: usize) -> Result<Reply, ClientError> {
         let reply = self.reply().await?;
         read("transact", &reply, |cursor| Reply::read(cursor, operations))
@@ -283,7 +292,7 @@ impl Updates {
 // ===== impl Lock =====
 
 impl Lock {
-    /// Whether we hold it now, as far as the server has told us.
+    /// Whether we hold it now, as far as the server has said.
     pub fn held(&self) -> bool {
         *self.held.borrow()
     }

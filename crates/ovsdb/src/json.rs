@@ -42,7 +42,7 @@ impl std::fmt::Display for Found {
 
 /// What kind of value comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// `{`
     Object,
     /// `[`
@@ -59,7 +59,7 @@ pub enum Kind {
 
 /// Where a [`Cursor`] stands, without its text: to go on later, see [`Cursor::resume`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     at: usize,
     depth: usize,
 }
@@ -96,13 +96,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes on in the same text.
-    pub const fn resume(bytes: &'a [u8], place: Place) -> Self {
+    pub const fn resume(bytes: &'a [u8], place: Position) -> Self {
         Self { bytes, at: place.at, depth: place.depth }
     }
 
     /// Where the cursor stands.
-    pub const fn place(&self) -> Place {
-        Place { at: self.at, depth: self.depth }
+    pub const fn place(&self) -> Position {
+        Position { at: self.at, depth: self.depth }
     }
 
     /// How many bytes lie behind the cursor.
@@ -117,14 +117,14 @@ impl<'a> Cursor<'a> {
     }
 
     /// The kind of the next value, judged by its first byte.
-    pub fn peek(&mut self) -> Result<Kind, JsonError> {
+    pub fn peek(&mut self) -> Result<ValueKind, JsonError> {
         match self.next_byte() {
-            Some(b'{') => Ok(Kind::Object),
-            Some(b'[') => Ok(Kind::Array),
-            Some(b'"') => Ok(Kind::String),
-            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
-            Some(b't' | b'f') => Ok(Kind::Bool),
-            Some(b'n') => Ok(Kind::Null),
+            Some(b'{') => Ok(ValueKind::Object),
+            Some(b'[') => Ok(ValueKind::Array),
+            Some(b'"') => Ok(ValueKind::String),
+            Some(b'-' | b'0'..=b'9') => Ok(ValueKind::Number),
+            Some(b't' | b'f') => Ok(ValueKind::Bool),
+            Some(b'n') => Ok(ValueKind::Null),
             _ => Err(self.expected("a value")),
         }
     }
@@ -169,7 +169,7 @@ impl<'a> Cursor<'a> {
     /// The text of the next value without the white space around it. Of an object or array only its end is looked for,
     /// by brackets and strings: whether it is JSON, its reader finds out.
     pub fn raw_unchecked(&mut self) -> Result<&'a [u8], JsonError> {
-        let container = matches!(self.peek()?, Kind::Object | Kind::Array);
+        let container = matches!(self.peek()?, ValueKind::Object | ValueKind::Array);
         let start = self.at;
         if container {
             let mut whole = self.pieces(usize::MAX)?;
@@ -187,7 +187,7 @@ impl<'a> Cursor<'a> {
     /// stays before the value: go on behind it with [`Self::resume`] and [`Pieces::end`].
     pub fn pieces(&mut self, size: usize) -> Result<Pieces, JsonError> {
         match self.peek()? {
-            Kind::Object | Kind::Array => {}
+            ValueKind::Object | ValueKind::Array => {}
             _ => return Err(self.expected("an object or an array")),
         }
         let framer = Framer::new(usize::MAX);
@@ -330,7 +330,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps into an object, whose members [`Self::next_member`] then reads: for whoever has to stop in the middle of it.
+    /// Steps into an object, whose members [`Self::next_member`] then reads: for callers that have to stop in the middle of it.
     pub fn enter_object(&mut self) -> Result<(), JsonError> {
         self.expect(b'{', "an object")?;
         self.enter()
@@ -487,8 +487,8 @@ impl Pieces {
     }
 
     /// The place behind the value, once all pieces were found.
-    pub const fn end(&self) -> Place {
-        Place { at: self.at, depth: self.depth }
+    pub const fn end(&self) -> Position {
+        Position { at: self.at, depth: self.depth }
     }
 }
 

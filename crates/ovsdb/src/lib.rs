@@ -1,4 +1,6 @@
-//! A client of the Open vSwitch Database protocol (RFC 7047): useful on its own, it knows nothing of VTEPs.
+#![cfg_attr(feature = "client", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "client"), doc = "The codec of the Open vSwitch Database protocol (RFC 7047).")]
+//! # Design
 //!
 //! ```text
 //!                  owner (one task)                      Client (for single callers)

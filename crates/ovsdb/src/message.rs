@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use bytes::Bytes;
 
-use super::json::{Cursor, JsonError, Kind, write_string};
+use super::json::{Cursor, JsonError, ValueKind, write_string};
 
 /// The text of one JSON value, of which only the end was looked for: its [`Cursor`] checks it, once, as it is read. A
 /// clone shares the memory of the message that held it.
@@ -158,7 +158,7 @@ pub(super) fn words(text: &str) -> String {
 // ===== impl Message =====
 
 impl Message {
-    /// Counts the memory of the message for as long as somebody holds a part of it.
+    /// Counts the memory of the message for as long as a part of it is held.
     #[cfg(feature = "client")]
     pub(super) fn keep(&mut self, claim: Option<impl Any + Send + Sync>) {
         let raw = match self {
@@ -183,7 +183,7 @@ pub fn parse(text: &Bytes) -> Result<Message, JsonError> {
     let mut cursor = Cursor::new(text);
     cursor.object(|key, value| {
         match key {
-            "method" if value.peek()? == Kind::String => method = Some(words(&value.string()?)),
+            "method" if value.peek()? == ValueKind::String => method = Some(words(&value.string()?)),
             "id" => members.id = Some(value.raw()?),
             "params" => {
                 let start = value.clone();
@@ -279,7 +279,7 @@ fn first(params: &mut Cursor<'_>) -> Result<String, JsonError> {
 /// A string's content, or the text of any other value: of ids and locks of ours, and of what a peer makes of them.
 fn name(value: &mut Cursor<'_>) -> Result<String, JsonError> {
     match value.peek()? {
-        Kind::String => value.string().map(|text| words(&text)),
+        ValueKind::String => value.string().map(|text| words(&text)),
         _ => value.raw().map(excerpt),
     }
 }
@@ -287,7 +287,7 @@ fn name(value: &mut Cursor<'_>) -> Result<String, JsonError> {
 impl RpcError {
     /// Reads a string, or an object with the members `error` and `details`.
     pub(super) fn read(value: &mut Cursor<'_>) -> Result<Self, JsonError> {
-        if value.peek()? != Kind::Object {
+        if value.peek()? != ValueKind::Object {
             return Ok(Self { error: name(value)?, details: None });
         }
         let mut error = String::new();
@@ -295,7 +295,7 @@ impl RpcError {
         value.object(|key, value| {
             match key {
                 "error" => error = name(value)?,
-                "details" if value.peek()? != Kind::Null => details = Some(name(value)?),
+                "details" if value.peek()? != ValueKind::Null => details = Some(name(value)?),
                 _ => value.skip()?,
             }
             Ok(())

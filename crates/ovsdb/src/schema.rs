@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::json::{Cursor, JsonError, Kind};
+use super::json::{Cursor, JsonError, ValueKind};
 
 /// A database schema, as `get_schema` (section 4.1.2) returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schema {
-    /// The database's name: `hardware_vtep`.
+    /// The database's name: `Open_vSwitch`.
     pub name: String,
-    /// `<x>.<y>.<z>`; empty where the server tells none.
+    /// `<x>.<y>.<z>`; empty where the server gives none.
     pub version: String,
     /// The columns of each table, without `_uuid` and `_version`, which every table has.
     pub tables: BTreeMap<String, BTreeSet<String>>,
@@ -45,7 +45,7 @@ impl Schema {
 fn columns(table: &mut Cursor<'_>) -> Result<BTreeSet<String>, JsonError> {
     let mut names = BTreeSet::new();
     table.object(|key, value| {
-        if key != "columns" || value.peek()? != Kind::Object {
+        if key != "columns" || value.peek()? != ValueKind::Object {
             return value.skip();
         }
         value.object(|name, column| {

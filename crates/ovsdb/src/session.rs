@@ -94,14 +94,14 @@ pub struct Liveness {
     patience: Duration,
     heard: Instant,
     probed: Option<Instant>,
-    /// How often the wire is looked at while a probe is unanswered, and when next.
+    /// How often the wire is checked while a probe is unanswered, and when next.
     look: Option<Duration>,
     next_look: Option<Instant>,
 }
 
 /// What [`Liveness::poll`] wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum ProbeAction {
     /// Nothing before this moment; `None`: nothing at all.
     WaitUntil(Option<Instant>),
     /// Send an echo request now.
@@ -144,28 +144,28 @@ impl Liveness {
     }
 
     /// What is to be done now.
-    pub fn poll(&mut self, now: Instant) -> Action {
+    pub fn poll(&mut self, now: Instant) -> ProbeAction {
         if self.probe.is_zero() {
-            return Action::WaitUntil(None);
+            return ProbeAction::WaitUntil(None);
         }
         let Some(probed) = self.probed else {
             return match self.heard.checked_add(self.probe) {
                 Some(due) if due <= now => {
                     self.probed = Some(now);
                     self.next_look = self.look.and_then(|look| now.checked_add(look));
-                    Action::SendProbe
+                    ProbeAction::SendProbe
                 }
-                due => Action::WaitUntil(due),
+                due => ProbeAction::WaitUntil(due),
             };
         };
         let silence = now.saturating_duration_since(self.heard);
         match (probed.checked_add(self.patience), self.look, self.next_look) {
-            (Some(due), ..) if due <= now => Action::Disconnect { silence },
+            (Some(due), ..) if due <= now => ProbeAction::Disconnect { silence },
             (_, Some(bound), Some(next)) if next <= now => {
                 self.next_look = now.checked_add(bound);
-                Action::LookAtWire { silence, bound }
+                ProbeAction::LookAtWire { silence, bound }
             }
-            (due, _, next) => Action::WaitUntil(due.into_iter().chain(next).min()),
+            (due, _, next) => ProbeAction::WaitUntil(due.into_iter().chain(next).min()),
         }
     }
 }

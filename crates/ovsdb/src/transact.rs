@@ -3,14 +3,14 @@
 use uuid::Uuid;
 
 use super::{
-    json::{Cursor, JsonError, Kind},
+    json::{Cursor, JsonError, ValueKind},
     message::{RpcError, words},
 };
 
 /// What became of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was carried out; that the transaction was committed, only [`Reply::committed`] tells.
+    /// It was carried out; that the transaction was committed, only [`Reply::committed`] says.
     Done {
         /// Rows that `update`, `mutate` or `delete` matched.
         count: Option<i64>,
@@ -40,7 +40,7 @@ pub struct Reply {
 
 /// Where a transaction failed, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure<'a> {
+pub struct TransactionFailure<'a> {
     /// Index of the operation at fault; `None`: the commit failed, and no operation is known to be at fault.
     pub operation: Option<usize>,
     /// The error's name.
@@ -50,7 +50,7 @@ pub struct Failure<'a> {
 }
 
 impl Reply {
-    /// Reads the result of a transaction of so many `operations`.
+    /// Reads the result of a transaction of this many `operations`.
     pub fn read(cursor: &mut Cursor<'_>, operations: usize) -> Result<Self, JsonError> {
         let mut outcomes = Vec::with_capacity(operations.min(4096));
         let mut commit = None;
@@ -75,16 +75,20 @@ impl Reply {
     }
 
     /// The first failure, if there is one.
-    pub fn failure(&self) -> Option<Failure<'_>> {
+    pub fn failure(&self) -> Option<TransactionFailure<'_>> {
         let failed = self.outcomes.iter().enumerate().find_map(|(i, outcome)| match outcome {
             Outcome::Failed { error, details } => {
-                Some(Failure { operation: Some(i), error, details: details.as_deref() })
+                Some(TransactionFailure { operation: Some(i), error, details: details.as_deref() })
             }
             _ => None,
         });
         let commit = self.commit.as_ref();
         failed.or_else(|| {
-            commit.map(|RpcError { error, details }| Failure { operation: None, error, details: details.as_deref() })
+            commit.map(|RpcError { error, details }| TransactionFailure {
+                operation: None,
+                error,
+                details: details.as_deref(),
+            })
         })
     }
 }
@@ -101,7 +105,7 @@ fn outcome(value: &mut Cursor<'_>) -> Result<Outcome, JsonError> {
             "count" => count = Some(value.integer()?),
             "uuid" => uuid = Some(value.uuid()?),
             "error" => error = Some(words(&value.string()?)),
-            "details" if value.peek()? == Kind::String => details = Some(words(&value.string()?)),
+            "details" if value.peek()? == ValueKind::String => details = Some(words(&value.string()?)),
             _ => value.skip()?,
         }
         Ok(())

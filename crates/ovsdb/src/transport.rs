@@ -271,7 +271,7 @@ impl fmt::Debug for Connected {
 // ===== impl TransportError =====
 
 impl TransportError {
-    /// Whether it will be the same until somebody changes the configuration, a file or the switch.
+    /// Whether it will be the same until an operator changes the configuration, a file or the switch.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Tls(error) => error.is_refusal(),

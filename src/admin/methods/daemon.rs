@@ -20,7 +20,7 @@ use crate::{
     },
     service::{
         Overview,
-        journal::{Entry, JournalFilter, Kind},
+        journal::{JournalEntry, JournalFilter, JournalKind},
         view::{BadBody, SourceView},
     },
     telemetry::LogError,
@@ -49,7 +49,7 @@ struct Which {
     since: Option<String>,
     /// With a lower id: the page before.
     before: Option<u64>,
-    /// The last so many; 100 where it is not given.
+    /// The last entries, this many; 100 where it is not given.
     limit: Option<u32>,
 }
 
@@ -93,7 +93,7 @@ async fn reload(call: Call, _: NoParams) -> Answer<Reload> {
 
 async fn audit(call: Call, params: Which) -> Answer<Entries> {
     let kinds = params.kinds.unwrap_or_default();
-    let kinds = kinds.iter().map(|kind| kind.parse::<Kind>().map_err(|why| BadBody::field("kinds", why)));
+    let kinds = kinds.iter().map(|kind| kind.parse::<JournalKind>().map_err(|why| BadBody::field("kinds", why)));
     let since = params.since.as_deref().map(time).transpose()?;
     let filter = JournalFilter {
         kinds: kinds.collect::<Result<_, _>>()?,
@@ -149,7 +149,7 @@ struct Glance {
 
 #[derive(Serialize, ToSchema)]
 struct Entries {
-    entries: Vec<Entry>,
+    entries: Vec<JournalEntry>,
 }
 
 impl From<SwitchStatus> for Glance {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::super::{
     fault::Fault,
-    registry::{Answer, Call, Registry, Told},
+    registry::{Answer, Call, MethodAnswer, Registry},
 };
 use crate::{
     model::{Revision, Vni},
@@ -50,7 +50,7 @@ async fn fdb(call: Call, which: Which) -> Answer<Fdb> {
     };
     let text = String::from_utf8(text).map_err(|error| Fault::bug(error.to_string()))?;
     let text = RawValue::from_string(text).map_err(|error| Fault::bug(error.to_string()))?;
-    Ok(Told::written(text))
+    Ok(MethodAnswer::written(text))
 }
 
 async fn one(call: &Call, network: &str, scope: Scope) -> Result<Vec<u8>, Fault> {

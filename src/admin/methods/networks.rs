@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{Network, NetworkId, Vni},
-    service::{Caller, GivenAttributes, NetworkDraft, NetworkUpdate, Segment, Selection, view::BadBody},
+    service::{Caller, GivenAttributes, NetworkDraft, NetworkUpdate, SegmentRequest, Selection, view::BadBody},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,15 +58,15 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
 
 async fn create(call: Call, params: NewNetwork) -> Answer<NetworkView<'static>> {
     let segment = match (params.vni, params.vxlan) {
-        (None, None | Some(true)) => Segment::Allocate,
-        (None, Some(false)) => Segment::None,
+        (None, None | Some(true)) => SegmentRequest::Allocate,
+        (None, Some(false)) => SegmentRequest::None,
         (Some(_), Some(false)) => {
             return Err(
                 BadBody::field("vni", "a network without a VXLAN segment has none: leave one of the two out").into()
             );
         }
         (Some(number), _) => {
-            Segment::Vni(Vni::try_from(number).map_err(|error| BadBody::field("vni", error.to_string()))?)
+            SegmentRequest::Vni(Vni::try_from(number).map_err(|error| BadBody::field("vni", error.to_string()))?)
         }
     };
     let draft = NetworkDraft {

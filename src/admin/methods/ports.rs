@@ -76,7 +76,7 @@ struct Which {
     mac_address: Option<MacAddr>,
     /// The page after the port with this UUID.
     after: Option<PortId>,
-    /// At most so many; 5000 where it is not given.
+    /// At most this many; 5000 where it is not given.
     limit: Option<u32>,
 }
 

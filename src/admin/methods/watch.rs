@@ -12,7 +12,7 @@ use super::super::registry::{Kind as MethodKind, Registry, read};
 use crate::{
     admin::fault::Fault,
     service::{
-        journal::{self, Entry, Kind},
+        journal::{self, JournalEntry, JournalKind},
         view::BadBody,
     },
 };
@@ -26,7 +26,7 @@ struct Which {
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     let about = "Entries of the journal as they happen, in notifications 'event'; 'unwatch' ends it. WebSocket only.";
-    r.describe::<Which, Entry>("watch", about, MethodKind::Subscription);
+    r.describe::<Which, JournalEntry>("watch", about, MethodKind::Subscription);
     r.module.register_subscription("watch", "event", "unwatch", |params, pending, context, _| async move {
         let kinds = match read::<Which>(&params).and_then(kinds) {
             Ok(kinds) => kinds,
@@ -41,17 +41,17 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     Ok(())
 }
 
-fn kinds(which: Which) -> Result<Vec<Kind>, Fault> {
+fn kinds(which: Which) -> Result<Vec<JournalKind>, Fault> {
     let kinds = which.kinds.unwrap_or_default();
     let kinds = kinds.iter().map(|kind| kind.parse().map_err(|why: String| BadBody::field("kinds", why)));
     Ok(kinds.collect::<Result<_, _>>()?)
 }
 
-/// Until the watcher goes, or the journal ends. A watcher that is too slow is told what it missed.
+/// Until the watcher goes, or the journal ends. A watcher that is too slow gets the number of what it missed.
 async fn deliver(
     pending: PendingSubscriptionSink,
-    mut events: Receiver<std::sync::Arc<Entry>>,
-    kinds: &[Kind],
+    mut events: Receiver<std::sync::Arc<JournalEntry>>,
+    kinds: &[JournalKind],
 ) -> SubscriptionResult {
     let sink = pending.accept().await?;
     loop {

@@ -31,7 +31,7 @@ struct Guesser {
     waiting: u32,
 }
 
-/// What a call has to do before its token is looked at, or its refusal is answered.
+/// What a call has to do before its token is checked, or its refusal is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cost {
     /// Nothing.

@@ -1,7 +1,7 @@
 //! Tokens of Keystone: validated once in a while, remembered for a few seconds.
 //!
 //! ```text
-//! X-Auth-Token ─▶ digest ─▶ verdicts (bounded in number and time) ─▶ admin? ─▶ Caller | 401 | 403
+//! X-Auth-Token ─▶ digest ─▶ validations (bounded in number and time) ─▶ admin? ─▶ Caller | 401 | 403
 //!                              │ unknown: one call, however many wait for it
 //!                              ▼
 //!                           client ─▶ GET /v3/auth/tokens ─▶ Keystone | 503
@@ -24,17 +24,17 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub use client::ClientError;
+pub use client::KeystoneError;
 use client::{Client, Token};
 
 use crate::{api::problem::Problem, config::KeystoneConfig, service::Caller};
 
-/// How long a verdict holds at most. A revoked token, or a role that was taken away, still counts for so long.
+/// How long a validation holds at most. A revoked token, or a role that was taken away, still counts for so long.
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// Time between two looks at whether Keystone can be asked.
 const PROBED: Duration = Duration::from_secs(15);
-/// Verdicts that are remembered.
-const VERDICTS: u64 = 10_000;
+/// Validations that are remembered.
+const VALIDATIONS: u64 = 10_000;
 /// Tokens that Keystone is asked about at a time.
 const ASKED: usize = 16;
 /// How long a call waits until it is its turn.
@@ -50,7 +50,7 @@ type Digest = [u8; 32];
 pub(crate) struct Keystone {
     client: Client,
     admin_roles: Vec<String>,
-    verdicts: Cache<Digest, Arc<Verdict>>,
+    validations: Cache<Digest, Arc<Validation>>,
     /// Places for questions to Keystone.
     asking: Semaphore,
     challenge: HeaderValue,
@@ -60,7 +60,7 @@ pub(crate) struct Keystone {
 
 /// What Keystone said of a token.
 #[derive(Debug)]
-enum Verdict {
+enum Validation {
     /// Unknown, expired or revoked.
     Invalid,
     /// Whose it is.
@@ -70,8 +70,8 @@ enum Verdict {
 /// Whether `auth = keystone` could work: the account logs in, and may validate tokens. For `vtepd --check`.
 ///
 /// # Errors
-/// [`ClientError`], with the mend.
-pub async fn try_keystone(config: &KeystoneConfig) -> Result<(), ClientError> {
+/// [`KeystoneError`], with the fix.
+pub async fn try_keystone(config: &KeystoneConfig) -> Result<(), KeystoneError> {
     Client::new(config)?.prove().await
 }
 
@@ -79,22 +79,22 @@ impl Keystone {
     /// Ready to validate; Keystone is not asked anything yet.
     ///
     /// # Errors
-    /// [`ClientError`] where `cafile` can't be used.
-    pub(crate) fn new(config: &KeystoneConfig, admin_roles: &[String]) -> Result<Self, ClientError> {
+    /// [`KeystoneError`] where `cafile` can't be used.
+    pub(crate) fn new(config: &KeystoneConfig, admin_roles: &[String]) -> Result<Self, KeystoneError> {
         Self::remembering(config, admin_roles, REMEMBERED)
     }
 
-    /// As [`Keystone::new`], with another life of a verdict.
+    /// As [`Keystone::new`], with another life of a validation.
     pub(crate) fn remembering(
         config: &KeystoneConfig,
         admin_roles: &[String],
         remembered: Duration,
-    ) -> Result<Self, ClientError> {
+    ) -> Result<Self, KeystoneError> {
         let challenge = format!("Keystone uri=\"{}/v3\"", config.auth_url);
         Ok(Self {
             client: Client::new(config)?,
             admin_roles: admin_roles.to_vec(),
-            verdicts: Cache::builder().max_capacity(VERDICTS).expire_after(Life(remembered)).build(),
+            validations: Cache::builder().max_capacity(VALIDATIONS).expire_after(Life(remembered)).build(),
             asking: Semaphore::new(ASKED),
             // A URL is ASCII.
             challenge: HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Keystone")),
@@ -117,18 +117,18 @@ impl Keystone {
         let validate = async {
             // Unknown tokens are all alike until Keystone was asked: few are asked about at a time.
             let asked = timeout(ASKED_WAIT, self.asking.acquire()).await;
-            let Ok(Ok(_place)) = asked else { return Err(ClientError::Busy) };
+            let Ok(Ok(_place)) = asked else { return Err(KeystoneError::Busy) };
             let validated = self.client.validate(token).await;
-            // Here: a verdict that is remembered says nothing of how Keystone is now.
+            // Here: a validation that is remembered says nothing of how Keystone is now.
             self.note(validated.as_ref().err());
             validated.map(|token| Arc::new(self.judge(token)))
         };
-        let verdict = self.verdicts.try_get_with(sha256(token.as_bytes()), validate).await;
-        match verdict.as_deref() {
+        let validation = self.validations.try_get_with(sha256(token.as_bytes()), validate).await;
+        match validation.as_deref() {
             Err(_) => Err(Problem::unavailable(
                 "the token can't be validated: Keystone gives vtepd no answer; vtepd's log says why",
             )),
-            Ok(Verdict::Valid { caller, admin, expires }) if *expires > SystemTime::now() => {
+            Ok(Validation::Valid { caller, admin, expires }) if *expires > SystemTime::now() => {
                 if *admin {
                     return Ok(caller.clone());
                 }
@@ -139,9 +139,9 @@ impl Keystone {
         }
     }
 
-    /// Whether a verdict on the token is remembered.
+    /// Whether a validation on the token is remembered.
     pub(super) fn is_known(&self, token: &HeaderValue) -> bool {
-        self.verdicts.contains_key(&sha256(token.as_bytes()))
+        self.validations.contains_key(&sha256(token.as_bytes()))
     }
 
     /// Asks Keystone now and then, so that what is wrong with it, or with our account, shows before anybody calls.
@@ -158,11 +158,11 @@ impl Keystone {
         self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn judge(&self, token: Option<Token>) -> Verdict {
-        let Some(token) = token else { return Verdict::Invalid };
+    fn judge(&self, token: Option<Token>) -> Validation {
+        let Some(token) = token else { return Validation::Invalid };
         // Keystone compares the names of roles without regard to case, too.
         let is_admin = |role: &String| self.admin_roles.iter().any(|admin| admin.eq_ignore_ascii_case(role));
-        Verdict::Valid {
+        Validation::Valid {
             admin: token.roles.iter().any(is_admin),
             caller: Caller { project_id: token.project_id, user: token.user, host: None },
             expires: token.expires,
@@ -170,7 +170,7 @@ impl Keystone {
     }
 
     /// Logs a failure once, and its end.
-    fn note(&self, error: Option<&ClientError>) {
+    fn note(&self, error: Option<&KeystoneError>) {
         let now = error.map(ToString::to_string);
         let mut logged = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
         if *logged == now {
@@ -191,14 +191,16 @@ fn sha256(token: &[u8]) -> Digest {
     sum
 }
 
-/// A verdict's life: never longer than the token's.
+/// A validation's life: never longer than the token's.
 struct Life(Duration);
 
-impl Expiry<Digest, Arc<Verdict>> for Life {
-    fn expire_after_create(&self, _: &Digest, verdict: &Arc<Verdict>, _: Instant) -> Option<Duration> {
-        Some(match **verdict {
-            Verdict::Invalid => self.0,
-            Verdict::Valid { expires, .. } => self.0.min(expires.duration_since(SystemTime::now()).unwrap_or_default()),
+impl Expiry<Digest, Arc<Validation>> for Life {
+    fn expire_after_create(&self, _: &Digest, validation: &Arc<Validation>, _: Instant) -> Option<Duration> {
+        Some(match **validation {
+            Validation::Invalid => self.0,
+            Validation::Valid { expires, .. } => {
+                self.0.min(expires.duration_since(SystemTime::now()).unwrap_or_default())
+            }
         })
     }
 }

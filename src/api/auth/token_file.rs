@@ -84,7 +84,7 @@ pub fn load_or_create_token(path: &Path) -> Result<SecretString, TokenError> {
         result => return result,
     }
     create(path)?;
-    // Whoever was first: what the file holds now is the token.
+    // Another daemon may have been first: what the file holds now is the token.
     load(path)
 }
 
@@ -110,7 +110,7 @@ fn load(path: &Path) -> Result<SecretString, TokenError> {
 
 /// Opens a regular file; `None`: it is something else, which might never answer.
 pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    // Opening a pipe would wait for its other end: it is looked at before it is opened, and again through the handle.
+    // Opening a pipe would wait for its other end: it is checked before it is opened, and again through the handle.
     if !fs::metadata(path)?.is_file() {
         return Ok(None);
     }

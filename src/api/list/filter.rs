@@ -27,7 +27,7 @@ impl Filter {
         self.0.is_empty()
     }
 
-    /// Takes out conditions that somebody else looks after: those for which `take` says so.
+    /// Takes out conditions that another part handles: those for which `take` says so.
     pub(in crate::api) fn split(&mut self, mut take: impl FnMut(&str, &[String]) -> bool) {
         self.0.retain(|(attribute, values)| !take(attribute, values));
     }

@@ -152,7 +152,7 @@ impl<R: Stored> Rows<R> {
         Ok(())
     }
 
-    /// At most so many of the rows.
+    /// At most this many of the rows.
     async fn take(&mut self, count: usize) -> Result<Vec<R::Row>, Problem> {
         let mut taken = Vec::new();
         while taken.len() < count {
@@ -164,7 +164,7 @@ impl<R: Stored> Rows<R> {
         Ok(taken)
     }
 
-    /// The next rows that match, of about so many that are read.
+    /// The next rows that match, of about this many that are read.
     async fn page(&mut self, length: usize) -> Result<Option<Vec<R::Row>>, Problem> {
         while let Some(mut selection) = self.selection.take() {
             selection.limit = u32::try_from(length).ok();

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{ListQuery, Resource};
 use crate::api::problem::Problem;
 
-/// Longest page. A larger `limit` gets so many rows, and a link to the next ones.
+/// Longest page. A larger `limit` gets this many rows, and a link to the next ones.
 pub(in crate::api) const LONGEST: usize = 10_000;
 
 /// Which part of a list: up to `limit` rows after `marker`, or with `reverse` before it.

@@ -103,7 +103,7 @@ impl<'de, T: Takes, A: MapAccess<'de>> MapAccess<'de> for Rest<'_, T, A> {
             else {
                 return Err(self.unknown(&name));
             };
-            // Its text is looked at first: a tree of values would take many times its length.
+            // Its text is checked first: a tree of values would take many times its length.
             let text: Box<RawValue> = self.split.map.next_value()?;
             let value = attribute.read(text.get()).map_err(|problem| {
                 // The path of the error ends at the object.

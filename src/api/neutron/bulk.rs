@@ -23,7 +23,7 @@ pub(super) enum Bulk<D> {
 }
 
 impl<D> Bulk<D> {
-    /// Reads whichever of the two members of a creation of `R` is there; `draft` is told where its object stands.
+    /// Reads whichever of the two members of a creation of `R` is there; `draft` gets where its object stands.
     pub(super) fn of<R: Resource, T>(
         one: Option<Object<T>>,
         many: Option<Vec<Object<T>>>,

@@ -25,7 +25,7 @@ use crate::{
     model::{Network, NetworkId, SubnetId, Vni},
     service::{
         Annotated, Attribute, Caller, Cell, Column, GivenAttributes, NETWORK_ATTRIBUTES, NetworkColumn, NetworkDraft,
-        NetworkUpdate, NetworkWithSubnets, Segment, Selection, Service, ServiceError,
+        NetworkUpdate, NetworkWithSubnets, SegmentRequest, Selection, Service, ServiceError,
         view::{BadBody, Object},
     },
 };
@@ -86,11 +86,11 @@ impl NewNetwork {
     fn draft(self, attributes: GivenAttributes, at: &str) -> Result<NetworkDraft, BadBody> {
         let segmentation_id = format!("{at}.provider:segmentation_id");
         let segment = match (self.network_type.as_deref(), self.segmentation_id) {
-            (None | Some("vxlan"), None) => Segment::Allocate,
-            (None | Some("vxlan"), Some(Number(number))) => {
-                Segment::Vni(Vni::try_from(number).map_err(|error| BadBody::field(segmentation_id, error.to_string()))?)
-            }
-            (Some("local"), None) => Segment::None,
+            (None | Some("vxlan"), None) => SegmentRequest::Allocate,
+            (None | Some("vxlan"), Some(Number(number))) => SegmentRequest::Vni(
+                Vni::try_from(number).map_err(|error| BadBody::field(segmentation_id, error.to_string()))?,
+            ),
+            (Some("local"), None) => SegmentRequest::None,
             (Some("local"), Some(_)) => {
                 return Err(BadBody::field(segmentation_id, "a local network has no segment: leave it out"));
             }

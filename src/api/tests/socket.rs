@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::harness::{Scratch, service};
 use crate::{
     api::{
-        ApiError, App, BodyLimits, Readiness, Server,
+        ApiError, ApiServer, App, BodyLimits, Readiness,
         auth::{Gate, HostTokens},
         listener::{self, ConnectionLimits},
         places::PlaceLimits,
@@ -281,10 +281,10 @@ async fn monitoring_has_a_listener_of_its_own() {
         host_token_file: None,
         max_ports_per_host: 8,
     };
-    let bound = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
+    let bound = ApiServer::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
     let (api, monitoring) = (bound.local_addr(), bound.monitoring_addr().unwrap());
     let taken = ApiConfig { listen: api, ..config.clone() };
-    let refused = Server::bind(&taken, service(&Scratch::new()).await, Readiness::new(Vec::new));
+    let refused = ApiServer::bind(&taken, service(&Scratch::new()).await, Readiness::new(Vec::new));
     assert!(matches!(refused, Err(ApiError::Listen { key: "listen", .. })), "{refused:?}");
 
     let shutdown = CancellationToken::new();
@@ -314,7 +314,7 @@ async fn without_authentication_only_loopback_is_served() {
         host_token_file: None,
         max_ports_per_host: 8,
     };
-    let refused = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new));
+    let refused = ApiServer::bind(&config, service(&scratch).await, Readiness::new(Vec::new));
     assert!(matches!(refused, Err(ApiError::Exposed(_))), "{refused:?}");
     assert!(!config.token_file.exists());
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::harness::{Scratch, service};
 use crate::{
-    api::{Readiness, Server, Tls, TlsError},
+    api::{ApiServer, ApiTls, ApiTlsError, Readiness},
     config::{ApiConfig, Auth, TlsFiles},
 };
 
@@ -59,7 +59,7 @@ async fn the_api_speaks_tls_and_renews_its_certificate() {
         host_token_file: None,
         max_ports_per_host: 8,
     };
-    let bound = Server::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
+    let bound = ApiServer::bind(&config, service(&scratch).await, Readiness::new(Vec::new)).unwrap();
     let (address, monitoring, tls) = (bound.local_addr(), bound.monitoring_addr().unwrap(), bound.tls().unwrap());
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(bound.serve(shutdown.clone()));
@@ -100,17 +100,17 @@ async fn the_api_speaks_tls_and_renews_its_certificate() {
 fn what_is_no_good_is_named() {
     let scratch = Scratch::new();
     let files = files(&scratch);
-    assert!(matches!(Tls::load(&files), Err(TlsError::Read { key: "tls_certificate", .. })));
+    assert!(matches!(ApiTls::load(&files), Err(ApiTlsError::Read { key: "tls_certificate", .. })));
     issue(&files);
-    Tls::load(&files).unwrap();
+    ApiTls::load(&files).unwrap();
     fs::set_permissions(&files.private_key, fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(Tls::load(&files).unwrap_err().to_string().contains("chmod o-rwx"));
+    assert!(ApiTls::load(&files).unwrap_err().to_string().contains("chmod o-rwx"));
     private(&files.private_key, "nonsense");
-    assert!(matches!(Tls::load(&files), Err(TlsError::Pem { key: "tls_private_key", .. })));
+    assert!(matches!(ApiTls::load(&files), Err(ApiTlsError::Pem { key: "tls_private_key", .. })));
     let certificate = fs::read(&files.certificate).unwrap();
     issue(&files);
     fs::write(&files.certificate, certificate).unwrap();
-    assert!(matches!(Tls::load(&files), Err(TlsError::Pair { .. })), "a key of another certificate");
+    assert!(matches!(ApiTls::load(&files), Err(ApiTlsError::Pair { .. })), "a key of another certificate");
     fs::write(&files.certificate, "").unwrap();
-    assert!(matches!(Tls::load(&files), Err(TlsError::Pem { key: "tls_certificate", .. })));
+    assert!(matches!(ApiTls::load(&files), Err(ApiTlsError::Pem { key: "tls_certificate", .. })));
 }

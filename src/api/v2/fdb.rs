@@ -25,7 +25,7 @@ use crate::{
 
 /// A stream that has nothing to say says so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Changes that are looked at in one go.
+/// Changes that are checked in one go.
 const AT_ONCE: usize = 64;
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,7 +133,7 @@ async fn follow(
 ) -> Result<(), Gone> {
     let mut news = hub.news();
     out.text.extend_from_slice(b"retry: 1000\n\n");
-    // How far the client is, where that wasn't said yet: changes that it doesn't see are told with the next event.
+    // How far the client is, where that wasn't said yet: changes that it doesn't see come with the next event.
     let mut passed: Option<Revision> = None;
     let mut snapshot = Some(first);
     let mut next = match since.and_then(|since| hub.after(since)) {
@@ -160,7 +160,7 @@ async fn follow(
             Next::Changes(changes) => {
                 for (change, is_last) in changes {
                     next += 1;
-                    // An id names a revision of which all was told.
+                    // An id names a revision of which all was sent.
                     passed = is_last.then_some(change.revision).or(passed);
                     if let Some(text) = change.text(scope) {
                         write_id(&mut out, &mut passed);

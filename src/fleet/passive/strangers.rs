@@ -16,7 +16,7 @@ use crate::{
 const LISTED: usize = 64;
 /// Longest text that is kept of what a stranger says, in characters: it says what it likes.
 const LONGEST: usize = 300;
-/// How many are told in the log within a minute: each may call itself something else each time.
+/// How many are logged within a minute: each may call itself something else each time.
 const TOLD: u32 = 20;
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -25,12 +25,12 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub(crate) struct Registry {
     count: u64,
     listed: VecDeque<Stranger>,
-    /// Since when how many were told.
+    /// Since when how many were logged.
     told: Option<(Instant, u32)>,
 }
 
 impl Registry {
-    /// Counts a stranger; what is to be told, where it is new or has a new reason, and not too much was told already.
+    /// Counts a stranger; what is to be logged, where it is new or has a new reason, and not too much was logged already.
     pub(super) fn add(
         &mut self,
         peer: IpAddr,

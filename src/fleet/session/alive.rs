@@ -16,7 +16,7 @@ pub(super) struct Asked {
 }
 
 impl Session<'_> {
-    /// Somebody wants to know which switches still answer on this session.
+    /// A caller wants to know which switches still answer on this session.
     pub(super) fn ask_alive(&mut self) {
         if self.setup.phase != Phase::Following {
             // It is being set up, with a time limit of its own.
@@ -51,7 +51,7 @@ impl Session<'_> {
         }
     }
 
-    /// Ends a session that gave no answer: whoever asked hears of it by the end of the channel.
+    /// Ends a session that gave no answer: the caller learns of it by the end of the channel.
     pub(super) fn still_alive(&self) -> Step {
         match &self.alive {
             Some(asked) if asked.until <= self.now.at => {

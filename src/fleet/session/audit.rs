@@ -11,7 +11,7 @@ use crate::{
     fleet::{target::PlanQuery, work::Quarantine},
     intent::DesiredMac,
     model::{NetworkId, event::Preview},
-    plan::{Audit, Guard, Key, Obstacle, Planner, Verdict},
+    plan::{Audit, GuardDecision, Obstacle, PlanOutcome, Planner, RowKey},
     vtep,
 };
 
@@ -52,7 +52,7 @@ impl Session<'_> {
         }
         let begun = self.target.revision.is_some();
         self.audits = Audits { begun, due: begun && !self.observes(), next: self.now.at + PERIOD, differences: None };
-        self.guard = Guard::Unknown;
+        self.guard = GuardDecision::Unknown;
         self.work.held.clear();
         self.progress.draining_unknown = true;
         self.compare_obstacles();
@@ -120,7 +120,7 @@ impl Session<'_> {
         let Some(revision) = self.target.revision else {
             return Err("the desired state is still being read: try again in a moment".to_owned());
         };
-        let fault = |(key, fault): (&Key, &Quarantine)| {
+        let fault = |(key, fault): (&RowKey, &Quarantine)| {
             let error = fault.error.clone();
             (*key, if fault.fight { Obstacle::Contested(error) } else { Obstacle::Refused(error) })
         };
@@ -132,9 +132,9 @@ impl Session<'_> {
         Ok(Preview {
             observe: self.target.observes(),
             revision,
-            inserts: dry.tally.inserts,
-            updates: dry.tally.updates,
-            deletes: dry.tally.deletes,
+            inserts: dry.row_counts.inserts,
+            updates: dry.row_counts.updates,
+            deletes: dry.row_counts.deletes,
             rows: dry.rows,
             transaction: operations,
             more: dry.more,
@@ -157,14 +157,14 @@ impl Session<'_> {
         !self.target.repairing && self.target.observes()
     }
 
-    /// Forgets work instead of doing it: whoever asks gets a fresh comparison. Drift is reported.
+    /// Forgets work instead of doing it: the caller gets a fresh comparison. Drift is reported.
     pub(super) fn observe(&mut self) {
         let drifted = self.work.take_drifted();
         if !drifted.is_empty() {
             let mut repairs = Vec::new();
-            let planner = Planner { guard: Guard::Pass, ..self.planner() };
-            planner.judge(drifted.into_iter().take(DRIFTED), |_, verdict, repair| {
-                if verdict == Verdict::Added {
+            let planner = Planner { guard: GuardDecision::Pass, ..self.planner() };
+            planner.plan_each(drifted.into_iter().take(DRIFTED), |_, outcome, repair| {
+                if outcome == PlanOutcome::Added {
                     repairs.push(repair);
                 }
             });

@@ -1,7 +1,7 @@
-//! Rows that somebody else changed are put back, unless that became a fight.
+//! Rows that another client changed are put back, unless that became a fight.
 
 use super::{Noise, Session};
-use crate::plan::{Key, Planner, Verdict};
+use crate::plan::{PlanOutcome, Planner, RowKey};
 
 impl Session<'_> {
     pub(super) fn judge_drift(&mut self) {
@@ -9,15 +9,15 @@ impl Session<'_> {
         if drifted.is_empty() {
             return;
         }
-        let mut judged = Vec::new();
-        let quarantined = |key: &Key| self.work.faults.is_quarantined(key);
+        let mut repairs = Vec::new();
+        let quarantined = |key: &RowKey| self.work.faults.is_quarantined(key);
         Planner { quarantined: &quarantined, ..self.planner() }
-            .judge(drifted, |key, verdict, repair| judged.push((key, verdict, repair)));
-        for (key, verdict, repair) in judged {
-            match verdict {
-                Verdict::Right => self.work.absolve(&key),
-                Verdict::Quarantined => {}
-                Verdict::Added => {
+            .plan_each(drifted, |key, outcome, repair| repairs.push((key, outcome, repair)));
+        for (key, outcome, repair) in repairs {
+            match outcome {
+                PlanOutcome::Right => self.work.clear(&key),
+                PlanOutcome::Quarantined => {}
+                PlanOutcome::Added => {
                     let repaired = self.work.faults.may_repair(key, self.now.at);
                     self.note_drift(key, repair, repaired);
                     if repaired {
@@ -26,7 +26,9 @@ impl Session<'_> {
                         tracing::warn!(switch = %self.target.names(), ?key, left_out, "somebody else keeps changing a row; leaving it alone for a while");
                     }
                 }
-                Verdict::Wait | Verdict::Conflict | Verdict::Uncounted | Verdict::Held => self.work.queue.push(key),
+                PlanOutcome::Wait | PlanOutcome::Conflict | PlanOutcome::Uncounted | PlanOutcome::Held => {
+                    self.work.queue.push(key)
+                }
             }
         }
     }

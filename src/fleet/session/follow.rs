@@ -7,7 +7,7 @@ use crate::{
     fleet::target::{Changed, ChangedNetwork},
     intent::SwitchIntent,
     model::{NetworkId, VlanId},
-    plan::{Guard, Key},
+    plan::{GuardDecision, RowKey},
     vtep::Touched,
 };
 
@@ -22,7 +22,7 @@ impl Session<'_> {
         if self.setup.phase != Phase::Following {
             return;
         }
-        self.guard = Guard::Unknown;
+        self.guard = GuardDecision::Unknown;
         // What was held may be right by now, wherever it is.
         let anew = !self.audits.begun || (!changed.switches.is_empty() && !self.work.held.is_empty());
         if anew {
@@ -39,18 +39,18 @@ impl Session<'_> {
         }
         for ChangedNetwork { id, rows, macs } in changed.networks {
             if rows {
-                self.work.faults.reconsider(&Key::Network(id));
-                self.work.queue.push(Key::Network(id));
+                self.work.faults.reconsider(&RowKey::Network(id));
+                self.work.queue.push(RowKey::Network(id));
             }
             match macs {
                 Some(macs) => {
                     let network = self.target.desired.networks.get(&id);
                     for mac in macs {
-                        self.work.faults.reconsider(&Key::Mac(id, mac));
+                        self.work.faults.reconsider(&RowKey::Mac(id, mac));
                         if network.is_some_and(|network| network.behind.macs.get(mac).is_some()) {
                             self.work.queue.push_relayed(id, mac);
                         } else {
-                            self.work.queue.push(Key::Mac(id, mac));
+                            self.work.queue.push(RowKey::Mac(id, mac));
                         }
                     }
                 }
@@ -73,12 +73,12 @@ impl Session<'_> {
         if let Some(switch) = self.replica.switch(&section.physical_switch) {
             for (port, vlan) in bindings {
                 if let Some((uuid, _)) = self.replica.port_of(switch, port) {
-                    self.work.queue.push(Key::Binding(uuid, vlan.get()));
+                    self.work.queue.push(RowKey::Binding(uuid, vlan.get()));
                 }
             }
         }
         for network in networks.chain(explained) {
-            self.work.queue.push(Key::Network(*network));
+            self.work.queue.push(RowKey::Network(*network));
             self.work.compare_all_of(*network);
         }
     }
@@ -87,7 +87,7 @@ impl Session<'_> {
 // ===== impl Session: the switch =====
 
 impl Session<'_> {
-    /// Rows changed on the switch: by us, by itself, or by somebody else.
+    /// Rows changed on the switch: by us, by itself, or by another client.
     pub(super) fn updated(&mut self, mut touched: Touched) -> Step {
         self.audits.differences = None;
         if self.setup.phase != Phase::Following {
@@ -104,8 +104,8 @@ impl Session<'_> {
         self.touch_macs(&touched);
         self.touch_logical_switches(&touched);
         self.touch_ports(&touched);
-        self.work.touch_all(touched.tunnels.into_iter().map(Key::Tunnel));
-        self.work.touch_all(touched.managers.then_some(Key::Managers));
+        self.work.touch_all(touched.tunnels.into_iter().map(RowKey::Tunnel));
+        self.work.touch_all(touched.tables.into_iter().filter_map(RowKey::of_table));
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl Session<'_> {
         let mut emptied = BTreeSet::new();
         for (index, mac) in &touched.macs {
             let Some(network) = self.planner().owner(*index) else { continue };
-            self.work.touch(Key::Mac(network, *mac));
+            self.work.touch(RowKey::Mac(network, *mac));
             if self.replica.mac_count(*index) == 0 {
                 emptied.insert(network);
             }
@@ -139,7 +139,7 @@ impl Session<'_> {
     fn touch_logical_switches(&mut self, touched: &Touched) {
         for index in &touched.logical_switches {
             if let Some(network) = self.planner().owner(*index) {
-                self.work.touch(Key::Network(network));
+                self.work.touch(RowKey::Network(network));
             }
         }
         for index in &touched.released {
@@ -149,7 +149,7 @@ impl Session<'_> {
         }
         // Its row went, or its name isn't ours any more: where the network is desired, it wants a row again.
         for network in &touched.left {
-            self.work.touch(Key::Network(*network));
+            self.work.touch(RowKey::Network(*network));
         }
         if !touched.rows.is_empty() {
             self.progress.draining_unknown = true;
@@ -162,11 +162,11 @@ impl Session<'_> {
         }
     }
 
-    /// Rows went that kept a Logical_Switch from being removed: the next step of a tear-down. No drift, whoever removed
+    /// Rows went that kept a Logical_Switch from being removed: the next step of a tear-down. No drift, whichever client removed
     /// them: often the switch itself, in answer to what we removed before.
     fn free(&mut self, network: NetworkId) {
         if !self.target.desired.networks.contains_key(&network) {
-            self.work.queue.push(Key::Network(network));
+            self.work.queue.push(RowKey::Network(network));
             // Bindings that went may have been the last thing that kept its MACs.
             self.work.compare_all_of(network);
         }
@@ -178,12 +178,12 @@ impl Session<'_> {
         }
         self.work.retry_conflicts();
         for (port, vlan) in &touched.bindings {
-            self.work.touch(Key::Binding(*port, *vlan));
+            self.work.touch(RowKey::Binding(*port, *vlan));
         }
         // A port that came or got another name may want other bindings, which is nobody's change of a binding.
         for port in &touched.identities {
             for vlan in self.vlans_of(*port) {
-                self.work.queue.push(Key::Binding(*port, vlan));
+                self.work.queue.push(RowKey::Binding(*port, vlan));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a session reports: the plan that it carried out, and rows that somebody else changed. Only the first rows of a
+//! What a session reports: the plan that it carried out, and rows that another client changed. Only the first rows of a
 //! plan are put into words, so that a million of them cost no more than a hundred.
 
 use std::{collections::HashMap, time::SystemTime};
@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::SystemTime};
 use super::Session;
 use crate::{
     model::event::{AppliedPlan, Drift, FleetEvent, PlannedRow},
-    plan::{Key, Tally, Transaction},
+    plan::{RowCounts, RowKey, Transaction},
 };
 
 /// Rows of a plan, and rows that drifted, that are put into words.
@@ -18,12 +18,12 @@ const ROWS_OF_KEY: usize = 10;
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     /// Rows of the plan that is being carried out, and of the last one that was.
-    pub(super) tally: Tally,
-    pub(super) last_plan: Option<(SystemTime, Tally)>,
+    pub(super) row_counts: RowCounts,
+    pub(super) last_plan: Option<(SystemTime, RowCounts)>,
     /// Rows of committed transactions.
     rows: Vec<PlannedRow>,
-    /// Rows that somebody else changed and that are being put back.
-    drifting: HashMap<Key, (SystemTime, Vec<PlannedRow>)>,
+    /// Rows that another client changed and that are being put back.
+    drifting: HashMap<RowKey, (SystemTime, Vec<PlannedRow>)>,
     /// Rows that drifted, since the last plan.
     drifted: u64,
 }
@@ -37,7 +37,7 @@ impl Session<'_> {
 
     /// A transaction was committed.
     pub(super) fn applied(&mut self, rows: Vec<PlannedRow>, transaction: &Transaction) {
-        self.journal.tally += transaction.tally;
+        self.journal.row_counts += transaction.row_counts;
         let room = ROWS.saturating_sub(self.journal.rows.len());
         self.journal.rows.extend(rows.into_iter().take(room));
         if self.journal.drifting.is_empty() {
@@ -50,8 +50,8 @@ impl Session<'_> {
         }
     }
 
-    /// Somebody else changed the rows of a key; `repair` puts them back. `repaired`: it is going to be sent.
-    pub(super) fn note_drift(&mut self, key: Key, repair: Transaction, repaired: bool) {
+    /// Another client changed the rows of a key; `repair` puts them back. `repaired`: it is going to be sent.
+    pub(super) fn note_drift(&mut self, key: RowKey, repair: Transaction, repaired: bool) {
         self.journal.drifted += 1;
         if self.journal.drifted > ROWS as u64 {
             return;
@@ -67,19 +67,19 @@ impl Session<'_> {
 
     /// The plan was carried out, or the session ends in the middle of it (`finished` is false).
     pub(super) fn report_plan(&mut self, finished: bool) {
-        let Journal { rows, drifted, drifting, tally, .. } = &mut self.journal;
-        let (rows, drifted, tally) = (std::mem::take(rows), std::mem::take(drifted), std::mem::take(tally));
+        let Journal { rows, drifted, drifting, row_counts, .. } = &mut self.journal;
+        let (rows, drifted, row_counts) = (std::mem::take(rows), std::mem::take(drifted), std::mem::take(row_counts));
         let note = if finished { "right again without us" } else { "the session ended before it was put back" };
         for (seen, rows) in std::mem::take(drifting).into_values() {
             self.report_drift(seen, None, note, rows);
         }
-        if tally == Tally::default() {
+        if row_counts == RowCounts::default() {
             return;
         }
         if finished {
-            self.journal.last_plan = Some((self.now.date, tally));
+            self.journal.last_plan = Some((self.now.date, row_counts));
         }
-        let Tally { inserts, updates, deletes } = tally;
+        let RowCounts { inserts, updates, deletes } = row_counts;
         let revision = self.target.revision.filter(|_| finished);
         let switches = self.target.section_names();
         let plan = AppliedPlan { switches, revision, inserts, updates, deletes, drifted, rows };

@@ -38,7 +38,7 @@ pub(in crate::fleet) enum LockState {
     Unsupported,
     /// Asked for, not answered.
     Requested,
-    /// Somebody else holds it; we are in the server's queue.
+    /// Another client holds it; we are in the server's queue.
     Waiting,
     /// Being taken from our own last session, which died without a word.
     Stealing,
@@ -49,7 +49,7 @@ pub(in crate::fleet) enum LockState {
     },
     /// It was taken from us; we are in the server's queue.
     Lost,
-    /// The server's database isn't to be written, whoever holds the lock.
+    /// The server's database isn't to be written, in any state of the lock.
     Standby(Standby),
     /// The server refused to give it, for a reason of its own.
     Refused(String),

@@ -1,5 +1,5 @@
 //! Wanted rows that foreign rows, or missing ones, keep from being written. What a change on the switch adds to them is
-//! reported; what an API call asks for that can't be is the status's to tell.
+//! reported; what an API call asks for that can't be is shown by the status.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -8,9 +8,9 @@ use crate::{
     model::NetworkId,
     ovsdb::{
         Raw, RpcError,
-        transact::{Failure, Reply},
+        transact::{Reply, TransactionFailure},
     },
-    plan::{Guard, Key, Planner, Tally, Transaction, Verdict},
+    plan::{GuardDecision, PlanOutcome, Planner, RowCounts, RowKey, Transaction},
     vtep,
 };
 
@@ -46,13 +46,13 @@ impl Session<'_> {
 
     /// Looks at keys of the queue until there is a transaction full of work. With the keys that asked for it: others may
     /// be served along with them.
-    fn next_transaction(&mut self) -> Option<(Transaction, Vec<Key>)> {
+    fn next_transaction(&mut self) -> Option<(Transaction, Vec<RowKey>)> {
         loop {
             let mut half = self.work.queue.pop_half().map(Vec::into_iter);
             let operations = if half.is_some() { usize::MAX } else { self.pace.operations() };
             let (mut transaction, mut looked_at) = (Transaction::default(), false);
             let (mut asked, mut others) = (Vec::new(), Vec::new());
-            let quarantined = |key: &Key| self.work.faults.is_quarantined(key);
+            let quarantined = |key: &RowKey| self.work.faults.is_quarantined(key);
             let planner = Planner {
                 desired: &self.target.desired,
                 actual: &self.replica,
@@ -63,22 +63,22 @@ impl Session<'_> {
             };
             let queue = &mut self.work.queue;
             let next = || half.as_mut().map_or_else(|| queue.pop(), Iterator::next);
-            planner.fill(operations, &mut transaction, next, |key, verdict| {
+            planner.fill(operations, &mut transaction, next, |key, outcome| {
                 looked_at = true;
-                if verdict == Verdict::Added {
+                if outcome == PlanOutcome::Added {
                     asked.push(key);
                 } else {
-                    others.push((key, verdict));
+                    others.push((key, outcome));
                 }
             });
             let mut uncounted = Vec::new();
-            for (key, verdict) in others {
-                match verdict {
-                    Verdict::Right => self.work.absolve(&key),
-                    Verdict::Wait => self.work.wait(key),
-                    Verdict::Conflict => self.work.block(key),
-                    Verdict::Uncounted => uncounted.push(key),
-                    Verdict::Added | Verdict::Quarantined | Verdict::Held => {}
+            for (key, outcome) in others {
+                match outcome {
+                    PlanOutcome::Right => self.work.clear(&key),
+                    PlanOutcome::Wait => self.work.wait(key),
+                    PlanOutcome::Conflict => self.work.block(key),
+                    PlanOutcome::Uncounted => uncounted.push(key),
+                    PlanOutcome::Added | PlanOutcome::Quarantined | PlanOutcome::Held => {}
                 }
             }
             if !uncounted.is_empty() {
@@ -96,10 +96,10 @@ impl Session<'_> {
 
     /// Counts the deletions that nothing explains, and decides whether they may be sent.
     fn count_unexplained(&mut self) {
-        let planner = Planner { guard: Guard::Unknown, ..self.planner() };
+        let planner = Planner { guard: GuardDecision::Unknown, ..self.planner() };
         let count = planner.count_unexplained();
-        self.guard = if self.target.released { Guard::Pass } else { count.verdict(&self.policy) };
-        if self.guard == Guard::Hold {
+        self.guard = if self.target.released { GuardDecision::Pass } else { count.decision(&self.policy) };
+        if self.guard == GuardDecision::Hold {
             let networks: BTreeSet<_> = count.unexplained.keys().copied().collect();
             if networks != self.work.held
                 && let Some(left_out) = self.note(Noise::Held)
@@ -154,11 +154,11 @@ impl Session<'_> {
                 self.work.settle(key, self.now.at);
             }
         }
-        let mut verdicts = Vec::with_capacity(seen.len());
-        self.planner().judge(seen, |key, verdict, _| verdicts.push((key, verdict)));
-        for (key, verdict) in verdicts {
-            match verdict {
-                Verdict::Right => self.work.absolve(&key),
+        let mut outcomes = Vec::with_capacity(seen.len());
+        self.planner().plan_each(seen, |key, outcome, _| outcomes.push((key, outcome)));
+        for (key, outcome) in outcomes {
+            match outcome {
+                PlanOutcome::Right => self.work.clear(&key),
                 // There is more to do, now that this is done.
                 _ => self.work.queue.push(key),
             }
@@ -166,7 +166,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn failed(&mut self, sent: Sent, failure: &Failure<'_>) -> Step {
+    fn failed(&mut self, sent: Sent, failure: &TransactionFailure<'_>) -> Step {
         self.target.counters.failures += 1;
         let details = failure.details.as_ref().map(|details| format!(": {details}")).unwrap_or_default();
         let error = format!("{}{details}", failure.error);
@@ -200,7 +200,7 @@ impl Session<'_> {
 
     /// A transaction was refused for what refused rows before. Those that insert wait together with them; those that only
     /// change or delete may be innocent, and make room.
-    fn join_refused(&mut self, transaction: &Transaction, asked: Vec<Key>, error: &str) {
+    fn join_refused(&mut self, transaction: &Transaction, asked: Vec<RowKey>, error: &str) {
         let inserting = transaction.inserting();
         let (inserting, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(|key| inserting.contains(key));
         match (inserting.is_empty(), others.len()) {
@@ -213,7 +213,7 @@ impl Session<'_> {
         }
     }
 
-    fn refuse_all(&mut self, keys: Vec<Key>, error: &str) {
+    fn refuse_all(&mut self, keys: Vec<RowKey>, error: &str) {
         let first = keys.first().copied();
         // Reported once, not with each attempt.
         if self.work.faults.refuse_together(keys, error, self.now.at)
@@ -223,7 +223,7 @@ impl Session<'_> {
         }
     }
 
-    fn blame(&mut self, key: Key, error: &str) {
+    fn blame(&mut self, key: RowKey, error: &str) {
         if self.work.faults.blame(key, error, self.now.at)
             && let Some(left_out) = self.note(Noise::Refused)
         {
@@ -236,8 +236,8 @@ impl Session<'_> {
         if self.setup.phase != Phase::Following || !self.work.is_quiet() || self.target.revision.is_none() {
             return Ok(());
         }
-        if self.journal.tally != Tally::default() {
-            let Tally { inserts, updates, deletes } = self.journal.tally;
+        if self.journal.row_counts != RowCounts::default() {
+            let RowCounts { inserts, updates, deletes } = self.journal.row_counts;
             tracing::debug!(switch = %self.target.names(), inserts, updates, deletes, revision = self.target.revision, "the switch is as desired");
             self.report_plan(true);
         }
@@ -248,7 +248,7 @@ impl Session<'_> {
         // A release is for what was held, not for what may come.
         if self.target.released {
             self.target.released = false;
-            self.guard = Guard::Unknown;
+            self.guard = GuardDecision::Unknown;
         }
         if self.progress.draining_unknown {
             self.progress.draining_unknown = false;

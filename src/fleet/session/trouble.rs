@@ -9,7 +9,7 @@ use crate::fleet::target::Trouble;
 /// First and last wait before it is tried again.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_mins(1);
-/// An unanswered transaction is given up after so many times the patience, whatever else the switch says meanwhile.
+/// An unanswered transaction is given up after this multiple of the patience, whatever else the switch says meanwhile.
 const LIMIT: u32 = 10;
 
 impl Session<'_> {

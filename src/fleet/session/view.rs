@@ -9,7 +9,7 @@ use super::{LockState, Phase, Session};
 use crate::{
     fleet::{target::Target, work::Faults},
     model::{NetworkId, Revision, reason::Reason, status::SessionState},
-    plan::{Planner, Policy, Tally},
+    plan::{Planner, Policy, RowCounts},
     vtep::Replica,
 };
 
@@ -24,7 +24,7 @@ pub(in crate::fleet) struct SessionView<'a> {
     pub(in crate::fleet) policy: &'a Policy,
     /// What the database holds.
     pub(in crate::fleet) replica: &'a Replica,
-    /// Rows that the switch refused, or that somebody else keeps changing.
+    /// Rows that the switch refused, or that another client keeps changing.
     pub(in crate::fleet) faults: &'a Faults,
     /// Networks with deletions that are held.
     pub(in crate::fleet) held: &'a BTreeSet<NetworkId>,
@@ -33,7 +33,7 @@ pub(in crate::fleet) struct SessionView<'a> {
     /// The revision that the database holds completely.
     pub(in crate::fleet) confirmed: Option<Revision>,
     /// When the last plan was carried out, and its rows.
-    pub(in crate::fleet) last_plan: Option<(SystemTime, Tally)>,
+    pub(in crate::fleet) last_plan: Option<(SystemTime, RowCounts)>,
     /// Rows that aren't right, by network.
     pub(in crate::fleet) outstanding: BTreeMap<NetworkId, u64>,
     pub(in crate::fleet) planner: Planner<'a>,

@@ -1,4 +1,4 @@
-//! Rows that the switch refused, and rows that somebody else keeps changing (architecture rule 8).
+//! Rows that the switch refused, and rows that another client keeps changing (architecture rule 8).
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::plan::Key;
+use crate::plan::RowKey;
 
 /// Repairs of one row within [`FIGHT_WINDOW`] after which it is left alone for a while.
 const FIGHT_LIMIT: u32 = 5;
@@ -16,7 +16,7 @@ const FIGHT_ROWS: usize = 10_000;
 /// First and last wait before a row at fault is tried again.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_mins(1);
-/// Rows that are tried again at a time, and the pause after so many: each of them may cost a refused transaction.
+/// Rows that are tried again at a time, and the pause after them: each of them may cost a refused transaction.
 const RETRIES: usize = 16;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Reasons for which rows are refused together; beyond, each row stands for itself.
@@ -24,12 +24,12 @@ const GROUPS: usize = 16;
 /// Rows of a group that are tried at a time at most.
 const TRIAL: usize = 256;
 
-/// A row that failed, or that somebody else keeps changing.
+/// A row that failed, or that another client keeps changing.
 #[derive(Debug, Clone)]
 pub(in crate::fleet) struct Quarantine {
     /// Why, for people.
     pub(in crate::fleet) error: String,
-    /// Somebody else keeps changing it.
+    /// Another client keeps changing it.
     pub(in crate::fleet) fight: bool,
     /// `None`: it is being tried again.
     until: Option<Instant>,
@@ -42,9 +42,9 @@ pub(in crate::fleet) struct Quarantine {
 /// None of them is at fault by itself, so one of them is tried for all. Where it is accepted, twice as many are tried next.
 #[derive(Debug)]
 struct Group {
-    rows: BTreeSet<Key>,
+    rows: BTreeSet<RowKey>,
     /// The last row that was tried.
-    last: Option<Key>,
+    last: Option<RowKey>,
     /// How many are tried next.
     size: usize,
     until: Instant,
@@ -54,13 +54,13 @@ struct Group {
 /// See the module.
 #[derive(Debug, Default)]
 pub(in crate::fleet) struct Faults {
-    quarantine: HashMap<Key, Quarantine>,
+    quarantine: HashMap<RowKey, Quarantine>,
     /// When each of them is tried again.
-    retries: BTreeSet<(Instant, Key)>,
+    retries: BTreeSet<(Instant, RowKey)>,
     /// None is tried again before.
     paused: Option<Instant>,
     groups: BTreeMap<Arc<str>, Group>,
-    fights: HashMap<Key, (Instant, u32)>,
+    fights: HashMap<RowKey, (Instant, u32)>,
 }
 
 // ===== impl Faults =====
@@ -71,17 +71,17 @@ impl Faults {
     }
 
     /// All rows at fault.
-    pub(in crate::fleet) fn iter(&self) -> impl Iterator<Item = (&Key, &Quarantine)> {
+    pub(in crate::fleet) fn iter(&self) -> impl Iterator<Item = (&RowKey, &Quarantine)> {
         self.quarantine.iter()
     }
 
     /// Whether the row is left alone for now.
-    pub(in crate::fleet) fn is_quarantined(&self, key: &Key) -> bool {
+    pub(in crate::fleet) fn is_quarantined(&self, key: &RowKey) -> bool {
         self.quarantine.get(key).is_some_and(|quarantine| quarantine.until.is_some())
     }
 
     /// The switch refused the row: it is tried again later, and later still. True: it is news, or for another reason.
-    pub(in crate::fleet) fn blame(&mut self, key: Key, error: &str, now: Instant) -> bool {
+    pub(in crate::fleet) fn blame(&mut self, key: RowKey, error: &str, now: Instant) -> bool {
         let key = &key;
         let old = self.quarantine.get(key);
         let wait = old.map_or(RETRY_MIN, |old| (old.wait * 2).min(RETRY_MAX));
@@ -94,15 +94,15 @@ impl Faults {
     }
 
     /// The row is right: whatever was wrong with it is over.
-    pub(in crate::fleet) fn absolve(&mut self, key: &Key) {
+    pub(in crate::fleet) fn clear(&mut self, key: &RowKey) {
         // A fight isn't over because we won a round.
         if self.quarantine.get(key).is_some_and(|quarantine| !quarantine.fight || quarantine.until.is_none()) {
             self.forget(key);
         }
     }
 
-    /// A row that somebody else changed is about to be repaired. False: too often, it is left alone for a while.
-    pub(in crate::fleet) fn may_repair(&mut self, key: Key, now: Instant) -> bool {
+    /// A row that another client changed is about to be repaired. False: too often, it is left alone for a while.
+    pub(in crate::fleet) fn may_repair(&mut self, key: RowKey, now: Instant) -> bool {
         if self.fights.len() >= FIGHT_ROWS {
             self.fights.retain(|_, (since, _)| now.duration_since(*since) < FIGHT_WINDOW);
             if self.fights.len() >= FIGHT_ROWS && !self.fights.contains_key(&key) {
@@ -126,8 +126,8 @@ impl Faults {
         false
     }
 
-    /// What is desired of the row changed: it is tried at once, unless somebody else keeps changing it.
-    pub(in crate::fleet) fn reconsider(&mut self, key: &Key) {
+    /// What is desired of the row changed: it is tried at once, unless another client keeps changing it.
+    pub(in crate::fleet) fn reconsider(&mut self, key: &RowKey) {
         if let Some(quarantine) = self.quarantine.get_mut(key)
             && !quarantine.fight
             && let Some(until) = quarantine.until.take()
@@ -137,7 +137,7 @@ impl Faults {
     }
 
     /// Everything that was left alone is tried again now, and fights begin anew.
-    pub(in crate::fleet) fn retry_all(&mut self) -> Vec<Key> {
+    pub(in crate::fleet) fn retry_all(&mut self) -> Vec<RowKey> {
         self.fights.clear();
         self.retries.clear();
         self.groups.clear();
@@ -149,7 +149,7 @@ impl Faults {
     }
 
     /// The rows that are to be tried again now.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Key> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<RowKey> {
         let mut due = Vec::new();
         if self.paused.is_some_and(|until| until > now) {
             return due;
@@ -173,13 +173,13 @@ impl Faults {
         single.into_iter().chain(self.groups.values().map(|group| group.until)).min()
     }
 
-    fn isolate(&mut self, key: &Key, quarantine: Quarantine) {
+    fn isolate(&mut self, key: &RowKey, quarantine: Quarantine) {
         self.forget(key);
         self.retries.extend(quarantine.until.map(|until| (until, *key)));
         self.quarantine.insert(*key, quarantine);
     }
 
-    fn forget(&mut self, key: &Key) {
+    fn forget(&mut self, key: &RowKey) {
         let Some(Quarantine { until, group, .. }) = self.quarantine.remove(key) else { return };
         if let Some(until) = until {
             self.retries.remove(&(until, *key));
@@ -205,7 +205,7 @@ impl Faults {
 
     /// The switch refused to commit these rows: they wait together with others that it refused for the same reason. True:
     /// it is news.
-    pub(in crate::fleet) fn refuse_together(&mut self, keys: Vec<Key>, error: &str, now: Instant) -> bool {
+    pub(in crate::fleet) fn refuse_together(&mut self, keys: Vec<RowKey>, error: &str, now: Instant) -> bool {
         let reason: Arc<str> = signature(error).into();
         let news = !self.groups.contains_key(&reason);
         if news && self.groups.len() >= GROUPS {
@@ -239,13 +239,13 @@ impl Faults {
     }
 
     /// The rows of groups that are to be tried now, each in a transaction of its own.
-    pub(super) fn trials(&mut self, now: Instant) -> Vec<Vec<Key>> {
+    pub(super) fn trials(&mut self, now: Instant) -> Vec<Vec<RowKey>> {
         let mut trials = Vec::new();
         for group in self.groups.values_mut().filter(|group| group.until <= now) {
             let after = group.last;
             let later = group.rows.iter().filter(|key| after.is_none_or(|last| **key > last));
             let earlier = group.rows.iter().filter(|key| after.is_some_and(|last| **key <= last));
-            let rows: Vec<Key> = later.chain(earlier).copied().take(group.size).collect();
+            let rows: Vec<RowKey> = later.chain(earlier).copied().take(group.size).collect();
             for key in &rows {
                 if let Some(quarantine) = self.quarantine.get_mut(key) {
                     quarantine.until = None;
@@ -259,7 +259,7 @@ impl Faults {
     }
 
     /// A transaction for these keys was committed: where they were a trial, there is room.
-    pub(in crate::fleet) fn committed(&mut self, keys: &[Key], now: Instant) {
+    pub(in crate::fleet) fn committed(&mut self, keys: &[RowKey], now: Instant) {
         if self.groups.is_empty() {
             return;
         }
@@ -285,8 +285,8 @@ mod tests {
     use super::*;
     use crate::model::{MacAddr, NetworkId};
 
-    fn mac(n: u8) -> Key {
-        Key::Mac(NetworkId(Uuid::nil()), MacAddr::new([2, 0, 0, 0, 0, n]))
+    fn mac(n: u8) -> RowKey {
+        RowKey::Mac(NetworkId(Uuid::nil()), MacAddr::new([2, 0, 0, 0, 0, n]))
     }
 
     #[test]
@@ -296,11 +296,11 @@ mod tests {
             assert_eq!(faults.may_repair(mac(1), now), round < 5, "round {round}");
         }
         assert!(faults.is_quarantined(&mac(1)) && faults.quarantine[&mac(1)].fight);
-        faults.absolve(&mac(1));
+        faults.clear(&mac(1));
         assert!(faults.is_quarantined(&mac(1)), "a round that we won doesn't end it");
         assert_eq!(faults.due(now + FIGHT_WINDOW), [mac(1)], "tried again");
         assert!(!faults.is_quarantined(&mac(1)));
-        faults.absolve(&mac(1));
+        faults.clear(&mac(1));
         assert!(faults.is_empty());
     }
 
@@ -318,7 +318,7 @@ mod tests {
         }
         assert!(waits.is_sorted() && waits[0] == RETRY_MIN && waits[11] == RETRY_MAX, "{waits:?}");
         assert!(faults.blame(mac(6), "refused for another reason", now));
-        faults.absolve(&mac(6));
+        faults.clear(&mac(6));
         assert!(faults.is_empty() && faults.next().is_none());
     }
 
@@ -351,7 +351,7 @@ mod tests {
             sizes.push(trial.len());
             faults.committed(&trial, now);
             for key in &trial {
-                faults.absolve(key);
+                faults.clear(key);
             }
         }
         assert_eq!(sizes, [1, 2, 4, 8, 16, 32, 37]);
@@ -394,7 +394,7 @@ mod tests {
         let (mut faults, now) = (Faults::default(), Instant::now());
         faults.refuse_together(vec![mac(1), mac(2), mac(3)], FULL, now);
         assert!(faults.blame(mac(1), "for another reason", now));
-        faults.absolve(&mac(2));
+        faults.clear(&mac(2));
         assert_eq!(faults.trials(now + RETRY_MIN), [vec![mac(3)]]);
         assert_eq!(faults.retry_all().len(), 2);
         assert!(!faults.is_known(FULL) && faults.trials(now + RETRY_MAX).is_empty());

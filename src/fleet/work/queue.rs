@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     model::{MacAddr, NetworkId},
-    plan::{Audit, Key},
+    plan::{Audit, RowKey},
 };
 
 /// Changed MACs of one network that wait at most; what an audit found may be more.
@@ -21,14 +21,14 @@ pub(in crate::fleet) struct Queue {
     networks: BTreeSet<NetworkId>,
     bindings: BTreeSet<(Uuid, u16)>,
     /// Tunnels, managers.
-    extras: BTreeSet<Key>,
+    extras: BTreeSet<RowKey>,
     macs: Macs,
     /// MACs that other switches have learned. One of them may bring tens of thousands: compute nodes' don't wait for these.
     relayed: Macs,
     /// Networks of which so many MACs wait that comparing all of them costs less.
     overfull: BTreeSet<NetworkId>,
     /// Halves of transactions that failed: sent apart, until the row at fault is alone.
-    halves: VecDeque<Vec<Key>>,
+    halves: VecDeque<Vec<RowKey>>,
 }
 
 /// MACs that wait, by network.
@@ -81,12 +81,12 @@ impl Macs {
 // ===== impl Queue =====
 
 impl Queue {
-    pub(in crate::fleet) fn push(&mut self, key: Key) {
+    pub(in crate::fleet) fn push(&mut self, key: RowKey) {
         match key {
-            Key::Network(network) => drop(self.networks.insert(network)),
-            Key::Binding(port, vlan) => drop(self.bindings.insert((port, vlan))),
-            Key::Tunnel(_) | Key::Managers => drop(self.extras.insert(key)),
-            Key::Mac(network, mac) => {
+            RowKey::Network(network) => drop(self.networks.insert(network)),
+            RowKey::Binding(port, vlan) => drop(self.bindings.insert((port, vlan))),
+            RowKey::Tunnel(_) | RowKey::Managers => drop(self.extras.insert(key)),
+            RowKey::Mac(network, mac) => {
                 if !self.macs.push(network, mac) {
                     self.overfull.insert(network);
                 }
@@ -101,7 +101,7 @@ impl Queue {
         }
     }
 
-    pub(in crate::fleet) fn extend(&mut self, keys: impl IntoIterator<Item = Key>) {
+    pub(in crate::fleet) fn extend(&mut self, keys: impl IntoIterator<Item = RowKey>) {
         keys.into_iter().for_each(|key| self.push(key));
     }
 
@@ -120,37 +120,37 @@ impl Queue {
     }
 
     /// The half of a failed transaction that comes next.
-    pub(in crate::fleet) fn pop_half(&mut self) -> Option<Vec<Key>> {
+    pub(in crate::fleet) fn pop_half(&mut self) -> Option<Vec<RowKey>> {
         self.halves.pop_front()
     }
 
     /// A transaction failed as a whole: its halves are sent apart.
-    pub(in crate::fleet) fn bisect(&mut self, mut keys: Vec<Key>) {
+    pub(in crate::fleet) fn bisect(&mut self, mut keys: Vec<RowKey>) {
         let rest = keys.split_off(keys.len().div_ceil(2));
         self.halves.push_front(rest);
         self.halves.push_front(keys);
     }
 
     /// Sends the rest of a transaction again, whose row at fault is known.
-    pub(in crate::fleet) fn again(&mut self, keys: Vec<Key>) {
+    pub(in crate::fleet) fn again(&mut self, keys: Vec<RowKey>) {
         if !keys.is_empty() {
             self.halves.push_front(keys);
         }
     }
 
     /// The next key: what makes traffic possible comes first, then MACs, of which networks have turns.
-    pub(in crate::fleet) fn pop(&mut self) -> Option<Key> {
+    pub(in crate::fleet) fn pop(&mut self) -> Option<RowKey> {
         if let Some(network) = self.networks.pop_first() {
-            return Some(Key::Network(network));
+            return Some(RowKey::Network(network));
         }
         if let Some((port, vlan)) = self.bindings.pop_first() {
-            return Some(Key::Binding(port, vlan));
+            return Some(RowKey::Binding(port, vlan));
         }
         if let Some(key) = self.extras.pop_first() {
             return Some(key);
         }
         let (network, mac) = self.macs.pop().or_else(|| self.relayed.pop())?;
-        Some(Key::Mac(network, mac))
+        Some(RowKey::Mac(network, mac))
     }
 
     pub(in crate::fleet) fn is_empty(&self) -> bool {
@@ -171,7 +171,7 @@ impl Queue {
         for (network, macs) in self.macs.of_network.iter().chain(&self.relayed.of_network) {
             *rows.entry(*network).or_default() += macs.len() as u64;
         }
-        for network in self.halves.iter().flatten().filter_map(Key::network) {
+        for network in self.halves.iter().flatten().filter_map(RowKey::network) {
             *rows.entry(network).or_default() += 1;
         }
     }
@@ -193,11 +193,11 @@ mod tests {
     #[test]
     fn a_network_with_one_mac_waits_for_one_turn_of_another() {
         let mut queue = Queue::default();
-        queue.extend((0..1000).map(|n| Key::Mac(network(1), mac(n))));
+        queue.extend((0..1000).map(|n| RowKey::Mac(network(1), mac(n))));
         let first = queue.pop();
-        assert_eq!(first, Some(Key::Mac(network(1), mac(0))));
-        queue.push(Key::Mac(network(2), mac(7)));
-        let others = std::iter::from_fn(|| queue.pop()).take_while(|key| *key != Key::Mac(network(2), mac(7)));
+        assert_eq!(first, Some(RowKey::Mac(network(1), mac(0))));
+        queue.push(RowKey::Mac(network(2), mac(7)));
+        let others = std::iter::from_fn(|| queue.pop()).take_while(|key| *key != RowKey::Mac(network(2), mac(7)));
         assert_eq!(others.count(), TURN - 1);
         assert_eq!(std::iter::from_fn(|| queue.pop()).count(), 1000 - TURN);
         assert!(queue.is_empty());
@@ -209,8 +209,8 @@ mod tests {
         for n in 0..3 {
             queue.push_relayed(network(1), mac(n));
         }
-        queue.push(Key::Mac(network(1), mac(9)));
+        queue.push(RowKey::Mac(network(1), mac(9)));
         let taken: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-        assert_eq!(taken, [9, 0, 1, 2].map(|n| Key::Mac(network(1), mac(n))));
+        assert_eq!(taken, [9, 0, 1, 2].map(|n| RowKey::Mac(network(1), mac(n))));
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever is told and whatever is there, carrying out the plan leads to the one and leaves others' alone.
+//! Whatever is desired and whatever is there, carrying out the plan leads to the one and leaves others' alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -50,7 +50,7 @@ fn plugged() -> BTreeMap<Index, Link> {
     ])
 }
 
-// ===== what may be told, and what may be there =====
+// ===== what may be desired, and what may be there =====
 
 fn network() -> impl Strategy<Value = Network> {
     // Few values, so that they meet.
@@ -159,7 +159,7 @@ proptest! {
             prop_assert!(answered(neighbour.mac) && network.entries[&neighbour.mac].ips.contains(ip));
         }
         for (mac, station) in &before.stations[&BRIDGE] {
-            // A machine that was heard here is here, whatever is still told.
+            // A machine that was heard here is here, whatever is still desired.
             prop_assert!(station.port != TAP || after.stations[&BRIDGE].get(mac) == Some(station));
         }
         for (mac, station) in &after.stations[&BRIDGE] {

@@ -14,9 +14,9 @@ type Table = BTreeMap<(&'static str, u8), u8>;
 enum Step {
     /// A switch has a MAC at a VTEP, or none.
     Change(usize, u8, Option<u8>),
-    /// A session begins, tells all, and ends so.
+    /// A session begins, reports all, and ends so.
     Sync(usize),
-    /// A session begins, tells half, and is lost.
+    /// A session begins, reports half, and is lost.
     Break(usize),
     Write,
 }

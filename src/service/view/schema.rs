@@ -1,4 +1,4 @@
-//! Types as JSON Schema: what `/openapi.json` and the admin socket's `schema` tell of bodies and answers.
+//! Types as JSON Schema: what `/openapi.json` and the admin socket's `schema` say of bodies and answers.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub fn shape_of<T: ToSchema>(schemas: &mut Schemas) -> Value {
     closed(T::schema())
 }
 
-/// Nothing is read or written that isn't told.
+/// Nothing is read or written that isn't described.
 fn closed(schema: RefOr<Schema>) -> Value {
     // A schema is made of strings and numbers, which always have a JSON form.
     let mut schema = serde_json::to_value(schema).unwrap_or_default();

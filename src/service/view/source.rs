@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::source::Status;
+use crate::source::SourceStatus;
 
 /// Where networks and ports come from, and how that is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -11,7 +11,7 @@ use crate::source::Status;
 #[schema(as = v2::Source)]
 pub enum SourceView {
     /// From another database.
-    Followed(Status),
+    Followed(SourceStatus),
     /// Through our own API.
     Native(NativeSource),
 }
@@ -24,8 +24,8 @@ pub struct NativeSource {
     driver: &'static str,
 }
 
-impl From<Option<Status>> for SourceView {
-    fn from(status: Option<Status>) -> Self {
+impl From<Option<SourceStatus>> for SourceView {
+    fn from(status: Option<SourceStatus>) -> Self {
         status.map_or(Self::Native(NativeSource { driver: "native" }), Self::Followed)
     }
 }

@@ -1,4 +1,4 @@
-//! The files on disk: somebody else's are left alone, and one that is gone takes no writes.
+//! The files on disk: other programs' are left alone, and one that is gone takes no writes.
 
 use std::{
     fs::{self, Permissions},

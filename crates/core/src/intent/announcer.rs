@@ -8,7 +8,7 @@ use std::{
 
 use super::behind::{Announced, Announcement, GatewayVteps};
 use crate::{
-    model::{Change, GatewayId, Ips, LearnedMac, MacAddr, NetworkId, is_vtep},
+    model::{Change, GatewayId, Ips, LearnedChange, LearnedMac, MacAddr, NetworkId, is_vtep},
     topology::{Affected, Segment, Topology, pick},
 };
 
@@ -46,26 +46,13 @@ impl Announcer {
     pub(super) fn apply(&mut self, topology: &Topology, changes: &[Change], affected: &Affected) -> Vec<Announcement> {
         affected.announced.iter().for_each(|network| self.touch(*network));
         for change in changes {
-            match change {
-                Change::LearnedSet(learned) => self.learn(learned, topology),
-                Change::LearnedRemoved { switch, network, mac } => self.forget(switch, *network, *mac, topology),
-                Change::NetworkRemoved(network) => self.forget_network(*network),
-                // What these mean to an announcement, the topology says ...
-                Change::GatewaySet(_)
-                | Change::GatewayRemoved(_)
-                | Change::ConnectionSet(_)
-                | Change::ConnectionRemoved(_)
-                | Change::VtepsSet(_)
-                | Change::ElectionSet(_)
-                | Change::ElectionRemoved(..)
-                | Change::IdleSet(_)
-                | Change::IdleRemoved(..)
-                // ... and these mean nothing to one.
-                | Change::NetworkSet(_)
-                | Change::PortSet(_)
-                | Change::PortRemoved(_)
-                | Change::EndpointSet(_)
-                | Change::EndpointRemoved(_) => {}
+            match change.learned() {
+                Some(LearnedChange::Set(learned)) => self.learn(learned, topology),
+                Some(LearnedChange::Removed { switch, network, mac }) => self.forget(switch, network, mac, topology),
+                None => {}
+            }
+            if let Change::NetworkRemoved(network) = change {
+                self.forget_network(*network);
             }
         }
         let dirty = std::mem::take(&mut self.dirty);
@@ -230,7 +217,7 @@ impl Announcer {
             if let Some(sighting) = pick(&at, hash(mac)) {
                 sighting.vtep
             } else {
-                // Whoever learned it is cut off: its twin stands in.
+                // The switch that learned it is cut off: its twin replaces it.
                 let twin = pick(announcers, hash(mac));
                 twin.and_then(|twin| self.vtep(topology, twin, network)).unwrap_or(latest.vtep)
             }

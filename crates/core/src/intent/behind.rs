@@ -64,7 +64,7 @@ pub struct Behind {
 // ===== impl Behind =====
 
 impl Behind {
-    /// The gateways among whose switches is one of these: what is behind them must not be told to those switches.
+    /// The gateways among whose switches is one of these: what is behind them must not be announced to those switches.
     #[must_use]
     pub fn own_gateways(&self, is_own: impl Fn(&str) -> bool) -> Vec<u32> {
         let own = self.gateways.iter().filter(|gateway| gateway.switches.iter().any(|switch| is_own(switch)));

@@ -79,6 +79,52 @@ pub enum Change {
     IdleRemoved(GatewayId, NetworkId),
 }
 
+/// A change of what switches have learned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LearnedChange<'a> {
+    /// A switch learned a MAC, or something new about it.
+    Set(&'a LearnedMac),
+    /// A switch has withdrawn a MAC.
+    Removed {
+        /// Name of the switch's section.
+        switch: &'a str,
+        /// The network.
+        network: NetworkId,
+        /// The MAC.
+        mac: MacAddr,
+    },
+}
+
+impl Change {
+    /// The change, where it is about learned MACs. A new kind of change has to say here whether it is.
+    #[must_use]
+    pub fn learned(&self) -> Option<LearnedChange<'_>> {
+        match self {
+            Self::LearnedSet(learned) => Some(LearnedChange::Set(learned)),
+            Self::LearnedRemoved { switch, network, mac } => {
+                Some(LearnedChange::Removed { switch, network: *network, mac: *mac })
+            }
+            // The topology says what these mean for a learned MAC ...
+            Self::GatewaySet(_)
+            | Self::GatewayRemoved(_)
+            | Self::ConnectionSet(_)
+            | Self::ConnectionRemoved(_)
+            | Self::VtepsSet(_)
+            | Self::ElectionSet(_)
+            | Self::ElectionRemoved(..)
+            | Self::IdleSet(_)
+            | Self::IdleRemoved(..)
+            // ... and these mean nothing for one.
+            | Self::NetworkSet(_)
+            | Self::NetworkRemoved(_)
+            | Self::PortSet(_)
+            | Self::PortRemoved(_)
+            | Self::EndpointSet(_)
+            | Self::EndpointRemoved(_) => None,
+        }
+    }
+}
+
 /// Explanations that are kept at the most: as many as a large site has ports. A database that confirms nothing, because
 /// it is only looked at or away for long, would have them gather without end; deletions whose explanation was dropped
 /// are the guard's to judge.

@@ -1,5 +1,5 @@
 //! What the fleet reports as it happens, for the journal and for those who watch: plans that were carried out, rows
-//! that somebody else changed, sessions that came and went.
+//! that another client changed, sessions that came and went.
 
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use super::{NetworkId, Revision, status::SessionState};
 pub enum FleetEvent {
     /// A plan was carried out: the database is as desired, but for what failed or is held.
     Applied(AppliedPlan),
-    /// Somebody else changed a row of ours.
+    /// Another client changed a row of ours.
     Drifted(Drift),
     /// The session came up, went down, or was refused.
     Session {
@@ -39,13 +39,13 @@ pub struct AppliedPlan {
     pub updates: u64,
     /// Rows deleted.
     pub deletes: u64,
-    /// How many of the changes put back what somebody else had changed.
+    /// How many of the changes put back what another client had changed.
     pub drifted: u64,
     /// The first rows; there may be more.
     pub rows: Vec<PlannedRow>,
 }
 
-/// A row that somebody else changed.
+/// A row that another client changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
     /// Which switches.

@@ -1,4 +1,4 @@
-//! What switches tell of themselves: their VTEPs, the MACs that they have learned, and which of two twins is in charge.
+//! What switches report of themselves: their VTEPs, the MACs that they have learned, and which of two twins is in charge.
 
 use std::{
     net::{IpAddr, Ipv4Addr},

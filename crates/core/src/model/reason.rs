@@ -59,7 +59,7 @@ pub enum Reason {
     Draining,
     /// No session, and why.
     NoSession(Arc<str>),
-    /// No session with a switch that should dial in, while somebody else did and was refused.
+    /// No session with a switch that should dial in, while another switch did and was refused.
     PeerRefused {
         /// Why there is no session.
         why: Arc<str>,
@@ -149,7 +149,7 @@ pub enum Reason {
         /// Further rows of the binding's network.
         more: usize,
     },
-    /// Somebody else keeps changing a row.
+    /// Another client keeps changing a row.
     RowContested {
         /// The row.
         row: RowName,

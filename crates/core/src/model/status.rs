@@ -27,7 +27,7 @@ pub enum Status {
     Held,
     /// No session with the switch.
     Down,
-    /// Somebody else's rows stand in the way.
+    /// Foreign rows stand in the way.
     Conflict,
     /// The switch refused it.
     Error,
@@ -85,7 +85,7 @@ pub struct Strangers {
     pub listed: Vec<Stranger>,
 }
 
-/// Somebody who was refused.
+/// A server that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stranger {
     /// Names of its Physical_Switches; empty where it didn't get so far.

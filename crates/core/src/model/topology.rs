@@ -1,4 +1,4 @@
-//! What an operator and OpenStack tell us: gateways, connections, networks, ports, tunnel endpoints.
+//! What an operator and OpenStack define: gateways, connections, networks, ports, tunnel endpoints.
 
 use std::{
     collections::BTreeSet,
@@ -135,7 +135,7 @@ impl Port {
     }
 }
 
-/// Compute nodes of a port besides its host. Neutron's own database tells of them; the API knows one host a port.
+/// Compute nodes of a port besides its host. Neutron's own database has them; the API knows one host a port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Elsewhere {
@@ -149,7 +149,7 @@ pub enum Elsewhere {
 }
 
 impl Elsewhere {
-    /// Whether there is nothing to tell.
+    /// Whether there is none.
     pub fn is_nowhere(&self) -> bool {
         *self == Self::Nowhere
     }

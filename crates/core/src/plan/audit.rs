@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Guard, Key, Planner, Seen, Transaction, Verdict, Wanted};
+use super::{GuardDecision, PlanOutcome, Planner, RowKey, Seen, Transaction, Wanted};
 use crate::{
     intent::NetworkIntent,
     model::{MacAddr, NetworkId, indexed::FastMap},
@@ -21,7 +21,7 @@ pub struct Audit {
     /// MACs that aren't right.
     pub macs: BTreeMap<NetworkId, Vec<MacAddr>>,
     /// What else isn't right.
-    pub extras: Vec<Key>,
+    pub extras: Vec<RowKey>,
 }
 
 /// Logical_Switches with rows that no desired MAC accounts for.
@@ -31,10 +31,10 @@ type Superfluous<'a> = FastMap<LogicalSwitchIndex, (NetworkId, Option<&'a Networ
 
 impl Audit {
     /// All keys, in the order in which they should be sent: what makes traffic possible first.
-    pub fn keys(&self) -> impl Iterator<Item = Key> {
-        let networks = self.networks.iter().map(|network| Key::Network(*network));
-        let bindings = self.bindings.iter().map(|(port, vlan)| Key::Binding(*port, *vlan));
-        let macs = self.macs.iter().flat_map(|(network, macs)| macs.iter().map(|mac| Key::Mac(*network, *mac)));
+    pub fn keys(&self) -> impl Iterator<Item = RowKey> {
+        let networks = self.networks.iter().map(|network| RowKey::Network(*network));
+        let bindings = self.bindings.iter().map(|(port, vlan)| RowKey::Binding(*port, *vlan));
+        let macs = self.macs.iter().flat_map(|(network, macs)| macs.iter().map(|mac| RowKey::Mac(*network, *mac)));
         networks.chain(bindings).chain(self.extras.iter().copied()).chain(macs)
     }
 }
@@ -50,10 +50,10 @@ impl<'a> Planner<'a> {
         // Rows that no desired MAC accounts for are found in one pass over all rows, for all networks at once.
         let (mut superfluous, mut seen) = (FastMap::default(), Seen::default());
         for network in networks {
-            if self.differs(Key::Network(network), &mut seen) {
+            if self.differs(RowKey::Network(network), &mut seen) {
                 audit.networks.insert(network);
             }
-            let differs = |(port, vlan): &(Uuid, u16)| self.differs(Key::Binding(*port, *vlan), &mut seen);
+            let differs = |(port, vlan): &(Uuid, u16)| self.differs(RowKey::Binding(*port, *vlan), &mut seen);
             audit.bindings.extend(self.bindings_of(network).filter(differs));
             let (chosen, surplus) = self.logical_switches(network);
             let wanted = match self.wanted(network) {
@@ -89,10 +89,10 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether a key needs operations, as far as can be said without knowing what else is sent.
-    fn differs(&self, key: Key, seen: &mut Seen<'a>) -> bool {
+    fn differs(&self, key: RowKey, seen: &mut Seen<'a>) -> bool {
         // A transaction that is thrown away: what would be added is what differs.
-        let verdict = Planner { guard: Guard::Pass, ..*self }.add_seen(key, seen, &mut Transaction::default());
-        matches!(verdict, Verdict::Added | Verdict::Wait | Verdict::Conflict)
+        let outcome = Planner { guard: GuardDecision::Pass, ..*self }.add_seen(key, seen, &mut Transaction::default());
+        matches!(outcome, PlanOutcome::Added | PlanOutcome::Wait | PlanOutcome::Conflict)
     }
 
     /// Bindings that a network should have, and those that it has.

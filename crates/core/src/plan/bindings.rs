@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Key, Planner, Section, Transaction, Verdict, Wanted};
+use super::{PlanOutcome, Planner, RowKey, Section, Transaction, Wanted};
 use crate::{
     model::{NetworkId, VlanId, indexed::FastMap},
     vtep::{LogicalSwitchIndex, LogicalSwitchRef, rows::PhysicalPort},
@@ -39,48 +39,48 @@ impl<'a> Planner<'a> {
         vlan: u16,
         moves: &mut Moves<'a>,
         transaction: &mut Transaction,
-    ) -> Verdict {
-        let Some(row) = self.actual.port(port) else { return Verdict::Right };
+    ) -> PlanOutcome {
+        let Some(row) = self.actual.port(port) else { return PlanOutcome::Right };
         let holder = self.holder(row.bindings.get(&vlan).copied());
         let change = self.binding_change(port, vlan, holder);
         let network = match change {
-            BindingChange::None => return Verdict::Right,
-            BindingChange::Blocked => return Verdict::Conflict,
+            BindingChange::None => return PlanOutcome::Right,
+            BindingChange::Blocked => return PlanOutcome::Conflict,
             BindingChange::Bind(_) => self.desired.binding(self.actual, port, vlan).map(|bound| bound.network),
             BindingChange::Unbind(network) => Some(network),
         };
         let counterpart = network.and_then(|network| self.counterpart(moves, network, port, vlan));
         if let BindingChange::Unbind(network) = change {
             let explained = counterpart.is_some() || self.explains_unbinding(network, port, vlan);
-            if let Some(verdict) = self.unexplained(explained && !self.policy.hold) {
-                return verdict;
+            if let Some(outcome) = self.unexplained(explained && !self.policy.hold) {
+                return outcome;
             }
         }
         // Both halves of a binding that moves to another port go into one transaction: between two of them, nothing would
         // explain that the first port leaves.
         let other = match counterpart {
-            Some(Counterpart::Port(other)) => Some((other, Key::Binding(other, vlan))),
+            Some(Counterpart::Port(other)) => Some((other, RowKey::Binding(other, vlan))),
             Some(Counterpart::MissingPort) | None => None,
         };
         let other = other.filter(|(_, key)| !transaction.serves(key) && !(self.quarantined)(key));
         let is_busy = |port: &Uuid| self.in_flight.ports.contains(port);
-        let waits = |(port, key): (Uuid, Key)| is_busy(&port) || self.in_flight.keys.contains_key(&key);
+        let waits = |(port, key): (Uuid, RowKey)| is_busy(&port) || self.in_flight.keys.contains_key(&key);
         if is_busy(&port) || other.is_some_and(waits) {
-            return Verdict::Wait;
+            return PlanOutcome::Wait;
         }
-        let verdict = if let BindingChange::Bind(index) = change {
+        let outcome = if let BindingChange::Bind(index) = change {
             let logical_switch = LogicalSwitchRef::Row(self.actual.logical_switch_uuid(index));
             self.bind(port, vlan, holder, logical_switch, transaction)
         } else {
-            transaction.serve(Key::Binding(port, vlan));
+            transaction.serve(RowKey::Binding(port, vlan));
             transaction.unbind(port, vlan);
-            Verdict::Added
+            PlanOutcome::Added
         };
-        if let Some((other, _)) = other.filter(|_| verdict == Verdict::Added) {
+        if let Some((other, _)) = other.filter(|_| outcome == PlanOutcome::Added) {
             // It finds this half in the transaction, and ends there.
             self.add_binding(other, vlan, moves, transaction);
         }
-        verdict
+        outcome
     }
 
     /// Binds a VLAN that is free, or that another network of ours had.
@@ -91,17 +91,17 @@ impl<'a> Planner<'a> {
         holder: Holder,
         logical_switch: LogicalSwitchRef,
         transaction: &mut Transaction,
-    ) -> Verdict {
-        let Ok(number) = VlanId::try_from(i64::from(vlan)) else { return Verdict::Right };
+    ) -> PlanOutcome {
+        let Ok(number) = VlanId::try_from(i64::from(vlan)) else { return PlanOutcome::Right };
         if self.in_flight.ports.contains(&port) {
-            return Verdict::Wait;
+            return PlanOutcome::Wait;
         }
-        transaction.serve(Key::Binding(port, vlan));
+        transaction.serve(RowKey::Binding(port, vlan));
         if holder != Holder::Free {
             transaction.unbind(port, vlan);
         }
         transaction.bind(port, number, logical_switch);
-        Verdict::Added
+        PlanOutcome::Added
     }
 
     /// Compares what a VLAN of a port is bound to with what it should be bound to.

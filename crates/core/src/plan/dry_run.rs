@@ -1,6 +1,6 @@
 //! What would be done, without doing it: for people by row, and as the operations themselves.
 
-use super::{Guard, Key, Obstacle, Planner, Policy, Tally, Transaction, Verdict, Wanted};
+use super::{GuardDecision, Obstacle, PlanOutcome, Planner, Policy, RowCounts, RowKey, Transaction, Wanted};
 use crate::model::{
     event::{BlockedRow, HeldNetwork, PlannedRow},
     indexed::FastSet,
@@ -10,7 +10,7 @@ use crate::model::{
 #[derive(Debug, Clone, Default)]
 pub struct DryRun {
     /// Rows of all transactions that could be sent now.
-    pub tally: Tally,
+    pub row_counts: RowCounts,
     /// The first of these rows, in words.
     pub rows: Vec<PlannedRow>,
     /// The first transaction.
@@ -44,23 +44,23 @@ impl Planner<'_> {
     /// Compares everything, with at most `operations` in a transaction and `rows` of each kind in words. `faults` are the
     /// keys that the switch refused, or that another controller keeps changing.
     #[must_use]
-    pub fn dry_run(&self, operations: usize, rows: usize, faults: &[(Key, Obstacle)]) -> DryRun {
-        let guard = self.guard_verdict();
-        let isolated: FastSet<Key> = faults.iter().map(|(key, _)| *key).collect();
+    pub fn dry_run(&self, operations: usize, rows: usize, faults: &[(RowKey, Obstacle)]) -> DryRun {
+        let guard = self.guard_decision();
+        let isolated: FastSet<RowKey> = faults.iter().map(|(key, _)| *key).collect();
         let planner = Planner { guard, quarantined: &|key| isolated.contains(key), ..*self };
         let mut held = Vec::new();
-        let note = |key, verdict| held.extend((verdict == Verdict::Held).then_some(key));
+        let note = |key, outcome| held.extend((outcome == PlanOutcome::Held).then_some(key));
         let transactions = planner.plan_keys(planner.audit(None).keys(), operations, note);
         let mut dry = DryRun { later: planner.later(), ..DryRun::default() };
         for transaction in &transactions {
-            dry.tally += transaction.tally;
+            dry.row_counts += transaction.row_counts;
             let room = rows.saturating_sub(dry.rows.len());
             if room > 0 {
                 dry.rows.extend(planner.explain(transaction, room));
             }
         }
         planner.find_blocked(rows, faults, &mut dry);
-        if guard == Guard::Hold {
+        if guard == GuardDecision::Hold {
             dry.held = planner.held(operations, rows, held);
         }
         dry.more = transactions.len() > 1 || !dry.later.is_empty();
@@ -68,7 +68,7 @@ impl Planner<'_> {
         dry
     }
 
-    fn find_blocked(&self, rows: usize, faults: &[(Key, Obstacle)], dry: &mut DryRun) {
+    fn find_blocked(&self, rows: usize, faults: &[(RowKey, Obstacle)], dry: &mut DryRun) {
         let blocked = self.blocked();
         dry.blocked_total = blocked.len();
         dry.blocked.extend(blocked.iter().take(rows).map(|blocked| self.explain_blocked(blocked)));
@@ -81,11 +81,11 @@ impl Planner<'_> {
         }
     }
 
-    fn held(&self, operations: usize, rows: usize, keys: Vec<Key>) -> HeldDeletions {
+    fn held(&self, operations: usize, rows: usize, keys: Vec<RowKey>) -> HeldDeletions {
         let total = self.count_unexplained().total();
         let (networks, listed) = self.list_unexplained(rows);
         let policy = Policy { hold: false, ..self.policy.clone() };
-        let released = Planner { guard: Guard::Pass, policy: &policy, ..*self };
+        let released = Planner { guard: GuardDecision::Pass, policy: &policy, ..*self };
         let transactions = released.plan_keys(keys.into_iter(), operations, |_, _| {});
         let release = transactions.into_iter().next().unwrap_or_default();
         HeldDeletions { total, networks, rows: listed, release }
@@ -97,7 +97,7 @@ impl Planner<'_> {
         for (index, row) in self.actual.logical_switches() {
             let Some(network) = self.owner(index) else { continue };
             let bound = self.actual.bindings_to(index).next().is_some();
-            let held = self.guard == Guard::Hold && !self.is_buried(network);
+            let held = self.guard == GuardDecision::Hold && !self.is_buried(network);
             if bound && !held && matches!(self.wanted(network), Wanted::No) {
                 let rows = 1 + self.actual.mac_count(index) + self.actual.multicasts_of(index).count();
                 later.push((row.name.clone(), rows));

@@ -8,13 +8,16 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Key, Planner, Transaction, Wanted};
+use super::{Planner, RowKey, Transaction, Wanted};
 use crate::{
     model::{
         MacAddr, NetworkId,
         event::{Action, PlannedRow},
     },
-    vtep::{LocatorRef, LogicalSwitchRef, Operation, ReplicationMode, rows::RowIp},
+    vtep::{
+        Column, LocatorRef, LogicalSwitchRef, Operation, ReplicationMode, Table,
+        rows::{LogicalSwitch, RowIp},
+    },
 };
 
 /// Why rows are deleted of a network that no connection binds here.
@@ -53,10 +56,10 @@ impl Planner<'_> {
                 Operation::ConfigureTunnel { row, params, remote } => {
                     let pairs = params.iter().chain(remote).map(|(key, value)| format!("{key}={value}"));
                     let (change, row) = (pairs.collect::<Vec<_>>().join(" "), self.tunnel_in_words(*row));
-                    rows.push(own_row(Action::Update, "Tunnel", row, change, "bfd = on"));
+                    rows.push(own_row(Action::Update, Table::Tunnel, row, change));
                 }
                 Operation::InsertManager { target, .. } => {
-                    rows.push(own_row(Action::Insert, "Manager", target.clone(), String::new(), "manager_targets"));
+                    rows.push(own_row(Action::Insert, Table::Manager, target.clone(), String::new()));
                 }
                 Operation::InsertLocator { .. }
                 | Operation::ExpectBindings { .. }
@@ -78,23 +81,28 @@ impl Planner<'_> {
         }
     }
 
-    fn explain_network(&self, operation: &Operation, key: Option<Key>, numbered: &Numbered<'_>) -> Option<PlannedRow> {
+    fn explain_network(
+        &self,
+        operation: &Operation,
+        key: Option<RowKey>,
+        numbered: &Numbered<'_>,
+    ) -> Option<PlannedRow> {
         let network = key.map(network_of)?;
         let network = network.or_else(|| self.network_of_binding(key));
         let wanted = network.is_some_and(|network| matches!(self.wanted(network), Wanted::Yes(_)));
-        let row = |action, table, row: String, change, reason: &str| PlannedRow {
+        let row = |action, table: Table, row: String, change, reason: Option<&'static str>| PlannedRow {
             action,
-            table,
+            table: table.name(),
             row,
             change,
-            reason: reason.to_owned(),
+            reason: reason.unwrap_or_else(|| table.reason(action)).to_owned(),
             network_id: network,
         };
+        let unconnected = (!wanted).then_some(UNCONNECTED);
         let flood = |logical_switch| format!("unknown-dst of {logical_switch}");
         Some(match operation {
             Operation::InsertLogicalSwitch { name, vni, .. } => {
-                let reason = "a connection brings the network to this switch";
-                row(Action::Insert, "Logical_Switch", name.clone(), format!("VNI {vni}"), reason)
+                row(Action::Insert, Table::LogicalSwitch, name.clone(), format!("VNI {vni}"), None)
             }
             Operation::UpdateLogicalSwitch { row: uuid, vni, replication_mode, description } => {
                 let index = self.actual.logical_switch_index(*uuid)?;
@@ -102,56 +110,54 @@ impl Planner<'_> {
                 let mut changes = Vec::new();
                 if let Some(vni) = vni {
                     let was = old.tunnel_key.map_or_else(|| "none".to_owned(), |key| key.to_string());
-                    changes.push(format!("tunnel_key {was} -> {vni}"));
+                    changes.push(format!("{} {was} -> {vni}", Column::<LogicalSwitch>::tunnel_key()));
                 }
                 if let Some(mode) = replication_mode {
                     let was = old.replication_mode.map_or("none", ReplicationMode::as_str);
-                    changes.push(format!("replication_mode {was} -> {}", mode.as_str()));
+                    let column = Column::<LogicalSwitch>::replication_mode();
+                    changes.push(format!("{column} {was} -> {}", mode.as_str()));
                 }
                 if let Some(description) = description {
-                    changes.push(format!("description {:?} -> {description:?}", old.description));
+                    let column = Column::<LogicalSwitch>::description();
+                    changes.push(format!("{column} {:?} -> {description:?}", old.description));
                 }
-                let reason = "differs from the network";
-                row(Action::Update, "Logical_Switch", old.name.clone(), changes.join(", "), reason)
+                row(Action::Update, Table::LogicalSwitch, old.name.clone(), changes.join(", "), None)
             }
             Operation::DeleteLogicalSwitch { row: uuid } => {
                 let name = self.name_of(LogicalSwitchRef::Row(*uuid), numbered);
-                let reason = if wanted { "the network has another Logical_Switch" } else { UNCONNECTED };
-                row(Action::Delete, "Logical_Switch", name, String::new(), reason)
+                row(Action::Delete, Table::LogicalSwitch, name, String::new(), unconnected)
             }
             Operation::InsertFlood { logical_switch, set } => {
                 let name = self.name_of(*logical_switch, numbered);
-                let reason = "the flood list of the network's compute nodes is missing";
-                row(Action::Insert, "Mcast_Macs_Remote", flood(name), self.set(*set, numbered), reason)
+                row(Action::Insert, Table::McastMacsRemote, flood(name), self.set(*set, numbered), None)
             }
             Operation::UpdateFlood { row: uuid, set } => {
                 let old = self.actual.multicast_row(*uuid)?;
                 let name = self.name_of(self.row_ref(old.logical_switch), numbered);
                 let change = format!("{} -> {}", list(self.actual.members(old.set)), self.set(*set, numbered));
-                let reason = "differs from the network's compute nodes";
-                row(Action::Update, "Mcast_Macs_Remote", flood(name), change, reason)
+                row(Action::Update, Table::McastMacsRemote, flood(name), change, None)
             }
             Operation::DeleteMulticast { row: uuid } => {
                 let old = self.actual.multicast_row(*uuid)?;
                 let name = self.name_of(self.row_ref(old.logical_switch), numbered);
-                let reason = if wanted { "the network needs no such row" } else { UNCONNECTED };
-                row(Action::Delete, "Mcast_Macs_Remote", flood(name), String::new(), reason)
+                row(Action::Delete, Table::McastMacsRemote, flood(name), String::new(), unconnected)
             }
             // A row without a valid MAC is deleted with its network.
             Operation::DeleteMac { row: uuid } => {
-                row(Action::Delete, "Ucast_Macs_Remote", uuid.to_string(), String::new(), "its MAC is not valid")
+                let reason = Some("its MAC is not valid");
+                row(Action::Delete, Table::UcastMacsRemote, uuid.to_string(), String::new(), reason)
             }
             _ => return None,
         })
     }
 
-    fn explain_mac(&self, operation: &Operation, key: Option<Key>) -> Option<PlannedRow> {
-        let Some(Key::Mac(network, mac)) = key else {
+    fn explain_mac(&self, operation: &Operation, key: Option<RowKey>) -> Option<PlannedRow> {
+        let Some(RowKey::Mac(network, mac)) = key else {
             return self.explain_network(operation, key, &Numbered::default());
         };
         let row = |action, change, reason: &str| PlannedRow {
             action,
-            table: "Ucast_Macs_Remote",
+            table: Table::UcastMacsRemote.name(),
             row: mac.to_string(),
             change,
             reason: reason.to_owned(),
@@ -212,13 +218,13 @@ impl Planner<'_> {
             let uuid = *actual?.bindings.get(&vlan)?;
             Some(self.name_of(LogicalSwitchRef::Row(uuid), numbered))
         };
-        let mut push = |action, vlan: u16, change, reason: &str, network_id| {
+        let mut push = |action, vlan: u16, change, network_id| {
             rows.push(PlannedRow {
                 action,
-                table: "Physical_Port",
+                table: Table::PhysicalPort.name(),
                 row: format!("{name} VLAN {vlan}"),
                 change,
-                reason: reason.to_owned(),
+                reason: Table::PhysicalPort.reason(action).to_owned(),
                 network_id,
             });
         };
@@ -226,22 +232,19 @@ impl Planner<'_> {
             let new = self.name_of(*logical_switch, numbered);
             let network = self.desired.binding(self.actual, port, vlan.get()).map(|bound| bound.network);
             match bound(vlan.get()).filter(|_| delete.contains(&vlan.get())) {
-                Some(old) => {
-                    let reason = "a connection binds it to another network";
-                    push(Action::Update, vlan.get(), format!("{old} -> {new}"), reason, network);
-                }
-                None => push(Action::Insert, vlan.get(), new, "a connection binds it", network),
+                Some(old) => push(Action::Update, vlan.get(), format!("{old} -> {new}"), network),
+                None => push(Action::Insert, vlan.get(), new, network),
             }
         }
         for vlan in delete.iter().filter(|vlan| insert.iter().all(|(new, _)| new.get() != **vlan)) {
-            let network = self.network_of_binding(Some(Key::Binding(port, *vlan)));
-            push(Action::Delete, *vlan, bound(*vlan).unwrap_or_default(), "no connection binds it", network);
+            let network = self.network_of_binding(Some(RowKey::Binding(port, *vlan)));
+            push(Action::Delete, *vlan, bound(*vlan).unwrap_or_default(), network);
         }
     }
 
     /// The network that a VLAN of a port is bound to now.
-    fn network_of_binding(&self, key: Option<Key>) -> Option<NetworkId> {
-        let Some(Key::Binding(port, vlan)) = key else { return None };
+    fn network_of_binding(&self, key: Option<RowKey>) -> Option<NetworkId> {
+        let Some(RowKey::Binding(port, vlan)) = key else { return None };
         let bound = *self.actual.port(port)?.bindings.get(&vlan)?;
         self.owner(self.actual.logical_switch_index(bound)?)
     }
@@ -292,14 +295,15 @@ impl Planner<'_> {
 }
 
 /// A row that plumgrid.ini asks for.
-fn own_row(action: Action, table: &'static str, row: String, change: String, reason: &str) -> PlannedRow {
-    PlannedRow { action, table, row, change, reason: reason.to_owned(), network_id: None }
+fn own_row(action: Action, table: Table, row: String, change: String) -> PlannedRow {
+    let reason = table.reason(action).to_owned();
+    PlannedRow { action, table: table.name(), row, change, reason, network_id: None }
 }
 
-fn network_of(key: Key) -> Option<NetworkId> {
+fn network_of(key: RowKey) -> Option<NetworkId> {
     match key {
-        Key::Network(network) | Key::Mac(network, _) => Some(network),
-        Key::Binding(..) | Key::Tunnel(_) | Key::Managers => None,
+        RowKey::Network(network) | RowKey::Mac(network, _) => Some(network),
+        RowKey::Binding(..) | RowKey::Tunnel(_) | RowKey::Managers => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use uuid::Uuid;
 
-use super::{Key, Planner, Transaction, Verdict};
+use super::{PlanOutcome, Planner, RowKey, Transaction};
 use crate::vtep::{Operation, Strings, Tunnel};
 
 /// What plumgrid.ini asks for beside the networks.
@@ -48,9 +48,9 @@ fn missing(wanted: &Strings, actual: &Strings) -> Strings {
 
 impl<'a> Planner<'a> {
     /// All keys that an audit looks at.
-    pub(super) fn extras(&self) -> impl Iterator<Item = Key> + 'a {
-        let tunnels = self.actual.tunnels().map(|(uuid, _)| Key::Tunnel(uuid));
-        tunnels.chain([Key::Managers])
+    pub(super) fn extras(&self) -> impl Iterator<Item = RowKey> + 'a {
+        let tunnels = self.actual.tunnels().map(|(uuid, _)| RowKey::Tunnel(uuid));
+        tunnels.chain([RowKey::Managers])
     }
 
     /// Tunnels of switches that are configured; behind one server there may be others.
@@ -61,26 +61,26 @@ impl<'a> Planner<'a> {
         switches.any(|switch| switch.tunnel_ips.contains(&local.into()))
     }
 
-    pub(super) fn add_tunnel(&self, row: Uuid, transaction: &mut Transaction) -> Verdict {
+    pub(super) fn add_tunnel(&self, row: Uuid, transaction: &mut Transaction) -> PlanOutcome {
         let Some((bfd, tunnel)) = self.policy.extras.bfd.as_ref().zip(self.actual.tunnel(row)) else {
-            return Verdict::Right;
+            return PlanOutcome::Right;
         };
         let params = missing(&bfd.params, &tunnel.bfd_params);
         let remote = missing(&bfd.config_remote, &tunnel.bfd_config_remote);
         if !self.is_ours(tunnel) || (params.is_empty() && remote.is_empty()) {
-            return Verdict::Right;
+            return PlanOutcome::Right;
         }
-        transaction.serve(Key::Tunnel(row));
+        transaction.serve(RowKey::Tunnel(row));
         transaction.push(Operation::ConfigureTunnel { row, params, remote });
-        Verdict::Added
+        PlanOutcome::Added
     }
 
-    pub(super) fn add_managers(&self, transaction: &mut Transaction) -> Verdict {
-        let has = |target: &&String| self.actual.managers().any(|there| there == target.as_str());
+    pub(super) fn add_managers(&self, transaction: &mut Transaction) -> PlanOutcome {
+        let has = |target: &&String| self.actual.managers().any(|(_, row)| row.target == **target);
         let missing: Vec<_> = self.policy.extras.managers.iter().filter(|target| !has(target)).collect();
         // Without Global there is no switch yet.
-        let Some(global) = self.actual.global().filter(|_| !missing.is_empty()) else { return Verdict::Right };
-        transaction.serve(Key::Managers);
+        let Some(global) = self.actual.global().filter(|_| !missing.is_empty()) else { return PlanOutcome::Right };
+        transaction.serve(RowKey::Managers);
         let mut new = Vec::new();
         for target in missing {
             let number = transaction.number();
@@ -88,6 +88,6 @@ impl<'a> Planner<'a> {
             transaction.push(Operation::InsertManager { new: number, target: target.clone() });
         }
         transaction.push(Operation::ReferManagers { global, new });
-        Verdict::Added
+        PlanOutcome::Added
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::{
-    Guard, Planner, Policy, Wanted,
+    GuardDecision, Planner, Policy, Wanted,
     bindings::{BindingChange, Moves},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         event::{Action, HeldNetwork, PlannedRow},
         indexed::FastMap,
     },
-    vtep::LogicalSwitchIndex,
+    vtep::{LogicalSwitchIndex, Table},
 };
 
 /// Our rows on a database, and those of them that would be deleted without an explanation.
@@ -49,13 +49,13 @@ impl GuardCount {
 
     /// Whether they may be sent (architecture rule 7).
     #[must_use]
-    pub fn verdict(&self, policy: &Policy) -> Guard {
+    pub fn decision(&self, policy: &Policy) -> GuardDecision {
         let total = self.total();
         let many = total >= policy.guard_min_rows as usize;
         if policy.hold || (many && total * 100 > self.own * usize::from(policy.guard_percent)) {
-            Guard::Hold
+            GuardDecision::Hold
         } else {
-            Guard::Pass
+            GuardDecision::Pass
         }
     }
 }
@@ -103,16 +103,16 @@ impl<'a> Planner<'a> {
         let mut moves = Moves::default();
         let mut within: FastMap<LogicalSwitchIndex, (NetworkId, Option<&'a NetworkIntent>)> = FastMap::default();
         let reason = if self.policy.hold { "an operator holds all deletions" } else { "no API call explains it" };
-        let mut push = |network_id, table, row: String, change: String| {
+        let mut push = |network_id, table: Table, row: String, change: String| {
             let held = networks.entry(network_id).or_insert_with(|| HeldNetwork::new(network_id));
             held.rows += 1;
             match table {
-                "Physical_Port" if held.bindings.len() < limit => held.bindings.push(row.clone()),
-                "Ucast_Macs_Remote" => held.macs += 1,
+                Table::PhysicalPort if held.bindings.len() < limit => held.bindings.push(row.clone()),
+                Table::UcastMacsRemote => held.macs += 1,
                 _ => {}
             }
             if rows.len() < limit {
-                let (reason, network_id) = (reason.to_owned(), Some(network_id));
+                let (table, reason, network_id) = (table.name(), reason.to_owned(), Some(network_id));
                 rows.push(PlannedRow { action: Action::Delete, table, row, change, reason, network_id });
             }
         };
@@ -122,12 +122,12 @@ impl<'a> Planner<'a> {
             match unexplained {
                 Unexplained::All => {
                     within.insert(index, (network, None));
-                    push(network, "Logical_Switch", row.name.clone(), String::new());
+                    push(network, Table::LogicalSwitch, row.name.clone(), String::new());
                     for _ in self.actual.multicasts_of(index) {
-                        push(network, "Mcast_Macs_Remote", format!("unknown-dst of {}", row.name), String::new());
+                        push(network, Table::McastMacsRemote, format!("unknown-dst of {}", row.name), String::new());
                     }
                     for uuid in self.actual.odd_macs_of(index) {
-                        push(network, "Ucast_Macs_Remote", uuid.to_string(), String::new());
+                        push(network, Table::UcastMacsRemote, uuid.to_string(), String::new());
                     }
                 }
                 Unexplained::Some(Some(intent)) => drop(within.insert(index, (network, Some(intent)))),
@@ -141,7 +141,7 @@ impl<'a> Planner<'a> {
                 };
                 if leaves {
                     let name = self.actual.port(port).map_or_else(|| port.to_string(), |port| port.name.clone());
-                    push(network, "Physical_Port", format!("{name} VLAN {vlan}"), row.name.clone());
+                    push(network, Table::PhysicalPort, format!("{name} VLAN {vlan}"), row.name.clone());
                 }
             }
         }
@@ -149,7 +149,7 @@ impl<'a> Planner<'a> {
             if let Some((network, intent)) = within.get(&row.logical_switch)
                 && intent.is_none_or(|intent| self.deletes_unexplained(intent, row.mac))
             {
-                push(*network, "Ucast_Macs_Remote", row.mac.to_string(), String::new());
+                push(*network, Table::UcastMacsRemote, row.mac.to_string(), String::new());
             }
         }
         (networks.into_values().collect(), rows)

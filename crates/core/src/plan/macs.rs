@@ -1,6 +1,6 @@
 //! A MAC of a network: one row of Ucast_Macs_Remote, on one Logical_Switch.
 
-use super::{Key, Planner, Transaction, Verdict, View, Wanted};
+use super::{PlanOutcome, Planner, RowKey, Transaction, View, Wanted};
 use crate::{
     intent::{Announced, DesiredMac, NetworkIntent},
     model::{MacAddr, NetworkId},
@@ -8,16 +8,16 @@ use crate::{
 };
 
 impl<'a> Planner<'a> {
-    pub(super) fn add_mac(&self, view: &View<'a>, mac: MacAddr, transaction: &mut Transaction) -> Verdict {
+    pub(super) fn add_mac(&self, view: &View<'a>, mac: MacAddr, transaction: &mut Transaction) -> PlanOutcome {
         let View { network, chosen, ref surplus, .. } = *view;
         let intent = match view.wanted {
-            Wanted::Yes(_) if view.blocked => return Verdict::Conflict,
-            Wanted::Yes(intent) if intent.vni.is_none() => return Verdict::Right,
+            Wanted::Yes(_) if view.blocked => return PlanOutcome::Conflict,
+            Wanted::Yes(intent) if intent.vni.is_none() => return PlanOutcome::Right,
             Wanted::Yes(intent) => Some(intent),
             // The bindings are deleted first.
-            Wanted::No if view.bound => return Verdict::Right,
+            Wanted::No if view.bound => return PlanOutcome::Right,
             Wanted::No => None,
-            Wanted::Unclear => return Verdict::Right,
+            Wanted::Unclear => return PlanOutcome::Right,
         };
         let desired = intent.and_then(|intent| self.desired_mac(intent, mac));
         let rows = || chosen.into_iter().flat_map(|index| self.actual.macs_with(index, mac));
@@ -29,16 +29,16 @@ impl<'a> Planner<'a> {
         let goes = rows().next().is_some() || (intent.is_none() && others().next().is_some());
         if desired.is_none() && goes {
             let explained = self.explains_mac(intent, network, mac);
-            if let Some(verdict) = self.unexplained(explained) {
-                return verdict;
+            if let Some(outcome) = self.unexplained(explained) {
+                return outcome;
             }
         }
         let before = transaction.len();
         if let Some(desired) = desired.filter(|_| kept.is_none_or(|row| !right(&row))) {
             if !self.can_locate(&[desired.vtep]) {
-                return Verdict::Wait;
+                return PlanOutcome::Wait;
             }
-            transaction.serve(Key::Mac(network, mac));
+            transaction.serve(RowKey::Mac(network, mac));
             let ip = desired.ip;
             if let Some(row) = kept {
                 let locator = transaction.locate(desired.vtep, self.actual);
@@ -47,17 +47,17 @@ impl<'a> Planner<'a> {
                 let there = chosen.map(|index| LogicalSwitchRef::Row(self.actual.logical_switch_uuid(index)));
                 let Some(logical_switch) = there.or_else(|| transaction.new_logical_switch(network)) else {
                     // It is inserted after the Logical_Switch.
-                    return Verdict::Right;
+                    return PlanOutcome::Right;
                 };
                 let locator = transaction.locate(desired.vtep, self.actual);
                 transaction.push(Operation::InsertMac { logical_switch, mac, ip, locator });
             }
         }
         for row in rows().chain(others()).filter(|row| kept.is_none_or(|kept| kept.uuid != row.uuid)) {
-            transaction.serve(Key::Mac(network, mac));
+            transaction.serve(RowKey::Mac(network, mac));
             transaction.push(Operation::DeleteMac { row: row.uuid });
         }
-        if transaction.len() > before { Verdict::Added } else { Verdict::Right }
+        if transaction.len() > before { PlanOutcome::Added } else { PlanOutcome::Right }
     }
 
     /// The row that a MAC should have. None points to the switch itself.

@@ -2,24 +2,24 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use super::{Key, Planner, Replication, Transaction, Verdict, Wanted, bindings::Holder};
+use super::{PlanOutcome, Planner, Replication, RowKey, Transaction, Wanted, bindings::Holder};
 use crate::{
     intent::NetworkIntent,
     model::{NetworkId, Vni},
-    vtep::{LogicalSwitchIndex, LogicalSwitchRef, Operation, ReplicationMode, rows::LogicalSwitch},
+    vtep::{Column, LogicalSwitchIndex, LogicalSwitchRef, Operation, ReplicationMode, Table, rows::LogicalSwitch},
 };
 
 impl Planner<'_> {
-    pub(super) fn add_network(&self, network: NetworkId, transaction: &mut Transaction) -> Verdict {
+    pub(super) fn add_network(&self, network: NetworkId, transaction: &mut Transaction) -> PlanOutcome {
         match self.wanted(network) {
-            Wanted::Unclear => Verdict::Right,
+            Wanted::Unclear => PlanOutcome::Right,
             Wanted::No => self.tear_down(network, transaction),
             Wanted::Yes(intent) => {
                 // Without a VXLAN segment there is nothing to write, and nothing to compare.
-                let Some(vni) = intent.vni else { return Verdict::Right };
+                let Some(vni) = intent.vni else { return PlanOutcome::Right };
                 match self.logical_switches(network).0 {
                     Some(index) => self.keep_right(intent, vni, index, transaction),
-                    None if self.vni_conflict(intent).is_some() => Verdict::Conflict,
+                    None if self.vni_conflict(intent).is_some() => PlanOutcome::Conflict,
                     None => self.set_up(intent, vni, transaction),
                 }
             }
@@ -43,18 +43,21 @@ impl Planner<'_> {
             Replication::SourceNode => ReplicationMode::SourceNode,
             Replication::OneNode | Replication::ServiceNodes(_) => ReplicationMode::ServiceNode,
         };
-        self.policy.columns.has("Logical_Switch", "replication_mode").then_some(mode)
+        self.policy.columns.has(Table::LogicalSwitch, Column::<LogicalSwitch>::replication_mode()).then_some(mode)
     }
 
     fn description(&self, intent: &NetworkIntent) -> Option<String> {
-        self.policy.columns.has("Logical_Switch", "description").then(|| intent.name.to_string())
+        self.policy
+            .columns
+            .has(Table::LogicalSwitch, Column::<LogicalSwitch>::description())
+            .then(|| intent.name.to_string())
     }
 
-    fn set_up(&self, intent: &NetworkIntent, vni: Vni, transaction: &mut Transaction) -> Verdict {
+    fn set_up(&self, intent: &NetworkIntent, vni: Vni, transaction: &mut Transaction) -> PlanOutcome {
         let bindings = self.desired_bindings(intent.id);
         let flood = self.flood_list(intent);
         if bindings.iter().any(|(port, _)| self.in_flight.ports.contains(port)) || !self.can_locate(&flood) {
-            return Verdict::Wait;
+            return PlanOutcome::Wait;
         }
         // With nothing but conflicts there is no use for a Logical_Switch.
         let holders: Vec<_> = bindings
@@ -65,9 +68,9 @@ impl Planner<'_> {
             })
             .collect();
         if !holders.is_empty() && holders.iter().all(|(_, _, holder)| matches!(holder, Holder::Foreign)) {
-            return Verdict::Conflict;
+            return PlanOutcome::Conflict;
         }
-        transaction.serve(Key::Network(intent.id));
+        transaction.serve(RowKey::Network(intent.id));
         let new = transaction.number();
         let logical_switch = LogicalSwitchRef::New(new);
         transaction.insert_logical_switch(intent.id, new);
@@ -83,11 +86,11 @@ impl Planner<'_> {
             transaction.push(Operation::InsertFlood { logical_switch, set });
         }
         for (port, vlan, holder) in holders {
-            if !matches!(holder, Holder::Foreign) && !(self.quarantined)(&Key::Binding(port, vlan)) {
+            if !matches!(holder, Holder::Foreign) && !(self.quarantined)(&RowKey::Binding(port, vlan)) {
                 self.bind(port, vlan, holder, logical_switch, transaction);
             }
         }
-        Verdict::Added
+        PlanOutcome::Added
     }
 
     fn keep_right(
@@ -96,10 +99,10 @@ impl Planner<'_> {
         vni: Vni,
         index: LogicalSwitchIndex,
         transaction: &mut Transaction,
-    ) -> Verdict {
+    ) -> PlanOutcome {
         let flood = self.flood_list(intent);
         if !self.can_locate(&flood) {
-            return Verdict::Wait;
+            return PlanOutcome::Wait;
         }
         let before = transaction.len();
         // Two Logical_Switches with one VNI are a conflict that the operator resolves. Rows that exist keep following the
@@ -114,10 +117,10 @@ impl Planner<'_> {
             self.drop_logical_switch(intent.id, surplus, transaction);
         }
         if transaction.len() > before {
-            return Verdict::Added;
+            return PlanOutcome::Added;
         }
         let has_vni = self.actual.logical_switch(index).is_some_and(|row| row.tunnel_key == Some(vni.get().into()));
-        if conflict && !has_vni { Verdict::Conflict } else { Verdict::Right }
+        if conflict && !has_vni { PlanOutcome::Conflict } else { PlanOutcome::Right }
     }
 
     fn repair_row(
@@ -136,7 +139,7 @@ impl Planner<'_> {
         let mode = self.replication_mode().filter(|mode| *replication_mode != Some(*mode));
         let description = self.description(intent).filter(|wanted| wanted != description);
         if vni.is_some() || mode.is_some() || description.is_some() {
-            transaction.serve(Key::Network(intent.id));
+            transaction.serve(RowKey::Network(intent.id));
             let row = self.actual.logical_switch_uuid(index);
             transaction.push(Operation::UpdateLogicalSwitch { row, vni, replication_mode: mode, description });
         }
@@ -156,19 +159,19 @@ impl Planner<'_> {
             rows().find(|(_, row)| self.actual.set_equals(row.set, flood)).or_else(|| rows().next())
         };
         for (row, _) in self.actual.multicasts_of(index).filter(|(row, _)| kept.is_none_or(|(kept, _)| kept != *row)) {
-            transaction.serve(Key::Network(id));
+            transaction.serve(RowKey::Network(id));
             transaction.push(Operation::DeleteMulticast { row });
         }
         match kept {
             Some((_, row)) if self.actual.set_equals(row.set, flood) => {}
             Some((row, _)) => {
-                transaction.serve(Key::Network(id));
+                transaction.serve(RowKey::Network(id));
                 let set = transaction.locator_set(flood, self.actual);
                 transaction.push(Operation::UpdateFlood { row, set });
             }
             None if flood.is_empty() => {}
             None => {
-                transaction.serve(Key::Network(id));
+                transaction.serve(RowKey::Network(id));
                 let set = transaction.locator_set(flood, self.actual);
                 let logical_switch = LogicalSwitchRef::Row(self.actual.logical_switch_uuid(index));
                 transaction.push(Operation::InsertFlood { logical_switch, set });
@@ -178,26 +181,26 @@ impl Planner<'_> {
 
     fn drop_odd_macs(&self, id: NetworkId, index: LogicalSwitchIndex, transaction: &mut Transaction) {
         for row in self.actual.odd_macs_of(index) {
-            transaction.serve(Key::Network(id));
+            transaction.serve(RowKey::Network(id));
             transaction.push(Operation::DeleteMac { row });
         }
     }
 
     /// On the way down: bindings first (they have keys of their own), then MACs (likewise) and the flood row, then the
     /// Logical_Switch, once the switch has withdrawn the MACs that it had learned.
-    fn tear_down(&self, network: NetworkId, transaction: &mut Transaction) -> Verdict {
+    fn tear_down(&self, network: NetworkId, transaction: &mut Transaction) -> PlanOutcome {
         let (chosen, surplus) = self.logical_switches(network);
         let before = transaction.len();
         for index in chosen.into_iter().chain(surplus) {
-            if let Some(verdict) = self.unexplained(self.is_buried(network)) {
-                return verdict;
+            if let Some(outcome) = self.unexplained(self.is_buried(network)) {
+                return outcome;
             }
             if self.actual.bindings_to(index).next().is_none() {
                 self.drop_odd_macs(network, index, transaction);
                 self.drop_logical_switch(network, index, transaction);
             }
         }
-        if transaction.len() > before { Verdict::Added } else { Verdict::Right }
+        if transaction.len() > before { PlanOutcome::Added } else { PlanOutcome::Right }
     }
 
     fn drop_logical_switch(&self, network: NetworkId, index: LogicalSwitchIndex, transaction: &mut Transaction) {
@@ -206,11 +209,11 @@ impl Planner<'_> {
         }
         let rows: Vec<_> = self.actual.multicasts_of(index).map(|(row, _)| row).collect();
         for row in &rows {
-            transaction.serve(Key::Network(network));
+            transaction.serve(RowKey::Network(network));
             transaction.push(Operation::DeleteMulticast { row: *row });
         }
         if rows.is_empty() && !self.has_macs(index) && self.actual.local_count(index) == 0 {
-            transaction.serve(Key::Network(network));
+            transaction.serve(RowKey::Network(network));
             transaction.push(Operation::DeleteLogicalSwitch { row: self.actual.logical_switch_uuid(index) });
         }
     }

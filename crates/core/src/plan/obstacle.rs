@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use uuid::Uuid;
 
-use super::{Key, Planner, bindings::Holder};
+use super::{Planner, RowKey, bindings::Holder};
 use crate::{
     model::{
         NetworkId, VlanId, Vni,
@@ -13,7 +13,10 @@ use crate::{
         reason::Reason,
         text::{self, Names},
     },
-    vtep::rows::{PhysicalPort, PhysicalSwitch},
+    vtep::{
+        Table,
+        rows::{PhysicalPort, PhysicalSwitch},
+    },
 };
 
 /// Why wanted rows can't be written, or stay as they are.
@@ -219,24 +222,24 @@ impl Planner<'_> {
     pub fn explain_blocked(&self, blocked: &Blocked) -> BlockedRow {
         let name = |network| self.actual.ownership().name(network);
         let (table, row, change, network_id) = match &blocked.subject {
-            BlockedSubject::Switch(switch) => ("Physical_Switch", switch.clone(), String::new(), None),
+            BlockedSubject::Switch(switch) => (Table::PhysicalSwitch, switch.clone(), String::new(), None),
             BlockedSubject::Network(network) => {
                 let vni = self.desired.networks.get(network).and_then(|intent| intent.vni);
                 let vni = vni.map_or_else(String::new, |vni| format!("VNI {vni}"));
-                ("Logical_Switch", name(*network), vni, Some(*network))
+                (Table::LogicalSwitch, name(*network), vni, Some(*network))
             }
             BlockedSubject::Binding { port, vlan, network, .. } => {
-                ("Physical_Port", format!("{port} VLAN {vlan}"), name(*network), Some(*network))
+                (Table::PhysicalPort, format!("{port} VLAN {vlan}"), name(*network), Some(*network))
             }
         };
         let (obstacle, reason) = (blocked.obstacle.word(), blocked.obstacle.to_string());
-        BlockedRow { table, row, change, obstacle, reason, network_id }
+        BlockedRow { table: table.name(), row, change, obstacle, reason, network_id }
     }
 
     /// Rows of a key that the switch refused, or that another controller keeps changing.
-    pub(super) fn explain_fault(&self, key: Key, obstacle: &Obstacle, limit: usize) -> Vec<BlockedRow> {
+    pub(super) fn explain_fault(&self, key: RowKey, obstacle: &Obstacle, limit: usize) -> Vec<BlockedRow> {
         let mut rows = Vec::new();
-        Planner { quarantined: &|_| false, ..*self }.judge([key], |_, _, transaction| {
+        Planner { quarantined: &|_| false, ..*self }.plan_each([key], |_, _, transaction| {
             rows = self.explain(&transaction.finish(self.actual), limit);
         });
         let blocked = |row: PlannedRow| BlockedRow {

@@ -7,10 +7,11 @@ use std::{
 
 use uuid::Uuid;
 
-use super::Key;
+use super::RowKey;
 use crate::{
     model::{
         NetworkId, VlanId,
+        event::Action,
         indexed::{FastMap, FastSet},
     },
     vtep::{LocatorRef, LogicalSwitchRef, Operation, Replica},
@@ -24,10 +25,10 @@ pub struct Transaction {
     /// For each operation the index of the key that it serves, for the blame when it fails.
     owners: Vec<u32>,
     /// The keys that the transaction serves, each once.
-    pub keys: Vec<Key>,
-    served: FastSet<Key>,
+    pub keys: Vec<RowKey>,
+    served: FastSet<RowKey>,
     /// Rows, for people.
-    pub tally: Tally,
+    pub row_counts: RowCounts,
     /// Locators that it inserts.
     pub locators: FastSet<Ipv4Addr>,
     /// Logical_Switches that it inserts.
@@ -46,7 +47,7 @@ struct PortEdit {
 
 /// Rows that a plan changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RowCounts {
     /// Inserted.
     pub inserts: u64,
     /// Updated; a binding counts as an update of its port.
@@ -55,9 +56,9 @@ pub struct Tally {
     pub deletes: u64,
 }
 
-// ===== impl Tally =====
+// ===== impl RowCounts =====
 
-impl std::ops::AddAssign for Tally {
+impl std::ops::AddAssign for RowCounts {
     fn add_assign(&mut self, other: Self) {
         self.inserts += other.inserts;
         self.updates += other.updates;
@@ -82,31 +83,14 @@ impl Transaction {
 
     /// The key that an operation serves.
     #[must_use]
-    pub fn key_of(&self, operation: usize) -> Option<Key> {
+    pub fn key_of(&self, operation: usize) -> Option<RowKey> {
         self.keys.get(*self.owners.get(operation)? as usize).copied()
     }
 
     /// The keys for which it inserts rows.
     #[must_use]
-    pub fn inserting(&self) -> FastSet<Key> {
-        let inserts = |operation: &Operation| match operation {
-            Operation::InsertLogicalSwitch { .. }
-            | Operation::InsertFlood { .. }
-            | Operation::InsertMac { .. }
-            | Operation::InsertManager { .. }
-            | Operation::InsertLocator { .. }
-            | Operation::InsertLocatorSet { .. } => true,
-            Operation::UpdateLogicalSwitch { .. }
-            | Operation::UpdateFlood { .. }
-            | Operation::UpdateMac { .. }
-            | Operation::ConfigureTunnel { .. }
-            | Operation::DeleteLogicalSwitch { .. }
-            | Operation::DeleteMulticast { .. }
-            | Operation::DeleteMac { .. }
-            | Operation::ExpectBindings { .. }
-            | Operation::ReferManagers { .. }
-            | Operation::Bind { .. } => false,
-        };
+    pub fn inserting(&self) -> FastSet<RowKey> {
+        let inserts = |operation: &Operation| operation.action() == Some(Action::Insert);
         let numbers = (0..self.operations.len()).filter(|number| inserts(&self.operations[*number]));
         numbers.filter_map(|number| self.key_of(number)).collect()
     }
@@ -126,46 +110,29 @@ impl Transaction {
             self.operations.push(Operation::ExpectBindings { port: *port, bindings });
             self.operations.push(Operation::Bind { port: *port, delete, insert });
             self.owners.extend([edit.key; 2]);
-            self.tally.updates += 1;
+            self.row_counts.updates += 1;
         }
         self
     }
 
     /// Whether it serves the key already.
-    pub(super) fn serves(&self, key: &Key) -> bool {
+    pub(super) fn serves(&self, key: &RowKey) -> bool {
         self.served.contains(key)
     }
 
     /// Opens a key: the operations that follow serve it.
-    pub(super) fn serve(&mut self, key: Key) {
+    pub(super) fn serve(&mut self, key: RowKey) {
         if self.served.insert(key) {
             self.keys.push(key);
         }
     }
 
     pub(super) fn push(&mut self, operation: Operation) {
-        match &operation {
-            Operation::InsertLogicalSwitch { .. }
-            | Operation::InsertFlood { .. }
-            | Operation::InsertMac { .. }
-            | Operation::InsertManager { .. } => {
-                self.tally.inserts += 1;
-            }
-            Operation::UpdateLogicalSwitch { .. }
-            | Operation::UpdateFlood { .. }
-            | Operation::UpdateMac { .. }
-            | Operation::ConfigureTunnel { .. } => {
-                self.tally.updates += 1;
-            }
-            Operation::DeleteLogicalSwitch { .. } | Operation::DeleteMulticast { .. } | Operation::DeleteMac { .. } => {
-                self.tally.deletes += 1;
-            }
-            // They live as long as the rows that refer to them.
-            Operation::InsertLocator { .. }
-            | Operation::InsertLocatorSet { .. }
-            | Operation::ExpectBindings { .. }
-            | Operation::ReferManagers { .. }
-            | Operation::Bind { .. } => {}
+        match operation.action().filter(|_| !operation.is_collected()) {
+            Some(Action::Insert) => self.row_counts.inserts += 1,
+            Some(Action::Update) => self.row_counts.updates += 1,
+            Some(Action::Delete) => self.row_counts.deletes += 1,
+            None => {}
         }
         self.operations.push(operation);
         self.owners.push(index(self.keys.len()));

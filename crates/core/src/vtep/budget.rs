@@ -48,7 +48,7 @@ pub(super) const MAX_ELEMENTS: usize = 65_536;
 
 /// The database wants more kept than its budget allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Excess {
+pub enum BudgetExcess {
     /// Too many rows of a table, or too many that rows refer to.
     #[error("the switch's database has more than {limit} rows in {table}")]
     Rows {

@@ -3,55 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::DATABASE;
+use super::{
+    DATABASE,
+    table::{Lack, Need, TableSpec},
+    tables::{SPECS, Table},
+};
 use crate::model::reason::Degradation;
-
-/// A table that we monitor.
-struct Table {
-    name: &'static str,
-    /// Without one of these we can't work.
-    required: &'static [&'static str],
-    /// Without these something is lost.
-    optional: &'static [(&'static str, &'static str)],
-}
-
-/// Columns that we don't ask for, and whose absence is reported all the same.
-const UNREAD: &[(&str, &str, &str)] =
-    &[("Logical_Switch", "other_config", "a vendor's own settings can't stand there (schema 1.5.1); vtepd makes none")];
-
-const TABLES: &[Table] = &[
-    Table {
-        name: "Physical_Switch",
-        required: &["name", "tunnel_ips", "ports"],
-        optional: &[("switch_fault_status", "faults of the switch can't be shown (schema 1.1 has them)")],
-    },
-    Table {
-        name: "Physical_Port",
-        required: &["name", "vlan_bindings"],
-        optional: &[("port_fault_status", "faults of ports can't be shown (schema 1.1 has them)")],
-    },
-    Table {
-        name: "Logical_Switch",
-        required: &["name", "tunnel_key"],
-        optional: &[
-            ("description", "the network's name can't be shown on the switch"),
-            (
-                "replication_mode",
-                "the switch sends broadcasts to one member of the flood list only (schema 1.6 can replicate to all)",
-            ),
-        ],
-    },
-    Table {
-        name: "Physical_Locator",
-        required: &["dst_ip", "encapsulation_type"],
-        optional: &[("tunnel_key", "tunnels have no key of their own (schema 1.5); ours need none")],
-    },
-    Table { name: "Physical_Locator_Set", required: &["locators"], optional: &[] },
-    Table { name: "Ucast_Macs_Remote", required: &["MAC", "logical_switch", "locator", "ipaddr"], optional: &[] },
-    Table { name: "Mcast_Macs_Remote", required: &["MAC", "logical_switch", "locator_set"], optional: &[] },
-    Table { name: "Ucast_Macs_Local", required: &["MAC", "logical_switch", "locator", "ipaddr"], optional: &[] },
-    Table { name: "Mcast_Macs_Local", required: &["MAC", "logical_switch", "locator_set"], optional: &[] },
-];
 
 /// The switch's database can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,44 +35,57 @@ impl Columns {
     /// [`MissingColumn`] where a column is absent that every version of the schema has.
     pub fn intersect(schema: &BTreeMap<String, BTreeSet<String>>) -> Result<Self, MissingColumn> {
         let mut columns = Self::default();
-        for table in TABLES {
-            let empty = BTreeSet::new();
-            let has = schema.get(table.name).unwrap_or(&empty);
-            let mut present = Vec::new();
-            for column in table.required {
-                if !has.contains(*column) {
-                    return Err(MissingColumn { table: table.name, column });
-                }
-                present.push(*column);
-            }
-            for (column, cost) in table.optional {
-                if has.contains(*column) {
-                    present.push(column);
-                } else {
-                    columns.lacks(table.name, column, cost);
-                }
-            }
-            for (_, column, cost) in UNREAD.iter().filter(|(of, column, _)| *of == table.name && !has.contains(*column))
-            {
-                columns.lacks(table.name, column, cost);
-            }
-            columns.present.insert(table.name, present);
-        }
+        columns.ask(schema, |need| matches!(need, Need::Always | Need::IfPresent))?;
         Ok(columns)
     }
 
-    pub(super) fn lacks(&mut self, table: &'static str, column: &'static str, cost: &str) {
-        self.degraded.push(Degradation { table, column, cost: cost.to_owned() });
+    /// Asks for what else is kept on the database where plumgrid.ini says so. What the schema lacks is reported.
+    #[must_use]
+    pub fn with_extras(mut self, schema: &BTreeMap<String, BTreeSet<String>>, bfd: bool, managers: bool) -> Self {
+        let asked = self.ask(schema, |need| bfd && need == Need::Bfd || managers && need == Need::Managers);
+        debug_assert!(asked.is_ok(), "only what is always needed can be missing: {asked:?}");
+        self
     }
 
-    pub(super) fn add(&mut self, table: &'static str, columns: Vec<&'static str>) {
-        self.present.insert(table, columns);
+    /// Asks for the tables with such a need.
+    fn ask(
+        &mut self,
+        schema: &BTreeMap<String, BTreeSet<String>>,
+        is_asked: impl Fn(Need) -> bool,
+    ) -> Result<(), MissingColumn> {
+        for table in SPECS.iter().filter(|table| is_asked(table.need)) {
+            let missing = |column: &&'static str| schema.get(table.name).is_none_or(|has| !has.contains(*column));
+            // A table without one of its own columns is as good as none.
+            let mut obligatory = table.columns.iter().filter(|column| column.lack.is_none()).map(|column| column.name);
+            match (obligatory.find(missing), table.lack) {
+                (None, _) => self.ask_table(table, |column| !missing(&column)),
+                (Some(column), Some(lack)) => self.lacks(table.name, column, lack),
+                (Some(column), None) => return Err(MissingColumn { table: table.name, column }),
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_table(&mut self, table: &'static TableSpec, is_present: impl Fn(&'static str) -> bool) {
+        let mut present = Vec::new();
+        for column in table.columns {
+            match column.lack {
+                Some(lack) if !is_present(column.name) => self.lacks(table.name, column.name, lack),
+                _ if column.read => present.push(column.name),
+                _ => {}
+            }
+        }
+        self.present.insert(table.name, present);
+    }
+
+    fn lacks(&mut self, table: &'static str, column: &'static str, Lack { since, cost }: Lack) {
+        self.degraded.push(Degradation { table, column, cost: format!("{cost} (schema {since} has it)") });
     }
 
     /// Whether the schema has the column.
     #[must_use]
-    pub fn has(&self, table: &str, column: &str) -> bool {
-        self.present.get(table).is_some_and(|columns| columns.contains(&column))
+    pub fn has(&self, table: Table, column: &str) -> bool {
+        self.present.get(table.name()).is_some_and(|columns| columns.contains(&column))
     }
 
     /// The parameters of `monitor` (RFC 7047 section 4.1.5), with explicit columns: without them the server adds

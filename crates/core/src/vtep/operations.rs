@@ -2,20 +2,21 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     net::{IpAddr, Ipv4Addr},
 };
 
 use uuid::Uuid;
 
 use super::{
-    DATABASE,
-    extras::{self, Strings},
+    DATABASE, Strings,
     rows::ReplicationMode,
+    table::Column,
+    tables::{Global, PhysicalPort, TunnelRow, declared},
+    write::{self, Elements},
 };
 use ovsdb::json;
 
-use crate::model::{MacAddr, VlanId, Vni};
+use crate::model::{MacAddr, VlanId, Vni, event::Action};
 
 /// A Logical_Switch: one that is there, or one that an operation of the same transaction inserts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,250 +186,114 @@ pub fn encode<'a>(lock: Option<&str>, operations: impl IntoIterator<Item = &'a O
 // ===== impl Operation =====
 
 impl Operation {
+    /// What it does to a row of its own; `None`: it checks or changes columns of a row that others share.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        match self {
+            Operation::InsertLogicalSwitch { .. }
+            | Operation::InsertFlood { .. }
+            | Operation::InsertMac { .. }
+            | Operation::InsertManager { .. }
+            | Operation::InsertLocator { .. }
+            | Operation::InsertLocatorSet { .. } => Some(Action::Insert),
+            Operation::UpdateLogicalSwitch { .. }
+            | Operation::UpdateFlood { .. }
+            | Operation::UpdateMac { .. }
+            | Operation::ConfigureTunnel { .. } => Some(Action::Update),
+            Operation::DeleteLogicalSwitch { .. } | Operation::DeleteMulticast { .. } | Operation::DeleteMac { .. } => {
+                Some(Action::Delete)
+            }
+            Operation::ExpectBindings { .. } | Operation::ReferManagers { .. } | Operation::Bind { .. } => None,
+        }
+    }
+
+    /// Whether the row lives as long as those that refer to it: it is not counted then.
+    #[must_use]
+    pub fn is_collected(&self) -> bool {
+        matches!(self, Operation::InsertLocator { .. } | Operation::InsertLocatorSet { .. })
+    }
+
     /// Appends the operation as JSON.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Operation::InsertLogicalSwitch { new, name, vni, replication_mode, description } => {
-                out.extend_from_slice(br#"{"op":"insert","table":"Logical_Switch","uuid-name":"ls"#);
-                number(out, *new);
-                out.extend_from_slice(br#"","row":{"name":"#);
-                json::write_string(out, name);
-                out.push(b',');
-                logical_switch_columns(out, Some(*vni), *replication_mode, description.as_deref());
-                out.extend_from_slice(b"}}");
+                write::insert_named::<declared::LogicalSwitch>(out, write::numbered("ls", *new))
+                    .name(Some(name))
+                    .tunnel_key(Some(*vni))
+                    .replication_mode(*replication_mode)
+                    .description(description.as_deref())
+                    .end();
             }
             Operation::UpdateLogicalSwitch { row, vni, replication_mode, description } => {
-                on_row(out, "update", "Logical_Switch", *row);
-                out.extend_from_slice(br#","row":{"#);
-                logical_switch_columns(out, *vni, *replication_mode, description.as_deref());
-                out.extend_from_slice(b"}}");
+                write::update::<declared::LogicalSwitch>(out, *row)
+                    .tunnel_key(*vni)
+                    .replication_mode(*replication_mode)
+                    .description(description.as_deref())
+                    .end();
             }
-            Operation::DeleteLogicalSwitch { row } => delete(out, "Logical_Switch", *row),
+            Operation::DeleteLogicalSwitch { row } => write::delete::<declared::LogicalSwitch>(out, *row),
             Operation::InsertLocator { ip } => {
-                out.extend_from_slice(br#"{"op":"insert","table":"Physical_Locator","uuid-name":""#);
-                locator_name(out, *ip);
-                out.extend_from_slice(br#"","row":{"encapsulation_type":"vxlan_over_ipv4","dst_ip":""#);
-                dotted(out, *ip);
-                out.extend_from_slice(br#""}}"#);
+                write::insert_named::<declared::PhysicalLocator>(out, |out| write::locator_name(out, *ip))
+                    .other_encapsulation(Some("vxlan_over_ipv4"))
+                    .ip(Some(*ip))
+                    .end();
             }
             Operation::InsertLocatorSet { new, locators } => {
-                out.extend_from_slice(br#"{"op":"insert","table":"Physical_Locator_Set","uuid-name":"set"#);
-                number(out, *new);
-                out.extend_from_slice(br#"","row":{"locators":["set",["#);
-                for (i, locator) in locators.iter().enumerate() {
-                    comma(out, i);
-                    locator_ref(out, *locator);
-                }
-                out.extend_from_slice(b"]]}}");
+                write::insert_named::<declared::PhysicalLocatorSet>(out, write::numbered("set", *new))
+                    .locators(Some(locators))
+                    .end();
             }
             Operation::InsertFlood { logical_switch, set } => {
-                out.extend_from_slice(
-                    br#"{"op":"insert","table":"Mcast_Macs_Remote","row":{"MAC":"unknown-dst","logical_switch":"#,
-                );
-                logical_switch_ref(out, *logical_switch);
-                out.push(b',');
-                set_ref(out, *set);
-                out.extend_from_slice(b"}}");
+                write::insert::<declared::McastMacsRemote>(out)
+                    .unknown_dst(Some("unknown-dst"))
+                    .logical_switch(Some(*logical_switch))
+                    .set(Some(*set))
+                    .end();
             }
             Operation::UpdateFlood { row, set } => {
-                on_row(out, "update", "Mcast_Macs_Remote", *row);
-                out.extend_from_slice(br#","row":{"#);
-                set_ref(out, *set);
-                out.extend_from_slice(b"}}");
+                write::update::<declared::McastMacsRemote>(out, *row).set(Some(*set)).end();
             }
-            Operation::DeleteMulticast { row } => delete(out, "Mcast_Macs_Remote", *row),
-            Operation::ExpectBindings { port, bindings } => expect_bindings(out, *port, bindings),
-            Operation::Bind { port, delete, insert } => bind(out, *port, delete, insert),
+            Operation::DeleteMulticast { row } => write::delete::<declared::McastMacsRemote>(out, *row),
+            Operation::ExpectBindings { port, bindings } => {
+                let column = Column::<PhysicalPort>::bindings();
+                write::wait::<declared::PhysicalPort>(out, *port, column, |row| row.bindings(Some(bindings)));
+            }
+            Operation::Bind { port, delete, insert } => {
+                let column = Column::<PhysicalPort>::bindings();
+                let (delete, insert) = (Elements::Vlans(delete), Elements::Bindings(insert));
+                let mutations = [(column, "delete", delete), (column, "insert", insert)];
+                write::mutate::<declared::PhysicalPort>(out, *port, mutations);
+            }
             Operation::InsertMac { logical_switch, mac, ip, locator } => {
-                out.extend_from_slice(br#"{"op":"insert","table":"Ucast_Macs_Remote","row":{"MAC":""#);
-                out.extend_from_slice(&mac.to_ascii());
-                out.extend_from_slice(br#"","logical_switch":"#);
-                logical_switch_ref(out, *logical_switch);
-                out.push(b',');
-                mac_columns(out, *ip, *locator);
-                out.extend_from_slice(b"}}");
+                write::insert::<declared::UcastMacsRemote>(out)
+                    .mac(Some(*mac))
+                    .logical_switch(Some(*logical_switch))
+                    .ip(Some(*ip))
+                    .locator(Some(*locator))
+                    .end();
             }
             Operation::UpdateMac { row, ip, locator } => {
-                on_row(out, "update", "Ucast_Macs_Remote", *row);
-                out.extend_from_slice(br#","row":{"#);
-                mac_columns(out, *ip, *locator);
-                out.extend_from_slice(b"}}");
+                write::update::<declared::UcastMacsRemote>(out, *row).ip(Some(*ip)).locator(Some(*locator)).end();
             }
-            Operation::DeleteMac { row } => delete(out, "Ucast_Macs_Remote", *row),
+            Operation::DeleteMac { row } => write::delete::<declared::UcastMacsRemote>(out, *row),
             Operation::ConfigureTunnel { row, params, remote } => {
-                let mut mutations = extras::mutations("bfd_params", params);
-                mutations.extend(extras::mutations("bfd_config_remote", remote));
-                on_row(out, "mutate", "Tunnel", *row);
-                display(out, &format_args!(r#","mutations":{}}}"#, serde_json::Value::from(mutations)));
+                // `insert` leaves a key that is there as it is.
+                let changes =
+                    [(Column::<TunnelRow>::bfd_params(), params), (Column::<TunnelRow>::bfd_config_remote(), remote)];
+                let [params, remote] = changes.map(|(column, pairs)| {
+                    [(column, "delete", Elements::Keys(pairs)), (column, "insert", Elements::Pairs(pairs))]
+                });
+                write::mutate::<declared::Tunnel>(out, *row, params.into_iter().chain(remote));
             }
             Operation::InsertManager { new, target } => {
-                out.extend_from_slice(br#"{"op":"insert","table":"Manager","uuid-name":"manager"#);
-                number(out, *new);
-                out.extend_from_slice(br#"","row":{"target":"#);
-                json::write_string(out, target);
-                out.extend_from_slice(b"}}");
+                write::insert_named::<declared::Manager>(out, write::numbered("manager", *new))
+                    .target(Some(target))
+                    .end();
             }
             Operation::ReferManagers { global, new } => {
-                on_row(out, "mutate", "Global", *global);
-                out.extend_from_slice(br#","mutations":[["managers","insert",["set",["#);
-                for (i, new) in new.iter().enumerate() {
-                    comma(out, i);
-                    display(out, &format_args!(r#"["named-uuid","manager{new}"]"#));
-                }
-                out.extend_from_slice(b"]]]]}");
+                let managers = Column::<Global>::managers();
+                write::mutate::<declared::Global>(out, *global, [(managers, "insert", Elements::New("manager", new))]);
             }
         }
-    }
-}
-
-fn logical_switch_columns(
-    out: &mut Vec<u8>,
-    vni: Option<Vni>,
-    mode: Option<ReplicationMode>,
-    description: Option<&str>,
-) {
-    let start = out.len();
-    if let Some(vni) = vni {
-        out.extend_from_slice(br#""tunnel_key":"#);
-        number(out, vni.get());
-    }
-    if let Some(mode) = mode {
-        comma(out, out.len() - start);
-        out.extend_from_slice(br#""replication_mode":""#);
-        out.extend_from_slice(mode.as_str().as_bytes());
-        out.push(b'"');
-    }
-    if let Some(description) = description {
-        comma(out, out.len() - start);
-        out.extend_from_slice(br#""description":"#);
-        json::write_string(out, description);
-    }
-}
-
-fn expect_bindings(out: &mut Vec<u8>, port: Uuid, bindings: &BTreeMap<u16, Uuid>) {
-    on_row(out, "wait", "Physical_Port", port);
-    out.extend_from_slice(br#","columns":["vlan_bindings"],"until":"==","rows":[{"vlan_bindings":["map",["#);
-    for (i, (vlan, logical_switch)) in bindings.iter().enumerate() {
-        comma(out, i);
-        out.push(b'[');
-        number(out, u32::from(*vlan));
-        out.push(b',');
-        json::write_uuid(out, *logical_switch);
-        out.push(b']');
-    }
-    // Without a timeout it would wait for ever.
-    out.extend_from_slice(br#"]]}],"timeout":0}"#);
-}
-
-fn bind(out: &mut Vec<u8>, port: Uuid, delete: &[u16], insert: &[(VlanId, LogicalSwitchRef)]) {
-    on_row(out, "mutate", "Physical_Port", port);
-    out.extend_from_slice(br#","mutations":["#);
-    if !delete.is_empty() {
-        out.extend_from_slice(br#"["vlan_bindings","delete",["set",["#);
-        for (i, vlan) in delete.iter().enumerate() {
-            comma(out, i);
-            number(out, u32::from(*vlan));
-        }
-        out.extend_from_slice(b"]]]");
-    }
-    if !insert.is_empty() {
-        comma(out, delete.len());
-        out.extend_from_slice(br#"["vlan_bindings","insert",["map",["#);
-        for (i, (vlan, logical_switch)) in insert.iter().enumerate() {
-            comma(out, i);
-            out.push(b'[');
-            number(out, u32::from(vlan.get()));
-            out.push(b',');
-            logical_switch_ref(out, *logical_switch);
-            out.push(b']');
-        }
-        out.extend_from_slice(b"]]]");
-    }
-    out.extend_from_slice(b"]}");
-}
-
-fn mac_columns(out: &mut Vec<u8>, ip: Option<IpAddr>, locator: LocatorRef) {
-    out.extend_from_slice(br#""ipaddr":""#);
-    match ip {
-        Some(IpAddr::V4(ip)) => dotted(out, ip),
-        Some(IpAddr::V6(ip)) => display(out, &ip),
-        None => {}
-    }
-    out.extend_from_slice(br#"","locator":"#);
-    locator_ref(out, locator);
-}
-
-fn delete(out: &mut Vec<u8>, table: &str, row: Uuid) {
-    on_row(out, "delete", table, row);
-    out.push(b'}');
-}
-
-/// `where` by `_uuid` alone: any other condition scans the table.
-fn on_row(out: &mut Vec<u8>, op: &str, table: &str, row: Uuid) {
-    for part in [r#"{"op":""#, op, r#"","table":""#, table, r#"","where":[["_uuid","==","#] {
-        out.extend_from_slice(part.as_bytes());
-    }
-    json::write_uuid(out, row);
-    out.extend_from_slice(b"]]");
-}
-
-fn logical_switch_ref(out: &mut Vec<u8>, logical_switch: LogicalSwitchRef) {
-    match logical_switch {
-        LogicalSwitchRef::Row(row) => json::write_uuid(out, row),
-        LogicalSwitchRef::New(new) => {
-            out.extend_from_slice(br#"["named-uuid","ls"#);
-            number(out, new);
-            out.extend_from_slice(br#""]"#);
-        }
-    }
-}
-
-fn locator_ref(out: &mut Vec<u8>, locator: LocatorRef) {
-    match locator {
-        LocatorRef::Row(row) => json::write_uuid(out, row),
-        LocatorRef::New(ip) => {
-            out.extend_from_slice(br#"["named-uuid",""#);
-            locator_name(out, ip);
-            out.extend_from_slice(br#""]"#);
-        }
-    }
-}
-
-fn set_ref(out: &mut Vec<u8>, set: u32) {
-    out.extend_from_slice(br#""locator_set":["named-uuid","set"#);
-    number(out, set);
-    out.extend_from_slice(br#""]"#);
-}
-
-/// A `uuid-name` is an `<id>`: letters, digits and underscores.
-fn locator_name(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    out.extend_from_slice(b"vtep");
-    for octet in ip.octets() {
-        out.push(b'_');
-        number(out, octet);
-    }
-}
-
-fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-fn dotted(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    for (i, octet) in ip.octets().into_iter().enumerate() {
-        if i > 0 {
-            out.push(b'.');
-        }
-        number(out, octet);
-    }
-}
-
-fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
-    // Writing into a Vec can't fail.
-    let _ = write!(out, "{value}");
-}
-
-fn comma(out: &mut Vec<u8>, before: usize) {
-    if before > 0 {
-        out.push(b',');
     }
 }

@@ -15,7 +15,7 @@ pub struct Ownership {
 /// The owner of a Logical_Switch, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Owner {
-    /// Somebody else's.
+    /// Foreign.
     #[default]
     Foreign,
     /// Ours, of this network.

@@ -4,7 +4,10 @@ mod follow;
 mod interned;
 mod named;
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use uuid::Uuid;
 
@@ -12,12 +15,13 @@ use interned::Interned;
 use named::{Named, PortsOf};
 
 use super::{
-    budget::{Budget, Excess},
-    extras::Extras,
+    budget::{Budget, BudgetExcess},
     ownership::{Owner, Ownership},
     rows::{
-        Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Unicast,
+        Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Tunnel,
+        Unicast,
     },
+    tables::{PlainRows, Table},
 };
 use crate::model::{
     MacAddr, NetworkId,
@@ -33,12 +37,12 @@ pub struct Replica {
     ownership: Ownership,
     budget: Budget,
     /// What the rows that were set since the last look have exceeded.
-    excess: Option<Excess>,
-    switches: FastMap<Uuid, PhysicalSwitch>,
+    excess: Option<BudgetExcess>,
+    pub(super) switches: FastMap<Uuid, PhysicalSwitch>,
     switches_by_name: Named,
     /// `tunnel_ips` of all switches, sorted, and how many switches have each.
     own_vteps: Vec<(Ipv4Addr, u32)>,
-    ports: FastMap<Uuid, PhysicalPort>,
+    pub(super) ports: FastMap<Uuid, PhysicalPort>,
     ports_by_name: Named,
     ports_of: PortsOf,
     /// VLANs that are bound, on all ports.
@@ -52,20 +56,22 @@ pub struct Replica {
     locators: Interned<Locator>,
     /// Locators without a tunnel key.
     by_ip: FastMap<Ipv4Addr, LocatorIndex>,
-    sets: FastMap<Uuid, Vec<LocatorIndex>>,
+    pub(super) sets: FastMap<Uuid, Vec<LocatorIndex>>,
     /// Of all sets.
     members: usize,
     macs: Indexed<Unicast>,
     /// Rows of Ucast_Macs_Remote whose MAC is none.
     odd_macs: FastMap<Uuid, LogicalSwitchIndex>,
-    multicasts: FastMap<Uuid, Multicast>,
+    pub(super) multicasts: FastMap<Uuid, Multicast>,
     /// Rows of Ucast_Macs_Local with a proper MAC.
     local_macs: Indexed<Unicast>,
     /// Rows of Mcast_Macs_Local.
-    local_multicasts: FastMap<Uuid, Multicast>,
+    pub(super) local_multicasts: FastMap<Uuid, Multicast>,
     /// Those, and rows of Ucast_Macs_Local whose MAC is none.
     other_locals: FastMap<Uuid, LogicalSwitchIndex>,
-    pub(super) extras: Extras,
+    tunnels: BTreeMap<Uuid, Tunnel>,
+    /// Tables in which nothing is searched.
+    pub(super) plain: PlainRows,
 }
 
 /// What refers to a Logical_Switch.
@@ -110,8 +116,8 @@ pub struct Touched {
     pub switches: bool,
     /// Rows of Tunnel.
     pub tunnels: BTreeSet<Uuid>,
-    /// Rows of Manager or Global came, went or changed.
-    pub managers: bool,
+    /// Tables whose rows are kept as they are, and of which rows came, went or changed.
+    pub tables: BTreeSet<Table>,
 }
 
 // ===== impl Replica: reading =====
@@ -279,6 +285,42 @@ impl Replica {
     #[must_use]
     pub fn local_total(&self) -> usize {
         self.local_macs.len()
+    }
+
+    /// Tunnels with their `_uuid`.
+    pub fn tunnels(&self) -> impl Iterator<Item = (Uuid, &Tunnel)> {
+        self.tunnels.iter().map(|(uuid, tunnel)| (*uuid, tunnel))
+    }
+
+    /// A tunnel.
+    #[must_use]
+    pub fn tunnel(&self, uuid: Uuid) -> Option<&Tunnel> {
+        self.tunnels.get(&uuid)
+    }
+
+    /// `_uuid` of the one row of Global.
+    #[must_use]
+    pub fn global(&self) -> Option<Uuid> {
+        self.globals().next().map(|(uuid, _)| uuid)
+    }
+
+    /// Rows of Logical_Switch, and others that rows refer to.
+    pub(super) fn logical_switch_count(&self) -> usize {
+        self.logical_switches.len()
+    }
+
+    /// Rows of Physical_Locator, and others that rows refer to.
+    pub(super) fn locator_count(&self) -> usize {
+        self.locators.len()
+    }
+
+    pub(super) fn tunnel_count(&self) -> usize {
+        self.tunnels.len()
+    }
+
+    /// Rows of Ucast_Macs_Local, those without a proper MAC included.
+    pub(super) fn local_unicasts(&self) -> usize {
+        self.local_macs.len() + self.other_locals.len().saturating_sub(self.local_multicasts.len())
     }
 
     /// The rows of a MAC on a Logical_Switch: more than one are duplicates, which the schema takes.

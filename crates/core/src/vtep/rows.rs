@@ -1,4 +1,4 @@
-//! The rows of `hardware_vtep`, compact: a switch holds up to a million of them.
+//! The rows of `hardware_vtep` that are kept in another form than a message has them: a switch holds up to a million of them.
 
 use std::{
     collections::BTreeMap,
@@ -7,49 +7,13 @@ use std::{
 
 use uuid::Uuid;
 
+pub use super::tables::{LogicalSwitch, PhysicalPort, PhysicalSwitch};
 use crate::model::{MacAddr, indexed::Record};
 
 /// Number of a Logical_Switch in the [`super::Replica`].
 pub type LogicalSwitchIndex = u32;
 /// Number of a Physical_Locator in the [`super::Replica`].
 pub type LocatorIndex = u32;
-
-/// A row of Physical_Switch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PhysicalSwitch {
-    /// `name`.
-    pub name: String,
-    /// `tunnel_ips`: its own VTEPs.
-    pub tunnel_ips: Vec<IpAddr>,
-    /// `ports`.
-    pub ports: Vec<Uuid>,
-    /// `switch_fault_status`.
-    pub faults: Vec<String>,
-}
-
-/// A row of Physical_Port.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PhysicalPort {
-    /// `name`.
-    pub name: String,
-    /// `vlan_bindings`: VLAN (0 to 4095) and the Logical_Switch's UUID.
-    pub bindings: BTreeMap<u16, Uuid>,
-    /// `port_fault_status`, without `UP`, which is none.
-    pub faults: Vec<String>,
-}
-
-/// A row of Logical_Switch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogicalSwitch {
-    /// `name`; unique in the schema.
-    pub name: String,
-    /// `description`.
-    pub description: String,
-    /// `tunnel_key`: the VNI, as far as the schema's integer is one.
-    pub tunnel_key: Option<i64>,
-    /// `replication_mode`.
-    pub replication_mode: Option<ReplicationMode>,
-}
 
 /// `Logical_Switch.replication_mode` (schema 1.6): who copies broadcast, unknown and multicast frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,9 +86,10 @@ impl Record for Unicast {
 }
 
 /// `ipaddr`: the schema takes any text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RowIp {
     /// Empty.
+    #[default]
     None,
     /// An IPv4 address.
     V4(Ipv4Addr),
@@ -174,4 +139,22 @@ fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
         };
     }
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
+}
+
+/// A map of texts: `bfd_params` and its like.
+pub type Strings = BTreeMap<String, String>;
+
+/// A row of Tunnel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tunnel {
+    /// `local`: the switch's end.
+    pub local: LocatorIndex,
+    /// `remote`: the compute node's, or another switch's.
+    pub remote: LocatorIndex,
+    /// `bfd_params`.
+    pub bfd_params: Strings,
+    /// `bfd_config_remote`.
+    pub bfd_config_remote: Strings,
+    /// `bfd_status`.
+    pub bfd_status: Strings,
 }

@@ -151,7 +151,7 @@ fn a_first_reply_is_read_piece_by_piece_into_the_same_rows() {
             replica.finish(Decoding::by(size, text.clone().into())).unwrap();
             assert_eq!(content(&replica), content(&whole), "pieces of {size} bytes");
         }
-        // What is wrong is told of at its place in the whole.
+        // What is wrong is reported at its place in the whole.
         let wrong = text.replacen("\"192.0.2.1\"", "0192.0.2.1", 1);
         let at = wrong.find("0192").unwrap() + 1;
         let told = Replica::default().finish(Decoding::by(100, wrong.into())).unwrap_err();
@@ -177,7 +177,7 @@ fn schema(version_1_3: bool) -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn a_column_that_the_schema_lacks_is_not_asked_for_and_said_once() {
     let columns = Columns::intersect(&schema(false)).unwrap();
-    assert!(columns.degraded.is_empty() && columns.has("Logical_Switch", "replication_mode"));
+    assert!(columns.degraded.is_empty() && columns.has(Table::LogicalSwitch, "replication_mode"));
 
     let columns = Columns::intersect(&schema(true)).unwrap();
     let lacking: Vec<_> = columns.degraded.iter().map(|lack| (lack.table, lack.column)).collect();

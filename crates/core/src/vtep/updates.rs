@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
-use ovsdb::json::{Cursor, JsonError, Kind, Pieces, Place};
+use ovsdb::json::{Cursor, JsonError, Pieces, Position, ValueKind};
 
 use super::{
-    budget::Excess,
-    decode::Table,
+    budget::BudgetExcess,
     replica::{Replica, Touched},
+    tables::Table,
 };
 
 /// Bytes of a message whose memory is given back at once.
@@ -26,7 +26,7 @@ pub enum UpdateError {
     Malformed(#[from] JsonError),
     /// The switch has more than it may have.
     #[error(transparent)]
-    Excess(#[from] Excess),
+    Excess(#[from] BudgetExcess),
 }
 
 /// A message that is read a slice at a time. Of a long one the memory goes back as its rows are made, from the end: the text of
@@ -43,18 +43,24 @@ enum Work {
     /// It is read from begin to end.
     Whole(Tables),
     /// It is cut into pieces of tables.
-    Cut { size: usize, place: Option<Place>, first: bool, table: Option<(Table, Pieces)>, pieces: Vec<Piece> },
+    Cut {
+        size: usize,
+        place: Option<Position>,
+        first: bool,
+        table: Option<(Option<Table>, Pieces)>,
+        pieces: Vec<Piece>,
+    },
     /// The pieces are read, the last one first.
     Read { pieces: Vec<Piece>, rows: Option<Rows> },
 }
 
-/// Rows of one table.
-type Piece = (Table, Range<usize>);
+/// Rows of one table; `None`: one that nobody asked for.
+type Piece = (Option<Table>, Range<usize>);
 
 /// How far the tables of an object were read.
 #[derive(Debug, Default)]
 struct Tables {
-    place: Option<Place>,
+    place: Option<Position>,
     /// The table whose rows are being read.
     rows: Option<Rows>,
     /// A table was read.
@@ -64,8 +70,8 @@ struct Tables {
 /// How far the rows of a table were read.
 #[derive(Debug, Clone, Copy)]
 struct Rows {
-    table: Table,
-    place: Place,
+    table: Option<Table>,
+    place: Position,
     first: bool,
 }
 
@@ -114,7 +120,7 @@ impl Decoding {
             return Ok(());
         };
         let of = Table::of(&name);
-        if cursor.peek()? == Kind::Object {
+        if cursor.peek()? == ValueKind::Object {
             *table = Some((of, cursor.pieces(*size)?));
         } else {
             // What is no table's rows is an error where a table was asked for.
@@ -126,7 +132,7 @@ impl Decoding {
 }
 
 /// A cursor in an object: where it was left, or before the first member.
-fn within(object: &[u8], place: Option<Place>) -> Result<Cursor<'_>, JsonError> {
+fn within(object: &[u8], place: Option<Position>) -> Result<Cursor<'_>, JsonError> {
     if let Some(place) = place {
         return Ok(Cursor::resume(object, place));
     }
@@ -136,8 +142,8 @@ fn within(object: &[u8], place: Option<Place>) -> Result<Cursor<'_>, JsonError> 
 }
 
 /// Passes over a value that is no object of rows.
-fn no_rows(table: Table, cursor: &mut Cursor<'_>) -> Result<(), JsonError> {
-    if table == Table::Unknown { cursor.skip() } else { cursor.enter_object() }
+fn no_rows(table: Option<Table>, cursor: &mut Cursor<'_>) -> Result<(), JsonError> {
+    if table.is_none() { cursor.skip() } else { cursor.enter_object() }
 }
 
 // ===== impl Replica =====
@@ -169,7 +175,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Takes about so many rows of a message, or looks for the end of a piece of it; a long row counts as several. `true`: all
+    /// Takes about this many rows of a message, or looks for the end of a piece of it; a long row counts as several. `true`: all
     /// of it was taken.
     ///
     /// # Errors
@@ -251,7 +257,7 @@ impl Replica {
                 return cursor.end().map(|()| true);
             };
             let table = Table::of(&name);
-            if cursor.peek()? == Kind::Object {
+            if cursor.peek()? == ValueKind::Object {
                 cursor.enter_object()?;
                 tables.rows = Some(Rows { table, place: cursor.place(), first: true });
             } else {

@@ -107,7 +107,7 @@ impl Driver {
                     RequestError::Closed(reason) => ClientError::Closed(reason),
                     full @ RequestError::QueueFull { .. } => ClientError::NotSent(full),
                 };
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 drop(answered.send(Err(error)));
                 return;
             }
@@ -161,7 +161,7 @@ impl Driver {
         }
     }
 
-    /// Before the next message is looked at: it may say that a lock which this reply grants was stolen.
+    /// Before the next message is checked: it may say that a lock which this reply grants was stolen.
     fn settle(&mut self, role: Role, result: Result<Raw, ClientError>) -> Result<Raw, ClientError> {
         match (role, &result) {
             (Role::Monitor(id), Err(_)) => drop(self.monitors.remove(&id)),

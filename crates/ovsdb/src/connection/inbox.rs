@@ -28,7 +28,7 @@ use crate::{
     framing::{Framer, FramingError},
     json::JsonError,
     message::{self, Incoming, Message},
-    session::{Action, Allowance, Liveness},
+    session::{Allowance, Liveness, ProbeAction},
 };
 
 /// The buffer's size while messages are small.
@@ -38,9 +38,9 @@ const READ: usize = 1 << 20;
 /// A longer message is parsed away from the runtime's workers: it would hold up other tasks for milliseconds. It takes its
 /// memory from what all connections share.
 const LONG: usize = 1 << 20;
-/// After so many bytes of messages others have their turn: they are read and handled within a millisecond or two.
+/// After this many bytes of messages others have their turn: they are read and handled within a millisecond or two.
 const TURN: usize = 128 << 10;
-/// Bytes of an update that count as one row: a port with 4,000 bindings is told as a whole when one of them changes.
+/// Bytes of an update that count as one row: a port with 4,000 bindings is sent as a whole when one of them changes.
 const BYTES_OF_ROW: usize = 4 << 10;
 /// What a message costs that nobody asked for.
 const UNASKED: i64 = 200;
@@ -249,13 +249,13 @@ impl Inbox {
             }
             self.liveness.set_patience(self.shared.patience());
             let wake = match self.liveness.poll(now()) {
-                Action::WaitUntil(moment) => moment,
-                Action::SendProbe => {
+                ProbeAction::WaitUntil(moment) => moment,
+                ProbeAction::SendProbe => {
                     self.shared.queue.push_probe();
                     self.shared.send();
                     continue;
                 }
-                Action::LookAtWire { silence, bound } => {
+                ProbeAction::LookAtWire { silence, bound } => {
                     if self.wire.as_ref().and_then(Wire::unacknowledged).is_some_and(|missed| missed >= bound) {
                         return Err(CloseReason::Cut(silence));
                     }
@@ -264,7 +264,7 @@ impl Inbox {
                     self.shared.send();
                     continue;
                 }
-                Action::Disconnect { silence } => return Err(CloseReason::Silent(silence)),
+                ProbeAction::Disconnect { silence } => return Err(CloseReason::Silent(silence)),
             };
             let mut window = (&mut self.buffer).limit(READ);
             done = tokio::select! {

@@ -15,12 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const UNIT: usize = 64 << 10;
 /// And so much more than is needed now, so that a long message asks a few times only.
 const STEP: usize = 4 << 20;
-/// How long a message may wait for its share. Whoever waits holds a share himself: without a bound two of them could wait
+/// How long a message may wait for its share. A task that waits holds a share itself: without a bound two of them could wait
 /// for each other.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// For so long a message may come as slowly as it likes.
 const GRACE: Duration = Duration::from_secs(30);
-/// Afterwards it has to come at so many bytes a second, on the average, while others wait for its memory.
+/// Afterwards it has to come at this many bytes a second, on the average, while others wait for its memory.
 const PACE: usize = 256 << 10;
 
 /// Cheap to clone: all clones are one budget.
@@ -44,13 +44,13 @@ pub(super) struct Claim {
     since: Instant,
 }
 
-/// Counts somebody who waits.
+/// Counts one that waits.
 struct Waiting<'a>(&'a AtomicUsize);
 
 // ===== impl Memory =====
 
 impl Memory {
-    /// A budget of so many bytes, for messages of more than 1 MiB; shorter ones don't count.
+    /// A budget of this many bytes, for messages of more than 1 MiB; shorter ones don't count.
     pub fn new(bytes: usize) -> Self {
         let units = Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS)));
         Self(Arc::new(Shared { bytes, units, waiting: AtomicUsize::new(0), parsing: Arc::new(Semaphore::new(1)) }))
@@ -86,7 +86,7 @@ impl Claim {
         self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * UNIT
     }
 
-    /// Waits until it holds so many bytes. Cancel-safe: what it holds it keeps.
+    /// Waits until it holds this many bytes. Cancel-safe: what it holds it keeps.
     pub(super) async fn grow(&mut self, bytes: usize) {
         let missing = (bytes + STEP).saturating_sub(self.bytes()).div_ceil(UNIT);
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! The sending half of the stream. Whoever queued something sends it at once, as far as the socket takes it without
+//! The sending half of the stream. The task that queued something sends it at once, as far as the socket takes it without
 //! waiting; what it doesn't take is left to a task, which waits.
 
 use std::{
@@ -63,7 +63,7 @@ impl Output {
 impl Shared {
     /// Sends what is queued, as far as that goes without waiting.
     pub(super) fn send(&self) {
-        // Whoever has it locked may have looked at the queue just before: the task looks once more.
+        // The task that has it locked may have looked at the queue just before: the task looks once more.
         let Ok(mut output) = self.output.try_lock() else { return self.queue.wake_sender() };
         match output.poll_send(&self.queue, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {}

@@ -269,7 +269,7 @@ async fn a_message_longer_than_the_pipe_arrives_whole() {
 
 // ===== budgets =====
 
-/// A reply of so many bytes to the request 0, in two parts.
+/// A reply of this many bytes to the request 0, in two parts.
 fn long_reply(length: usize) -> (Vec<u8>, Vec<u8>) {
     let mut text = br#"{"id":0,"error":null,"result":""#.to_vec();
     text.resize(length - 2, b'x');

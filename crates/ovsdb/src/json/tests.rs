@@ -11,17 +11,17 @@ use super::*;
 /// The value under the cursor, as serde_json would have read it.
 fn tree(cursor: &mut Cursor<'_>) -> Result<Value, JsonError> {
     Ok(match cursor.peek()? {
-        Kind::Null => {
+        ValueKind::Null => {
             assert!(cursor.null() || cursor.skip().is_err());
             Value::Null
         }
-        Kind::Bool => Value::Bool(cursor.boolean()?),
-        Kind::String => Value::String(cursor.string()?.into_owned()),
-        Kind::Number => {
+        ValueKind::Bool => Value::Bool(cursor.boolean()?),
+        ValueKind::String => Value::String(cursor.string()?.into_owned()),
+        ValueKind::Number => {
             let text = cursor.raw()?;
             serde_json::from_slice(text).map_err(|_| cursor.expected("a number in range"))?
         }
-        Kind::Array => {
+        ValueKind::Array => {
             let mut values = Vec::new();
             cursor.array(|element| {
                 values.push(tree(element)?);
@@ -29,7 +29,7 @@ fn tree(cursor: &mut Cursor<'_>) -> Result<Value, JsonError> {
             })?;
             Value::Array(values)
         }
-        Kind::Object => {
+        ValueKind::Object => {
             let mut members = serde_json::Map::new();
             cursor.object(|key, value| {
                 members.insert(key.to_owned(), tree(value)?);
@@ -193,7 +193,7 @@ proptest! {
         prop_assert_eq!(found, serde_json::from_str::<Vec<Value>>(&text).unwrap());
     }
 
-    /// Whoever stops after each member and goes on later reads the same as who reads all at once.
+    /// A reader that stops after each member and goes on later reads the same as one that reads all at once.
     #[test]
     fn members_are_read_one_by_one(members in vec((any::<String>(), any_json()), 0..8), pretty: bool) {
         let value = Value::Object(members.into_iter().collect());

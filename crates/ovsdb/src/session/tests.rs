@@ -90,19 +90,23 @@ fn liveness(now: Instant) -> Liveness {
 fn a_silent_peer_is_probed_and_then_given_up() {
     let start = Instant::now();
     let mut liveness = liveness(start);
-    assert_eq!(liveness.poll(start), Action::WaitUntil(Some(start + seconds(5))));
-    assert_eq!(liveness.poll(start + seconds(5)), Action::SendProbe);
-    assert_eq!(liveness.poll(start + seconds(5)), Action::WaitUntil(Some(start + seconds(35))), "one probe is enough");
-    assert_eq!(liveness.poll(start + seconds(35)), Action::Disconnect { silence: seconds(35) });
+    assert_eq!(liveness.poll(start), ProbeAction::WaitUntil(Some(start + seconds(5))));
+    assert_eq!(liveness.poll(start + seconds(5)), ProbeAction::SendProbe);
+    assert_eq!(
+        liveness.poll(start + seconds(5)),
+        ProbeAction::WaitUntil(Some(start + seconds(35))),
+        "one probe is enough"
+    );
+    assert_eq!(liveness.poll(start + seconds(35)), ProbeAction::Disconnect { silence: seconds(35) });
 }
 
 #[test]
 fn any_byte_is_a_sign_of_life() {
     let start = Instant::now();
     let mut liveness = liveness(start);
-    assert_eq!(liveness.poll(start + seconds(5)), Action::SendProbe);
+    assert_eq!(liveness.poll(start + seconds(5)), ProbeAction::SendProbe);
     liveness.heard(start + seconds(34));
-    assert_eq!(liveness.poll(start + seconds(35)), Action::WaitUntil(Some(start + seconds(39))));
+    assert_eq!(liveness.poll(start + seconds(35)), ProbeAction::WaitUntil(Some(start + seconds(39))));
 }
 
 #[test]
@@ -111,33 +115,33 @@ fn patience_may_change_while_a_probe_is_under_way() {
     let mut liveness = liveness(start);
     liveness.poll(start + seconds(5));
     liveness.set_patience(seconds(120));
-    assert_eq!(liveness.poll(start + seconds(60)), Action::WaitUntil(Some(start + seconds(125))));
+    assert_eq!(liveness.poll(start + seconds(60)), ProbeAction::WaitUntil(Some(start + seconds(125))));
     liveness.set_patience(seconds(10));
-    assert_eq!(liveness.poll(start + seconds(60)), Action::Disconnect { silence: seconds(60) });
+    assert_eq!(liveness.poll(start + seconds(60)), ProbeAction::Disconnect { silence: seconds(60) });
 }
 
 #[test]
 fn the_wire_is_looked_at_while_a_probe_is_unanswered() {
     let start = Instant::now();
     let mut liveness = liveness(start).with_wire();
-    assert_eq!(liveness.poll(start + seconds(5)), Action::SendProbe);
+    assert_eq!(liveness.poll(start + seconds(5)), ProbeAction::SendProbe);
     for look in [10, 15, 20, 25, 30] {
-        assert_eq!(liveness.poll(start + seconds(look - 1)), Action::WaitUntil(Some(start + seconds(look))));
-        let wanted = Action::LookAtWire { silence: seconds(look), bound: seconds(5) };
+        assert_eq!(liveness.poll(start + seconds(look - 1)), ProbeAction::WaitUntil(Some(start + seconds(look))));
+        let wanted = ProbeAction::LookAtWire { silence: seconds(look), bound: seconds(5) };
         assert_eq!(liveness.poll(start + seconds(look)), wanted);
     }
-    assert_eq!(liveness.poll(start + seconds(35)), Action::Disconnect { silence: seconds(35) });
-    // Whoever probes often gives the other kernel a second all the same.
+    assert_eq!(liveness.poll(start + seconds(35)), ProbeAction::Disconnect { silence: seconds(35) });
+    // With frequent probes, the other kernel still has a second.
     let mut liveness = Liveness::new(start, SECOND / 4, SECOND * 6).with_wire();
-    assert_eq!(liveness.poll(start + SECOND / 4), Action::SendProbe);
-    assert_eq!(liveness.poll(start + SECOND), Action::WaitUntil(Some(start + SECOND * 5 / 4)));
+    assert_eq!(liveness.poll(start + SECOND / 4), ProbeAction::SendProbe);
+    assert_eq!(liveness.poll(start + SECOND), ProbeAction::WaitUntil(Some(start + SECOND * 5 / 4)));
 }
 
 #[test]
 fn probe_zero_never_probes() {
     let start = Instant::now();
     let mut liveness = Liveness::new(start, Duration::ZERO, SECOND);
-    assert_eq!(liveness.poll(start + seconds(86_400)), Action::WaitUntil(None));
+    assert_eq!(liveness.poll(start + seconds(86_400)), ProbeAction::WaitUntil(None));
 }
 
 proptest! {
@@ -151,13 +155,13 @@ proptest! {
         for delay in delays {
             let answered = loop {
                 match liveness.poll(now) {
-                    Action::WaitUntil(Some(moment)) => now = moment.max(now),
-                    Action::SendProbe => break now + Duration::from_millis(delay),
+                    ProbeAction::WaitUntil(Some(moment)) => now = moment.max(now),
+                    ProbeAction::SendProbe => break now + Duration::from_millis(delay),
                     other => prop_assert!(false, "{:?}", other),
                 }
             };
             match liveness.poll(answered) {
-                Action::WaitUntil(Some(moment)) => prop_assert!(moment > answered),
+                ProbeAction::WaitUntil(Some(moment)) => prop_assert!(moment > answered),
                 other => prop_assert!(false, "{:?} after {} ms", other, delay),
             }
             now = answered;
@@ -172,16 +176,16 @@ proptest! {
         let mut liveness = liveness(now);
         for gap in gaps {
             now += Duration::from_millis(gap);
-            prop_assert!(matches!(liveness.poll(now), Action::WaitUntil(_)));
+            prop_assert!(matches!(liveness.poll(now), ProbeAction::WaitUntil(_)));
             liveness.heard(now);
         }
         let silent_since = now;
         let mut probes = 0;
         loop {
             match liveness.poll(now) {
-                Action::WaitUntil(Some(moment)) => now = moment,
-                Action::SendProbe => probes += 1,
-                Action::Disconnect { silence } => {
+                ProbeAction::WaitUntil(Some(moment)) => now = moment,
+                ProbeAction::SendProbe => probes += 1,
+                ProbeAction::Disconnect { silence } => {
                     prop_assert_eq!(silence, seconds(35));
                     break;
                 }
@@ -214,7 +218,7 @@ proptest! {
                 now = due;
                 prop_assert_eq!(allowance.due(now), None);
             }
-            // Whoever is in debt is forgiven what goes beyond half a minute.
+            // A debt beyond half a minute.
             let amount = amount.min(i64::from(rate) * 30);
             allowance.add(now, -amount);
             let allowed = f64::from(burst) + (now - begun).as_secs_f64() * f64::from(rate);

@@ -29,7 +29,7 @@ pub use error::SshError;
 pub use host_key::{HostKey, KnownKeys};
 
 use super::Stream;
-use host_key::Guard;
+use host_key::HostKeyCheck;
 
 /// Where ovsdb-server's socket usually is.
 pub const USUAL_SOCKET: &str = "/var/run/openvswitch/db.sock";
@@ -103,7 +103,7 @@ pub(super) async fn connect(
     peer: &str,
     ssh: &Ssh,
 ) -> Result<Stream, SshError> {
-    let guard = Guard::new(&ssh.host_key, host, port).await?;
+    let check = HostKeyCheck::new(&ssh.host_key, host, port).await?;
     let mut config = client::Config {
         keepalive_interval: Some(if ssh.keep_alive.is_zero() { KEEP_ALIVE } else { ssh.keep_alive }),
         keepalive_max: KEEP_ALIVES,
@@ -111,10 +111,10 @@ pub(super) async fn connect(
         nodelay: true,
         ..client::Config::default()
     };
-    config.preferred.key = guard.preferred().into();
-    let verdict = guard.verdict();
-    let connected = client::connect_stream(Arc::new(config), stream, guard).await;
-    let mut session = match (connected, verdict.take()) {
+    config.preferred.key = check.preferred().into();
+    let refusal = check.refusal();
+    let connected = client::connect_stream(Arc::new(config), stream, check).await;
+    let mut session = match (connected, refusal.take()) {
         (_, Some(refused)) => return Err(refused.into_error(peer)),
         (Err(error), None) => return Err(SshError::Broken { peer: peer.to_owned(), why: error.to_string() }),
         (Ok(session), None) => session,
@@ -124,7 +124,7 @@ pub(super) async fn connect(
     Ok(Box::new(Tunnel { channel, session: Session::new(session, peer) }))
 }
 
-async fn log_in(session: &mut Handle<Guard>, peer: &str, ssh: &Ssh) -> Result<(), SshError> {
+async fn log_in(session: &mut Handle<HostKeyCheck>, peer: &str, ssh: &Ssh) -> Result<(), SshError> {
     let broken = |error: russh::Error| SshError::Broken { peer: peer.to_owned(), why: error.to_string() };
     let mut offered = None;
     if let Some(path) = &ssh.private_key {
@@ -166,7 +166,7 @@ async fn log_in(session: &mut Handle<Guard>, peer: &str, ssh: &Ssh) -> Result<()
 
 /// Answers the one question for the password (RFC 4256).
 async fn interactively(
-    session: &mut Handle<Guard>,
+    session: &mut Handle<HostKeyCheck>,
     peer: &str,
     username: &str,
     password: &str,
@@ -224,7 +224,7 @@ async fn private_key(
     Ok(PrivateKeyWithHashAlg::new(Arc::new(key), None))
 }
 
-async fn open(session: &Handle<Guard>, peer: &str, remote: &Remote) -> Result<ChannelStream<Msg>, SshError> {
+async fn open(session: &Handle<HostKeyCheck>, peer: &str, remote: &Remote) -> Result<ChannelStream<Msg>, SshError> {
     let refused = |remote: &dyn fmt::Display, error: russh::Error| SshError::Channel {
         peer: peer.to_owned(),
         remote: remote.to_string(),
@@ -274,13 +274,13 @@ struct Tunnel {
 /// Tells why the channel ended, where the whole session did.
 struct Session {
     /// `None`: it ended, and has told why.
-    handle: Option<Handle<Guard>>,
+    handle: Option<Handle<HostKeyCheck>>,
     grace: Option<Pin<Box<Sleep>>>,
     peer: String,
 }
 
 impl Session {
-    fn new(handle: Handle<Guard>, peer: &str) -> Self {
+    fn new(handle: Handle<HostKeyCheck>, peer: &str) -> Self {
         Self { handle: Some(handle), grace: None, peer: peer.to_owned() }
     }
 

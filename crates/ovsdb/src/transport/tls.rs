@@ -31,7 +31,7 @@ pub use error::TlsError;
 use super::{Certificate, Fingerprint, Stream};
 use verify::{Verifier, Witness};
 
-/// Files and rules of one peer. The keys of plumgrid.ini that bear these names are meant.
+/// Files and rules of one peer. Errors name the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
     /// Our private key: PEM with PKCS#8, PKCS#1 or SEC1.
@@ -52,7 +52,7 @@ pub enum Verify {
     Name,
     /// Signed by a CA of ours, whatever its name: what ovsdb-server itself asks for.
     Chain,
-    /// This one, whoever signed it.
+    /// This one, by any CA.
     Pinned(Fingerprint),
 }
 
@@ -101,28 +101,22 @@ pub(super) async fn connect(
 /// What every verifier of certificates does alike: signatures within the handshake, by the algorithms of `provider`.
 macro_rules! verify_signatures {
     () => {
-        fn verify_tls12_signature(
-            &self,
-            message: &[u8],
-            certificate: &CertificateDer<'_>,
-            signed: &rustls::DigitallySignedStruct,
-        ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-            let algorithms = &self.provider.signature_verification_algorithms;
-            rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            message: &[u8],
-            certificate: &CertificateDer<'_>,
-            signed: &rustls::DigitallySignedStruct,
-        ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
-            let algorithms = &self.provider.signature_verification_algorithms;
-            rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-        }
+        $crate::transport::tls::verify_signatures!(verify_tls12_signature);
+        $crate::transport::tls::verify_signatures!(verify_tls13_signature);
 
         fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
             self.provider.signature_verification_algorithms.supported_schemes()
+        }
+    };
+    ($method:ident) => {
+        fn $method(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &rustls::DigitallySignedStruct,
+        ) -> Result<rustls::client::danger::HandshakeSignatureValid, Error> {
+            let algorithms = &self.provider.signature_verification_algorithms;
+            rustls::crypto::$method(message, certificate, signed, algorithms)
         }
     };
 }

@@ -1,5 +1,5 @@
 //! What people and rules need to know of a certificate: whose it is, until when, and whether it can be verified at all.
-//! webpki verifies, but tells none of this.
+//! webpki verifies, but reports none of this.
 
 use std::{
     fmt,
@@ -78,7 +78,7 @@ impl Certificate {
     }
 
     /// Whether the certificate is for this name: a DNS name of it, without regard to case, or its common name. Never an
-    /// IP address, which says where somebody is, not who.
+    /// IP address, which says where a peer is, not which.
     #[must_use]
     pub fn is_for(&self, name: &str) -> bool {
         name.parse::<IpAddr>().is_err()

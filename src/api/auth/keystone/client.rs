@@ -36,7 +36,7 @@ const EARLY: Duration = Duration::from_mins(2);
 
 /// Why Keystone can't be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum KeystoneError {
     /// `cafile` can't be read.
     #[error("cafile of [keystone_authtoken]: {} can't be read: {source}", path.display())]
     Read {
@@ -113,7 +113,7 @@ pub enum ClientError {
     },
     /// An error of a log-in that several waited for.
     #[error(transparent)]
-    LogIn(#[from] Arc<ClientError>),
+    LogIn(#[from] Arc<KeystoneError>),
 }
 
 /// What Keystone knows of a token that is valid.
@@ -153,26 +153,26 @@ struct OwnToken {
 
 impl Client {
     /// Reads `cafile`; calls nobody.
-    pub(super) fn new(config: &KeystoneConfig) -> Result<Self, ClientError> {
-        // reqwest takes the process's provider. Where somebody installed one already, it is the same.
+    pub(super) fn new(config: &KeystoneConfig) -> Result<Self, KeystoneError> {
+        // reqwest takes the process's provider. Where one is installed already, it is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut http = reqwest::Client::builder()
             .connect_timeout(DIAL)
             .timeout(PATIENCE)
-            // A token must not follow a redirect to somebody else, nor pass a proxy.
+            // A token must not follow a redirect to another server, nor pass a proxy.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("vtepd/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &config.cafile {
-            let pem = fs::read(path).map_err(|source| ClientError::Read { path: path.clone(), source })?;
+            let pem = fs::read(path).map_err(|source| KeystoneError::Read { path: path.clone(), source })?;
             let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
             if certificates.is_empty() {
-                return Err(ClientError::NoCertificates { path: path.clone() });
+                return Err(KeystoneError::NoCertificates { path: path.clone() });
             }
             http = http.tls_certs_only(certificates);
         }
         Ok(Self {
-            http: http.build().map_err(|error| ClientError::Setup(chain(&error)))?,
+            http: http.build().map_err(|error| KeystoneError::Setup(chain(&error)))?,
             url: format!("{}/v3/auth/tokens", config.auth_url),
             config: config.clone(),
             own: Cache::builder().max_capacity(2).expire_after(Life).build(),
@@ -182,7 +182,7 @@ impl Client {
     }
 
     /// What Keystone says of a token; `None`: it is not valid (any more).
-    pub(super) async fn validate(&self, token: &HeaderValue) -> Result<Option<Token>, ClientError> {
+    pub(super) async fn validate(&self, token: &HeaderValue) -> Result<Option<Token>, KeystoneError> {
         let validated = timeout(PATIENCE, async {
             // Never closed.
             let _place = self.places.acquire().await.ok();
@@ -200,18 +200,18 @@ impl Client {
                     self.generation.compare_exchange(generation, generation + 1, Ordering::AcqRel, Ordering::Acquire);
             }
         });
-        validated.await.unwrap_or_else(|_| Err(ClientError::TimedOut { url: self.url.clone() }))
+        validated.await.unwrap_or_else(|_| Err(KeystoneError::TimedOut { url: self.url.clone() }))
     }
 
     /// Whether tokens could be validated now: our account logs in, and may ask of a token, its own.
-    pub(super) async fn prove(&self) -> Result<(), ClientError> {
+    pub(super) async fn prove(&self) -> Result<(), KeystoneError> {
         let own = timeout(PATIENCE, self.own_token(self.generation.load(Ordering::Acquire)));
-        let own = own.await.unwrap_or_else(|_| Err(ClientError::TimedOut { url: self.url.clone() }))?;
+        let own = own.await.unwrap_or_else(|_| Err(KeystoneError::TimedOut { url: self.url.clone() }))?;
         self.validate(&own.header).await.map(drop)
     }
 
     /// `None`: our own token was refused.
-    async fn look_up(&self, own: &HeaderValue, token: &HeaderValue) -> Result<Option<Option<Token>>, ClientError> {
+    async fn look_up(&self, own: &HeaderValue, token: &HeaderValue) -> Result<Option<Option<Token>>, KeystoneError> {
         let mut subject = token.clone();
         subject.set_sensitive(true);
         let request = self
@@ -232,18 +232,18 @@ impl Client {
             StatusCode::NOT_FOUND => Ok(Some(None)),
             StatusCode::UNAUTHORIZED => Ok(None),
             StatusCode::FORBIDDEN => {
-                Err(ClientError::Role { url: self.url.clone(), username: self.config.username.clone() })
+                Err(KeystoneError::Role { url: self.url.clone(), username: self.config.username.clone() })
             }
-            status => Err(ClientError::Status { url: self.url.clone(), status }),
+            status => Err(KeystoneError::Status { url: self.url.clone(), status }),
         }
     }
 
-    async fn own_token(&self, generation: u64) -> Result<Arc<OwnToken>, ClientError> {
+    async fn own_token(&self, generation: u64) -> Result<Arc<OwnToken>, KeystoneError> {
         let log_in = async { self.log_in().await.map(Arc::new) };
         Ok(self.own.try_get_with(generation, log_in).await?)
     }
 
-    async fn log_in(&self) -> Result<OwnToken, ClientError> {
+    async fn log_in(&self) -> Result<OwnToken, KeystoneError> {
         let KeystoneConfig { username, password, project_name, user_domain_name, project_domain_name, .. } =
             &self.config;
         let body = json!({"auth": {
@@ -256,7 +256,7 @@ impl Client {
         match response.status() {
             StatusCode::CREATED => {}
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => return Err(self.account(status)),
-            status => return Err(ClientError::Status { url: self.url.clone(), status }),
+            status => return Err(KeystoneError::Status { url: self.url.clone(), status }),
         }
         let header = response.headers().get("x-subject-token").cloned();
         let mut header = header.ok_or_else(|| self.unreadable("the header X-Subject-Token is missing"))?;
@@ -269,7 +269,7 @@ impl Client {
     }
 
     /// The body of an answer, up to [`LONGEST`].
-    async fn read(&self, mut response: Response) -> Result<TokenBody, ClientError> {
+    async fn read(&self, mut response: Response) -> Result<TokenBody, KeystoneError> {
         let mut text = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|error| self.unreachable(error))? {
             if text.len() + part.len() > LONGEST {
@@ -281,27 +281,27 @@ impl Client {
         Ok(body.token)
     }
 
-    fn time(&self, text: &str) -> Result<SystemTime, ClientError> {
+    fn time(&self, text: &str) -> Result<SystemTime, KeystoneError> {
         humantime::parse_rfc3339(text).map_err(|error| self.unreadable(format!("expires_at '{text}': {error}")))
     }
 
     // By value: it is what `map_err` gives.
     #[allow(clippy::needless_pass_by_value)]
-    fn unreachable(&self, error: reqwest::Error) -> ClientError {
+    fn unreachable(&self, error: reqwest::Error) -> KeystoneError {
         if error.is_timeout() && !error.is_connect() {
-            return ClientError::TimedOut { url: self.url.clone() };
+            return KeystoneError::TimedOut { url: self.url.clone() };
         }
-        ClientError::Unreachable { url: self.url.clone(), why: chain(&error.without_url()) }
+        KeystoneError::Unreachable { url: self.url.clone(), why: chain(&error.without_url()) }
     }
 
     // Likewise.
     #[allow(clippy::needless_pass_by_value)]
-    fn unreadable(&self, why: impl ToString) -> ClientError {
-        ClientError::Unreadable { url: self.url.clone(), why: why.to_string() }
+    fn unreadable(&self, why: impl ToString) -> KeystoneError {
+        KeystoneError::Unreadable { url: self.url.clone(), why: why.to_string() }
     }
 
-    fn account(&self, status: StatusCode) -> ClientError {
-        ClientError::Account { url: self.url.clone(), username: self.config.username.clone(), status }
+    fn account(&self, status: StatusCode) -> KeystoneError {
+        KeystoneError::Account { url: self.url.clone(), username: self.config.username.clone(), status }
     }
 }
 

@@ -275,9 +275,9 @@ async fn a_keystone_that_says_nothing_is_not_waited_for() {
 async fn a_cafile_must_hold_certificates() {
     let mut config = config("https://127.0.0.1:1".to_owned(), "geheim");
     config.cafile = Some("/no/such.pem".into());
-    assert!(matches!(Keystone::new(&config, &[]), Err(ClientError::Read { .. })));
+    assert!(matches!(Keystone::new(&config, &[]), Err(KeystoneError::Read { .. })));
     config.cafile = Some("/etc/passwd".into());
-    assert!(matches!(Keystone::new(&config, &[]), Err(ClientError::NoCertificates { .. })));
+    assert!(matches!(Keystone::new(&config, &[]), Err(KeystoneError::NoCertificates { .. })));
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ fn what_no_station_has_is_announced_nowhere() {
     assert_eq!(told(&intent, "c").1, [row(9, "192.0.2.1")]);
 }
 
-/// Whoever is cut off: its MACs are announced at its twin, and are the first's again when it is back.
+/// A switch that is cut off: its MACs are announced at its twin, and are the first's again when it is back.
 #[test]
 fn a_twin_stands_in_for_one_that_is_not_eligible() {
     let mut intent = intent(ActiveActive::Lag);

@@ -68,7 +68,7 @@ fn cpu() -> f64 {
     times.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).expect("nanoseconds") / 1e9
 }
 
-/// The time for so many rows of one key that come, and then go.
+/// The time for this many rows of one key that come, and then go.
 fn time_of_twins(rows: u32) -> f64 {
     let begun = cpu();
     let mut indexed = Indexed::default();

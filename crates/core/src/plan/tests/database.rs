@@ -203,7 +203,7 @@ impl Database {
         check(sets_hold, "referential integrity violation: Physical_Locator_Set")
     }
 
-    /// What a monitor would tell of all rows.
+    /// What a monitor would send of all rows.
     pub(super) fn replica(&self) -> Replica {
         self.replica_of(Ownership::new("vtepd", &["old".to_owned()]))
     }

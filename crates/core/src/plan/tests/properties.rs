@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{database::Database, scenario::*};
 use crate::{
     model::NetworkId,
-    plan::{BlockedSubject, Desired, Guard, InFlight, Tally},
+    plan::{BlockedSubject, Desired, GuardDecision, InFlight, RowCounts},
     vtep::Ownership,
 };
 
@@ -111,13 +111,13 @@ proptest! {
         operations in prop::sample::select(vec![1usize, 7, 200]),
     ) {
         let mut database = before.clone();
-        converge(&desired, &mut database, Guard::Pass, operations);
+        converge(&desired, &mut database, GuardDecision::Pass, operations);
         check_end(&desired, &before, &database);
         let replica = database.replica();
         let (policy, in_flight) = (policy(), InFlight::default());
-        let again = planner(&desired, &replica, &policy, &in_flight, Guard::Pass).plan(200);
+        let again = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass).plan(200);
         prop_assert!(again.is_empty(), "{again:#?}");
-        let left = planner(&desired, &replica, &policy, &in_flight, Guard::Pass).count_unexplained().total();
+        let left = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass).count_unexplained().total();
         prop_assert!(left <= database.locals.len(), "only what the switch itself holds on to");
     }
 
@@ -125,9 +125,9 @@ proptest! {
     #[test]
     fn any_desired_state_follows_any_other(first in any_desired(), second in any_desired()) {
         let mut database = tor();
-        converge(&first, &mut database, Guard::Pass, 200);
+        converge(&first, &mut database, GuardDecision::Pass, 200);
         let between = database.clone();
-        converge(&second, &mut database, Guard::Pass, 200);
+        converge(&second, &mut database, GuardDecision::Pass, 200);
         check_end(&second, &between, &database);
     }
 
@@ -140,25 +140,25 @@ proptest! {
         operations in prop::sample::select(vec![1usize, 3, 200]),
     ) {
         let mut database = tor();
-        converge(&desired, &mut database, Guard::Pass, 200);
+        converge(&desired, &mut database, GuardDecision::Pass, 200);
         for ((name, _), new) in database.ports.values_mut().zip(names) {
             *name = new.to_owned();
         }
         let between = database.clone();
-        converge(&desired, &mut database, Guard::Hold, operations);
+        converge(&desired, &mut database, GuardDecision::Hold, operations);
         check_end(&desired, &between, &database);
     }
 
-    /// What isn't on the switch when nothing is left to be done is told, and nothing else is.
+    /// What isn't on the switch when nothing is left to be done is reported, and nothing else is.
     #[test]
     fn what_stays_different_is_blocked(desired in any_desired(), before in any_database()) {
         let mut database = before.clone();
-        converge(&desired, &mut database, Guard::Pass, 200);
+        converge(&desired, &mut database, GuardDecision::Pass, 200);
         let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
-        let planner = planner(&desired, &replica, &policy, &in_flight, Guard::Pass);
+        let planner = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass);
         let blocked: BTreeSet<_> = planner.blocked().into_iter().map(|blocked| blocked.subject).collect();
         let dry = planner.dry_run(200, 1000, &[]);
-        prop_assert_eq!((dry.tally, dry.blocked_total), (Tally::default(), blocked.len()));
+        prop_assert_eq!((dry.row_counts, dry.blocked_total), (RowCounts::default(), blocked.len()));
         let section = &desired.sections["tor"];
         for ((port, vlan), bound) in &section.intent.bindings {
             let network = bound.network;
@@ -183,15 +183,15 @@ proptest! {
         policy.hold = true;
         for _ in 0..50 {
             let replica = database.replica();
-            let planner = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown);
+            let planner = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown);
             let transactions = planner.plan(200);
             let Some(first) = transactions.first() else { break };
             database.transact(&first.operations).unwrap();
         }
         let replica = database.replica();
-        let planner = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown);
+        let planner = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown);
         let dry = planner.dry_run(200, 10_000, &[]);
-        prop_assert_eq!(dry.tally, Tally::default());
+        prop_assert_eq!(dry.row_counts, RowCounts::default());
         prop_assert_eq!(dry.held.total, dry.held.rows.len());
         prop_assert_eq!(dry.held.total, dry.held.networks.iter().map(|network| network.rows).sum::<usize>());
         let Some(last) = replica.logical_switches().count().checked_sub(1) else { return Ok(()) };
@@ -216,10 +216,10 @@ proptest! {
         let mut database = before.clone();
         let (policy, in_flight) = (policy(), InFlight::default());
         let replica = before.replica();
-        let count = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).count_unexplained();
-        converge(&desired, &mut database, Guard::Hold, 50);
+        let count = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).count_unexplained();
+        converge(&desired, &mut database, GuardDecision::Hold, 50);
         let replica = database.replica();
-        let after = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).count_unexplained();
+        let after = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).count_unexplained();
         prop_assert!(after.total() >= count.total().min(1), "{count:?} {after:?}");
         for (ls, row) in &before.logical_switches {
             let Some(network) = owner(&row.name) else { continue };

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, Vni},
-    plan::{Desired, Guard, InFlight, Key, Obstacle, Section, Tally, Transaction, Verdict},
+    plan::{Desired, GuardDecision, InFlight, Obstacle, PlanOutcome, RowCounts, RowKey, Section, Transaction},
     vtep::{Operation, Ownership},
 };
 
@@ -61,9 +61,9 @@ fn what_makes_traffic_possible_is_one_transaction_and_comes_first() {
     let database = tor();
     let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
     let desired = desired(3);
-    let planner = planner(&desired, &replica, &policy, &in_flight, Guard::Pass);
+    let planner = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass);
     let mut transaction = Transaction::default();
-    assert_eq!(planner.add(Key::Network(network_id(0)), &mut transaction), Verdict::Added);
+    assert_eq!(planner.add(RowKey::Network(network_id(0)), &mut transaction), PlanOutcome::Added);
     let transaction = transaction.finish(&replica);
     let names: Vec<_> = transaction.operations.iter().map(|op| format!("{op:?}")).collect();
     let starts = ["InsertLogicalSwitch", "InsertLocator ", "InsertLocatorSet", "InsertFlood", "ExpectBindings", "Bind"];
@@ -71,19 +71,19 @@ fn what_makes_traffic_possible_is_one_transaction_and_comes_first() {
     for (name, start) in names.iter().zip(starts) {
         assert!(name.starts_with(start), "{names:#?}");
     }
-    assert_eq!(transaction.key_of(0), Some(Key::Network(network_id(0))));
-    assert_eq!(transaction.key_of(5), Some(Key::Binding(port(&database, "e1"), 50)));
+    assert_eq!(transaction.key_of(0), Some(RowKey::Network(network_id(0))));
+    assert_eq!(transaction.key_of(5), Some(RowKey::Binding(port(&database, "e1"), 50)));
 }
 
 #[test]
 fn a_move_is_one_transaction() {
     let mut database = tor();
     let mut desired = desired(1);
-    converge(&desired, &mut database, Guard::Pass, 200);
+    converge(&desired, &mut database, GuardDecision::Pass, 200);
     let network = Arc::make_mut(desired.networks.get_mut(&network_id(0)).unwrap());
     network.macs = Chunked::build(vec![DesiredMac { mac: mac(0), vtep: vtep(2), ip: None }]);
     network.flood = [vtep(2)].into();
-    assert_eq!(converge(&desired, &mut database, Guard::Pass, 200), 1);
+    assert_eq!(converge(&desired, &mut database, GuardDecision::Pass, 200), 1);
     assert_eq!(database.locators.values().copied().collect::<Vec<_>>(), [vtep(2)]);
 }
 
@@ -94,12 +94,12 @@ fn a_vlan_that_a_foreign_row_holds_is_a_conflict_and_nothing_is_written() {
     let e1 = port(&database, "e1");
     database.ports.get_mut(&e1).unwrap().1.insert(50, theirs);
     let before = database.clone();
-    assert_eq!(converge(&desired(3), &mut database, Guard::Pass, 200), 0);
+    assert_eq!(converge(&desired(3), &mut database, GuardDecision::Pass, 200), 0);
     assert_eq!(database, before);
     let (replica, policy, in_flight, desired) = (database.replica(), policy(), InFlight::default(), desired(3));
-    let planner = planner(&desired, &replica, &policy, &in_flight, Guard::Pass);
-    for key in [Key::Network(network_id(0)), Key::Binding(e1, 50)] {
-        assert_eq!(planner.add(key, &mut Transaction::default()), Verdict::Conflict);
+    let planner = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass);
+    for key in [RowKey::Network(network_id(0)), RowKey::Binding(e1, 50)] {
+        assert_eq!(planner.add(key, &mut Transaction::default()), PlanOutcome::Conflict);
     }
 }
 
@@ -108,47 +108,47 @@ fn a_foreign_logical_switch_with_our_vni_is_a_conflict() {
     let mut database = tor();
     foreign(&mut database, 5);
     let before = database.clone();
-    assert_eq!(converge(&desired(3), &mut database, Guard::Pass, 200), 0);
+    assert_eq!(converge(&desired(3), &mut database, GuardDecision::Pass, 200), 0);
     assert_eq!(database, before);
 }
 
 #[test]
 fn an_empty_desired_state_deletes_nothing_until_released() {
     let mut database = tor();
-    converge(&desired(20), &mut database, Guard::Pass, 200);
+    converge(&desired(20), &mut database, GuardDecision::Pass, 200);
     let before = database.clone();
     let empty =
         Desired { sections: [("tor".into(), Section::new("tor".into(), Arc::default()))].into(), ..Desired::default() };
-    assert_eq!(converge(&empty, &mut database, Guard::Unknown, 200), 0, "held");
+    assert_eq!(converge(&empty, &mut database, GuardDecision::Unknown, 200), 0, "held");
     assert_eq!(database, before);
-    converge(&empty, &mut database, Guard::Pass, 200);
+    converge(&empty, &mut database, GuardDecision::Pass, 200);
     assert!(database.logical_switches.is_empty() && database.ucast.is_empty() && database.locators.is_empty());
 }
 
 #[test]
 fn few_unexplained_deletions_pass_and_explained_ones_always() {
     let mut database = tor();
-    converge(&desired(50), &mut database, Guard::Pass, 200);
+    converge(&desired(50), &mut database, GuardDecision::Pass, 200);
     let (policy, in_flight) = (policy(), InFlight::default());
-    let verdict = |desired: &Desired, database: &Database| {
+    let decision = |desired: &Desired, database: &Database| {
         let replica = database.replica();
-        planner(desired, &replica, &policy, &in_flight, Guard::Unknown).guard_verdict()
+        planner(desired, &replica, &policy, &in_flight, GuardDecision::Unknown).guard_decision()
     };
-    assert_eq!(verdict(&desired(41), &database), Guard::Pass, "9 rows are fewer than 10");
-    assert_eq!(verdict(&desired(40), &database), Guard::Pass, "10 of 53 rows are less than 20 %");
-    assert_eq!(verdict(&desired(39), &database), Guard::Hold, "11 of 53 rows are more than 20 %");
+    assert_eq!(decision(&desired(41), &database), GuardDecision::Pass, "9 rows are fewer than 10");
+    assert_eq!(decision(&desired(40), &database), GuardDecision::Pass, "10 of 53 rows are less than 20 %");
+    assert_eq!(decision(&desired(39), &database), GuardDecision::Hold, "11 of 53 rows are more than 20 %");
     let mut explained = desired(0);
     let network = Arc::make_mut(explained.networks.get_mut(&network_id(0)).unwrap());
     network.buried = Chunked::build((0..45).map(mac).collect());
-    assert_eq!(verdict(&explained, &database), Guard::Pass, "5 rows that nothing explains");
-    converge(&explained, &mut database, Guard::Unknown, 200);
+    assert_eq!(decision(&explained, &database), GuardDecision::Pass, "5 rows that nothing explains");
+    converge(&explained, &mut database, GuardDecision::Unknown, 200);
     assert!(database.ucast.is_empty());
 }
 
 #[test]
 fn a_logical_switch_stays_until_the_switch_let_go() {
     let mut database = tor();
-    converge(&desired(3), &mut database, Guard::Pass, 200);
+    converge(&desired(3), &mut database, GuardDecision::Pass, 200);
     let ls = *database.logical_switches.keys().next().unwrap();
     let learned = Uuid::new_v4();
     database.locals.insert(learned, ls);
@@ -157,24 +157,24 @@ fn a_logical_switch_stays_until_the_switch_let_go() {
     let buried_networks = BTreeSet::from([network_id(0)]);
     section.set_intent(Arc::new(SwitchIntent { buried_networks, ..SwitchIntent::default() }));
     gone.forget_networks();
-    converge(&gone, &mut database, Guard::Unknown, 200);
+    converge(&gone, &mut database, GuardDecision::Unknown, 200);
     assert!(database.bound_to(ls).is_empty() && database.ucast.is_empty() && database.mcast.is_empty());
     assert!(database.logical_switches.contains_key(&ls));
     database.locals.remove(&learned);
-    converge(&gone, &mut database, Guard::Unknown, 200);
+    converge(&gone, &mut database, GuardDecision::Unknown, 200);
     assert!(database.logical_switches.is_empty());
 }
 
 #[test]
 fn duplicates_and_garbage_on_our_logical_switch_are_repaired() {
     let mut database = tor();
-    converge(&desired(2), &mut database, Guard::Pass, 200);
+    converge(&desired(2), &mut database, GuardDecision::Pass, 200);
     let before = database.macs_of(*database.logical_switches.keys().next().unwrap());
     let row = database.ucast.values().next().unwrap().clone();
     database.ucast.insert(Uuid::new_v4(), Ucast { ip: "1.2.3.4".into(), ..row.clone() });
     database.ucast.insert(Uuid::new_v4(), Ucast { mac: "garbage".into(), ..row.clone() });
     database.ucast.insert(Uuid::new_v4(), Ucast { mac: mac(99).to_string(), ..row });
-    converge(&desired(2), &mut database, Guard::Unknown, 200);
+    converge(&desired(2), &mut database, GuardDecision::Unknown, 200);
     assert_eq!(database.ucast.len(), 2);
     assert_eq!(database.macs_of(*database.logical_switches.keys().next().unwrap()), before);
 }
@@ -190,7 +190,7 @@ fn bare_uuids_are_adopted_only_of_networks_that_are_known() {
     let (policy, in_flight, desired) = (policy(), InFlight::default(), desired(1));
     for _ in 0..3 {
         let replica = database.replica_of(Ownership::new("vtepd", &[String::new()]));
-        for transaction in planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).plan(200) {
+        for transaction in planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).plan(200) {
             database.transact(&transaction.operations).unwrap();
         }
     }
@@ -206,12 +206,13 @@ fn what_is_under_way_is_not_planned_again() {
     let (replica, policy, desired) = (database.replica(), policy(), desired(1));
     let mut in_flight = InFlight::default();
     let mut first = Transaction::default();
-    planner(&desired, &replica, &policy, &in_flight, Guard::Pass).add(Key::Network(network_id(0)), &mut first);
+    planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass)
+        .add(RowKey::Network(network_id(0)), &mut first);
     let first = first.finish(&replica);
     in_flight.reserve(&first);
-    let again = planner(&desired, &replica, &policy, &in_flight, Guard::Pass);
+    let again = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass);
     for key in first.keys.iter().copied() {
-        assert_eq!(again.add(key, &mut Transaction::default()), Verdict::Wait, "{key:?}");
+        assert_eq!(again.add(key, &mut Transaction::default()), PlanOutcome::Wait, "{key:?}");
     }
     assert!(matches!(first.operations[1], Operation::InsertLocator { .. }) && in_flight.locators.contains(&vtep(1)));
 }
@@ -253,11 +254,11 @@ fn rename(database: &mut Database, renames: &[(&str, &str)]) {
 fn bindings_follow_ports_that_swap_their_names() {
     for operations in [1, 200] {
         let (mut database, desired) = (tor(), thirteen());
-        converge(&desired, &mut database, Guard::Unknown, 200);
+        converge(&desired, &mut database, GuardDecision::Unknown, 200);
         let before = vlans(&database);
         assert_eq!((before["e1"].len(), before["e2"].len()), (1, 12));
         rename(&mut database, &[("e1", "e2"), ("e2", "e1")]);
-        converge(&desired, &mut database, Guard::Unknown, operations);
+        converge(&desired, &mut database, GuardDecision::Unknown, operations);
         assert_eq!(vlans(&database), before, "the guard has nothing to hold: no network loses a binding");
     }
 }
@@ -265,13 +266,13 @@ fn bindings_follow_ports_that_swap_their_names() {
 #[test]
 fn a_port_that_loses_its_name_leaves_its_networks() {
     let (mut database, desired) = (tor(), thirteen());
-    converge(&desired, &mut database, Guard::Unknown, 200);
+    converge(&desired, &mut database, GuardDecision::Unknown, 200);
     rename(&mut database, &[("e2", "e99")]);
-    converge(&desired, &mut database, Guard::Unknown, 200);
+    converge(&desired, &mut database, GuardDecision::Unknown, 200);
     assert_eq!((vlans(&database)["e1"].len(), vlans(&database)["e99"].len()), (1, 0));
     let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
-    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 2, &[]);
-    assert_eq!((dry.blocked_total, dry.blocked.len(), dry.tally), (12, 2, Tally::default()));
+    let dry = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).dry_run(200, 2, &[]);
+    assert_eq!((dry.blocked_total, dry.blocked.len(), dry.row_counts), (12, 2, RowCounts::default()));
     assert_eq!(dry.blocked[0].obstacle, "no_port");
     assert_eq!(dry.blocked[0].reason, "port e2 is not on tor; its ports are: e1, e3, e99");
 }
@@ -280,16 +281,16 @@ fn a_port_that_loses_its_name_leaves_its_networks() {
 #[test]
 fn bindings_that_the_desired_state_lost_are_held() {
     let (mut database, mut desired) = (tor(), thirteen());
-    converge(&desired, &mut database, Guard::Unknown, 200);
+    converge(&desired, &mut database, GuardDecision::Unknown, 200);
     let before = database.clone();
     let section = desired.sections.get_mut("tor").unwrap();
     let mut intent = (*section.intent).clone();
     intent.bindings.retain(|(port, _), _| port == "e1");
     section.set_intent(Arc::new(intent));
-    assert_eq!(converge(&desired, &mut database, Guard::Unknown, 200), 0);
+    assert_eq!(converge(&desired, &mut database, GuardDecision::Unknown, 200), 0);
     assert_eq!(database, before);
     let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
-    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
+    let dry = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).dry_run(200, 100, &[]);
     assert_eq!((dry.held.total, dry.held.networks.len()), (12, 12));
     assert_eq!(dry.held.networks[0].bindings, ["e2 VLAN 101"]);
     database.transact(&dry.held.release.operations).unwrap();
@@ -300,23 +301,23 @@ fn bindings_that_the_desired_state_lost_are_held() {
 fn a_hold_counts_no_row_that_is_wanted() {
     let mut database = tor();
     let desired = desired(20);
-    converge(&desired, &mut database, Guard::Pass, 200);
+    converge(&desired, &mut database, GuardDecision::Pass, 200);
     let (mut policy, in_flight, replica) = (policy(), InFlight::default(), database.replica());
     policy.hold = true;
-    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
-    assert_eq!((dry.held.total, dry.held.rows.len(), dry.tally), (0, 0, Tally::default()));
+    let dry = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).dry_run(200, 100, &[]);
+    assert_eq!((dry.held.total, dry.held.rows.len(), dry.row_counts), (0, 0, RowCounts::default()));
 }
 
 #[test]
 fn a_foreign_row_in_our_place_is_a_difference() {
     let mut database = tor();
     let desired = desired(3);
-    converge(&desired, &mut database, Guard::Pass, 200);
+    converge(&desired, &mut database, GuardDecision::Pass, 200);
     let (theirs, e1) = (foreign(&mut database, 7), port(&database, "e1"));
     database.ports.get_mut(&e1).unwrap().1.insert(50, theirs);
-    assert_eq!(converge(&desired, &mut database, Guard::Unknown, 200), 0);
+    assert_eq!(converge(&desired, &mut database, GuardDecision::Unknown, 200), 0);
     let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
-    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
+    let dry = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).dry_run(200, 100, &[]);
     assert_eq!(dry.blocked_total, 1);
     let row = &dry.blocked[0];
     assert_eq!((row.table, row.row.as_str(), row.obstacle), ("Physical_Port", "e1 VLAN 50", "foreign_binding"));
@@ -328,35 +329,35 @@ fn a_foreign_row_in_our_place_is_a_difference() {
 #[test]
 fn a_row_that_was_refused_is_a_difference() {
     let mut database = tor();
-    converge(&desired(1), &mut database, Guard::Pass, 200);
+    converge(&desired(1), &mut database, GuardDecision::Pass, 200);
     let (replica, policy, in_flight, desired) = (database.replica(), policy(), InFlight::default(), desired(3));
-    let faults = [(Key::Mac(network_id(0), mac(1)), Obstacle::Refused("no room".to_owned()))];
-    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &faults);
-    assert_eq!((dry.tally.inserts, dry.rows.len()), (1, 1));
+    let faults = [(RowKey::Mac(network_id(0), mac(1)), Obstacle::Refused("no room".to_owned()))];
+    let dry = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).dry_run(200, 100, &faults);
+    assert_eq!((dry.row_counts.inserts, dry.rows.len()), (1, 1));
     assert_eq!(dry.rows[0].row, mac(2).to_string());
     let row = &dry.blocked[0];
     assert_eq!((row.row.clone(), row.obstacle, row.reason.as_str()), (mac(1).to_string(), "refused", "no room"));
 }
 
-/// A foreign Logical_Switch takes our VNI later: it is told, and what stands follows the network's ports.
+/// A foreign Logical_Switch takes our VNI later: it is reported, and what stands follows the network's ports.
 #[test]
 fn standing_rows_follow_a_move_where_a_foreign_logical_switch_took_the_vni() {
     let mut database = tor();
     let mut desired = desired(2);
-    converge(&desired, &mut database, Guard::Pass, 200);
+    converge(&desired, &mut database, GuardDecision::Pass, 200);
     foreign(&mut database, 5);
     let bound = vlans(&database);
     let network = Arc::make_mut(desired.networks.get_mut(&network_id(0)).unwrap());
     let row = |m| DesiredMac { mac: mac(m), vtep: vtep(2), ip: None };
     (network.macs, network.flood) = (Chunked::build([0, 2].map(row).to_vec()), [vtep(2)].into());
     network.buried = Chunked::build(vec![mac(1)]);
-    assert_eq!(converge(&desired, &mut database, Guard::Unknown, 200), 1);
+    assert_eq!(converge(&desired, &mut database, GuardDecision::Unknown, 200), 1);
     let ours = database.ls_named(&format!("vtepd-{}", network_id(0))).unwrap();
     let expected = BTreeMap::from([0, 2].map(|m| (mac(m), (String::new(), vtep(2)))));
     assert_eq!((database.macs_of(ours), database.flood_of(ours)), (expected, Some([vtep(2)].into())));
     assert_eq!(vlans(&database), bound);
     let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
-    let dry = planner(&desired, &replica, &policy, &in_flight, Guard::Unknown).dry_run(200, 100, &[]);
+    let dry = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown).dry_run(200, 100, &[]);
     assert_eq!((dry.blocked_total, dry.blocked[0].obstacle), (1, "foreign_vni"));
 }
 
@@ -374,10 +375,10 @@ fn a_binding_moves_although_the_new_name_of_its_port_wants_what_cannot_be_bound(
     section.set_intent(Arc::new(intent));
     let without_vni = NetworkIntent { id: network_id(13), vni: None, ..(*desired.networks[&network_id(0)]).clone() };
     desired.networks.insert(network_id(13), Arc::new(without_vni));
-    converge(&desired, &mut database, Guard::Unknown, 200);
+    converge(&desired, &mut database, GuardDecision::Unknown, 200);
     let before = vlans(&database);
     assert_eq!((before["e2"].len(), before["e3"].len()), (12, 0));
     rename(&mut database, &[("e2", "e3"), ("e3", "e2")]);
-    converge(&desired, &mut database, Guard::Hold, 200);
+    converge(&desired, &mut database, GuardDecision::Hold, 200);
     assert_eq!(vlans(&database), before);
 }

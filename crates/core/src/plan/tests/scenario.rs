@@ -1,4 +1,4 @@
-//! Random desired states and random databases that hold some of them, garbage, and somebody else's rows.
+//! Random desired states and random databases that hold some of them, garbage, and foreign rows.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use super::database::{Database, LogicalSwitch, Mcast, Ucast};
 use crate::{
     intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, MacAddr, NetworkId, VlanId, Vni},
-    plan::{Desired, Extras, Guard, InFlight, Planner, Policy, Section},
+    plan::{Desired, Extras, GuardDecision, InFlight, Planner, Policy, Section},
     vtep::{Columns, Replica},
 };
 
@@ -70,14 +70,14 @@ pub(super) fn planner<'a>(
     actual: &'a Replica,
     policy: &'a Policy,
     in_flight: &'a InFlight,
-    guard: Guard,
+    guard: GuardDecision,
 ) -> Planner<'a> {
     Planner { desired, actual, policy, in_flight, quarantined: &|_| false, guard }
 }
 
 /// Plans, applies and plans again until nothing is left. Panics where a transaction that may not fail does, or where it
 /// doesn't come to an end. Returns the number of transactions.
-pub(super) fn converge(desired: &Desired, database: &mut Database, guard: Guard, operations: usize) -> usize {
+pub(super) fn converge(desired: &Desired, database: &mut Database, guard: GuardDecision, operations: usize) -> usize {
     let (policy, in_flight) = (policy(), InFlight::default());
     let mut sent = 0;
     for _ in 0..200 {

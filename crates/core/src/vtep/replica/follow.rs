@@ -8,10 +8,12 @@ use super::{Refs, Replica, Touched};
 use crate::{
     model::{NetworkId, indexed::Record as _},
     vtep::{
-        budget::{Excess, MAX_OF_NETWORK},
+        budget::{BudgetExcess, MAX_OF_NETWORK},
         rows::{
-            Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Unicast,
+            Locator, LocatorIndex, LogicalSwitch, LogicalSwitchIndex, Multicast, PhysicalPort, PhysicalSwitch, Tunnel,
+            Unicast,
         },
+        tables::Table,
     },
 };
 
@@ -31,29 +33,12 @@ impl Replica {
     }
 
     /// What the budget says of the rows that are there.
-    pub(in crate::vtep) fn check_budget(&mut self) -> Result<(), Excess> {
+    pub(in crate::vtep) fn check_budget(&mut self) -> Result<(), BudgetExcess> {
         if let Some(excess) = self.excess.take() {
             return Err(excess);
         }
         let budget = &self.budget;
-        // Rows of Ucast_Macs_Local whose MAC is none.
-        let odd = self.other_locals.len().saturating_sub(self.local_multicasts.len());
-        let rows = [
-            ("Physical_Switch", self.switches.len(), budget.switches),
-            ("Physical_Port", self.ports.len(), budget.ports),
-            ("Logical_Switch", self.logical_switches.len(), budget.logical_switches),
-            ("Physical_Locator", self.locators.len(), budget.locators),
-            ("Physical_Locator_Set", self.sets.len(), budget.sets),
-            ("Ucast_Macs_Remote", self.mac_total(), budget.remote_macs),
-            ("Ucast_Macs_Local", self.local_macs.len() + odd, budget.local_macs),
-            ("Mcast_Macs_Remote", self.multicasts.len(), budget.multicasts),
-            ("Mcast_Macs_Local", self.local_multicasts.len(), budget.multicasts),
-            ("Tunnel", self.tunnel_count(), budget.tunnels),
-            ("Manager", self.managers().count(), budget.managers),
-        ];
-        if let Some((table, _, limit)) = rows.into_iter().find(|(_, count, limit)| count > limit) {
-            return Err(Excess::Rows { table, limit });
-        }
+        Table::check_all(self, budget)?;
         let values = [
             // A port belongs to one switch.
             ("Physical_Switch.ports", self.ports_of.len(), budget.ports),
@@ -62,12 +47,12 @@ impl Replica {
             ("Physical_Locator_Set.locators", self.members, budget.members),
         ];
         match values.into_iter().find(|(_, count, limit)| count > limit) {
-            Some((column, _, limit)) => Err(Excess::Values { column, limit }),
+            Some((column, _, limit)) => Err(BudgetExcess::Values { column, limit }),
             None => Ok(()),
         }
     }
 
-    fn note(&mut self, result: Result<(), Excess>) {
+    fn note(&mut self, result: Result<(), BudgetExcess>) {
         self.excess = self.excess.or(result.err());
     }
 
@@ -75,13 +60,14 @@ impl Replica {
         self.locators.intern(uuid)
     }
 
-    pub(in crate::vtep) fn set_switch(&mut self, uuid: Uuid, row: Option<PhysicalSwitch>, touched: &mut Touched) {
+    pub(in crate::vtep) fn set_switch(&mut self, uuid: Uuid, row: Option<&mut PhysicalSwitch>, touched: &mut Touched) {
+        let row = row.map(std::mem::take);
         let old = match &row {
             Some(row) => self.switches.insert(uuid, row.clone()),
             None => self.switches.remove(&uuid),
         };
         let names = (old.as_ref().map(|row| row.name.as_str()), row.as_ref().map(|row| row.name.as_str()));
-        let renamed = self.switches_by_name.rename("Physical_Switch", uuid, names.0, names.1);
+        let renamed = self.switches_by_name.rename(Table::PhysicalSwitch.name(), uuid, names.0, names.1);
         self.note(renamed);
         let (old, new) = (old.unwrap_or_default(), row.unwrap_or_default());
         // A fault that comes and goes changes nothing of what is whose.
@@ -112,7 +98,8 @@ impl Replica {
         }
     }
 
-    pub(in crate::vtep) fn set_port(&mut self, uuid: Uuid, row: Option<PhysicalPort>, touched: &mut Touched) {
+    pub(in crate::vtep) fn set_port(&mut self, uuid: Uuid, row: Option<&mut PhysicalPort>, touched: &mut Touched) {
+        let row = row.map(std::mem::take);
         touched.ports.insert(uuid);
         let new = row.as_ref().map(|row| row.bindings.clone()).unwrap_or_default();
         let name = row.as_ref().map(|row| row.name.clone());
@@ -124,7 +111,7 @@ impl Replica {
             None => self.ports.remove(&uuid),
         };
         let old_name = old.as_ref().map(|row| row.name.as_str());
-        let renamed = self.ports_by_name.rename("Physical_Port", uuid, old_name, name.as_deref());
+        let renamed = self.ports_by_name.rename(Table::PhysicalPort.name(), uuid, old_name, name.as_deref());
         self.note(renamed);
         let old = old.map(|row| row.bindings).unwrap_or_default();
         self.bound = self.bound + new.len() - old.len();
@@ -147,9 +134,10 @@ impl Replica {
     pub(in crate::vtep) fn set_logical_switch(
         &mut self,
         uuid: Uuid,
-        row: Option<LogicalSwitch>,
+        row: Option<&mut LogicalSwitch>,
         touched: &mut Touched,
     ) {
+        let row = row.map(std::mem::take);
         let index = self.intern_logical_switch(uuid);
         touched.logical_switches.insert(index);
         touched.rows.insert(index);
@@ -189,7 +177,7 @@ impl Replica {
             let at = rows.partition_point(|row| self.refs[*row as usize].rank <= rank);
             rows.insert(at, index);
             if rows.len() > MAX_OF_NETWORK {
-                self.note(Err(Excess::Namesakes { table: "Logical_Switch", limit: MAX_OF_NETWORK }));
+                self.note(Err(BudgetExcess::Namesakes { table: Table::LogicalSwitch.name(), limit: MAX_OF_NETWORK }));
             }
         }
         before.network().filter(|network| owner.network() != Some(*network))
@@ -224,16 +212,23 @@ impl Replica {
         }
     }
 
+    pub(in crate::vtep) fn store_tunnel(&mut self, uuid: Uuid, row: Option<Tunnel>, touched: &mut Touched) {
+        touched.tunnels.insert(uuid);
+        let old = match row {
+            Some(tunnel) => self.tunnels.insert(uuid, tunnel),
+            None => self.tunnels.remove(&uuid),
+        };
+        if let Some(old) = old {
+            self.locators.release(old.local);
+            self.locators.release(old.remote);
+        }
+    }
+
     /// A row of another table refers to this locator.
     pub(in crate::vtep) fn hold_locator(&mut self, uuid: Uuid) -> LocatorIndex {
         let index = self.locators.intern(uuid);
         self.locators.hold(index);
         index
-    }
-
-    /// And does no more.
-    pub(in crate::vtep) fn release_locator(&mut self, index: LocatorIndex) {
-        self.locators.release(index);
     }
 
     fn hold(&mut self, row: &Unicast) {

@@ -34,7 +34,7 @@ impl<T> Default for Interned<T> {
 }
 
 impl<T> Interned<T> {
-    /// The number of a row, which may still be to come. Whoever asks has to [`Self::hold`] it, or set the row.
+    /// The number of a row, which may still be to come. The caller has to [`Self::hold`] it, or set the row.
     pub(super) fn intern(&mut self, uuid: Uuid) -> u32 {
         *self.index.entry(uuid).or_insert_with(|| {
             let slot = Slot { uuid, row: None, holders: 0 };

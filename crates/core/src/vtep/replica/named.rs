@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     model::indexed::FastMap,
-    vtep::budget::{Excess, MAX_NAMESAKES},
+    vtep::budget::{BudgetExcess, MAX_NAMESAKES},
 };
 
 /// Rows by name. Names should be unique; on a switch that doesn't keep to it several rows have one.
@@ -27,7 +27,7 @@ impl Named {
         row: Uuid,
         old: Option<&str>,
         new: Option<&str>,
-    ) -> Result<(), Excess> {
+    ) -> Result<(), BudgetExcess> {
         if old == new {
             return Ok(());
         }
@@ -42,7 +42,7 @@ impl Named {
         let Some(name) = new else { return Ok(()) };
         let rows = self.0.entry(name.into()).or_default();
         rows.insert(row);
-        if rows.len() > MAX_NAMESAKES { Err(Excess::Namesakes { table, limit: MAX_NAMESAKES }) } else { Ok(()) }
+        if rows.len() > MAX_NAMESAKES { Err(BudgetExcess::Namesakes { table, limit: MAX_NAMESAKES }) } else { Ok(()) }
     }
 
     /// The rows of this name, always in the same order.

@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::json;
 
 use super::{apply, content, id, mac_row, reference};
-use crate::vtep::{Budget, Decoding, Excess, Ownership, Replica, Touched, UpdateError, budget::MAX_TEXT};
+use crate::vtep::{Budget, BudgetExcess, Decoding, Ownership, Replica, Touched, UpdateError, budget::MAX_TEXT};
 
 /// What is written of a row.
 type RowText<'a> = &'a dyn Fn(u32) -> String;
@@ -23,7 +23,7 @@ fn rows(table: &str, range: std::ops::Range<u32>, row: impl Fn(u32) -> String) -
     text.into_bytes()
 }
 
-fn excess(budget: Budget, updates: &[u8]) -> Option<Excess> {
+fn excess(budget: Budget, updates: &[u8]) -> Option<BudgetExcess> {
     let mut replica = Replica::default().with_budget(budget);
     match replica.apply(updates, &mut Touched::default()) {
         Ok(()) => None,
@@ -32,7 +32,7 @@ fn excess(budget: Budget, updates: &[u8]) -> Option<Excess> {
     }
 }
 
-/// Every bound of the budget: so many rows are right, one more is too many.
+/// Every bound of the budget: the bound is right, one row more is too many.
 #[test]
 fn a_database_that_holds_more_than_its_budget_is_an_error() {
     let small = Budget {
@@ -88,15 +88,15 @@ fn a_database_that_holds_more_than_its_budget_is_an_error() {
         assert_eq!(excess(wide, &rows(table, 10..13, row)), None, "{what}");
         let limit = 3;
         let expected = match what.split_once('.') {
-            None => Excess::Rows { table: what, limit },
-            Some(_) => Excess::Values { column: what, limit },
+            None => BudgetExcess::Rows { table: what, limit },
+            Some(_) => BudgetExcess::Values { column: what, limit },
         };
         assert_eq!(excess(wide, &rows(table, 10..14, row)), Some(expected), "{what}");
     }
     let tunnel = |_| new(json!({"local": reference(1), "remote": reference(2)}));
-    assert_eq!(excess(small, &rows("Tunnel", 10..14, tunnel)), Some(Excess::Rows { table: "Tunnel", limit: 3 }));
+    assert_eq!(excess(small, &rows("Tunnel", 10..14, tunnel)), Some(BudgetExcess::Rows { table: "Tunnel", limit: 3 }));
     assert_eq!(
-        Excess::Rows { table: "Tunnel", limit: 3 }.to_string(),
+        BudgetExcess::Rows { table: "Tunnel", limit: 3 }.to_string(),
         "the switch's database has more than 3 rows in Tunnel"
     );
 }
@@ -106,13 +106,13 @@ fn a_database_that_holds_more_than_its_budget_is_an_error() {
 fn rows_that_share_a_name_are_few() {
     let budget = Budget::default();
     let port = |_| json!({"new": {"name": "p"}}).to_string();
-    let expected = Excess::Namesakes { table: "Physical_Port", limit: 4096 };
+    let expected = BudgetExcess::Namesakes { table: "Physical_Port", limit: 4096 };
     assert_eq!(excess(budget, &rows("Physical_Port", 0..5000, port)), Some(expected));
     let network = uuid::Uuid::from_u128(7);
     let ours = json!({"new": {"name": format!("vtepd-{network}")}}).to_string();
     let mut replica = Replica::new(Ownership::new("vtepd", &[]));
     let told = replica.apply(&rows("Logical_Switch", 0..100, |_| ours.clone()), &mut Touched::default());
-    assert_eq!(told, Err(Excess::Namesakes { table: "Logical_Switch", limit: 64 }.into()));
+    assert_eq!(told, Err(BudgetExcess::Namesakes { table: "Logical_Switch", limit: 64 }.into()));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn long_texts_are_cut() {
     let (key, value) = tunnel.bfd_status.first_key_value().unwrap();
     let texts = [&switch.name, &replica.port(id(2)).unwrap().name, &logical_switch.name, &logical_switch.description];
     let texts = texts.into_iter().chain(&switch.faults).chain([key, value]).map(String::as_str);
-    for text in texts.chain(replica.managers()) {
+    for text in texts.chain(replica.managers().map(|(_, row)| row.target.as_str())) {
         assert!(text.len() <= MAX_TEXT && text.ends_with('…'), "{} bytes", text.len());
     }
     assert_eq!(switch.faults.len(), 64);
@@ -186,7 +186,7 @@ fn cpu() -> Duration {
     Duration::from_nanos(times.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
 }
 
-/// The time that so many rows take which arrive at once, and go again.
+/// The time that this many rows take which arrive at once, and go again.
 fn time(table: &str, count: u32, row: &dyn Fn(u32) -> String) -> Duration {
     let (new, gone) = (rows(table, 0..count, row), rows(table, 0..count, |_| "{\"old\":{}}".to_owned()));
     let mut replica = Replica::new(Ownership::new("vtepd", &[]));

@@ -97,7 +97,7 @@ fn methods(methods: &str) -> String {
 }
 
 impl SshError {
-    /// Whether it will be the same until somebody changes a file, a key or the switch.
+    /// Whether it will be the same until an operator changes a file, a key or the switch.
     pub fn is_refusal(&self) -> bool {
         !matches!(self, Self::Broken { .. } | Self::Channel { .. } | Self::Neither(..))
     }

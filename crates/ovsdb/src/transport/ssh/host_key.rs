@@ -32,9 +32,9 @@ pub enum HostKey {
 
 /// Decides while keys are exchanged.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(super) struct HostKeyCheck {
     rule: Rule,
-    verdict: Verdict,
+    refusal: SharedRefusal,
 }
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ enum Rule {
 
 /// Why the key was refused; rustls and russh alike tell their caller only that it was.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Verdict(Arc<Mutex<Option<Refusal>>>);
+pub(super) struct SharedRefusal(Arc<Mutex<Option<Refusal>>>);
 
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
@@ -55,7 +55,7 @@ pub(super) struct Refusal {
     changed: bool,
 }
 
-impl Verdict {
+impl SharedRefusal {
     pub(super) fn take(&self) -> Option<Refusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -73,9 +73,9 @@ impl Refusal {
     }
 }
 
-// ===== impl Guard =====
+// ===== impl HostKeyCheck =====
 
-impl Guard {
+impl HostKeyCheck {
     pub(super) async fn new(host_key: &HostKey, host: &str, port: u16) -> Result<Self, SshError> {
         let rule = match host_key {
             HostKey::Pinned(fingerprint) => Rule::Pinned(fingerprint.clone()),
@@ -87,11 +87,11 @@ impl Guard {
                 read.map_err(stops)??
             }
         };
-        Ok(Self { rule, verdict: Verdict::default() })
+        Ok(Self { rule, refusal: SharedRefusal::default() })
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
-        self.verdict.clone()
+    pub(super) fn refusal(&self) -> SharedRefusal {
+        self.refusal.clone()
     }
 
     /// The kinds of key that the server is asked for. It has several, and must show one that we can compare: those that
@@ -135,7 +135,7 @@ impl Guard {
     }
 }
 
-impl Handler for Guard {
+impl Handler for HostKeyCheck {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
@@ -145,7 +145,7 @@ impl Handler for Guard {
             PublicKeyOrCertificate::Certificate(_) => return Ok(false),
         };
         let good = refusal.is_none();
-        *self.verdict.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+        *self.refusal.0.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
         Ok(good)
     }
 }
@@ -273,11 +273,11 @@ mod tests {
 
     #[test]
     fn keys_are_asked_for_that_can_be_compared_and_never_with_sha_1() {
-        let guard = |rule| Guard { rule, verdict: Verdict::default() };
-        let known = |text: &str| guard(Rule::Known(PathBuf::new(), KnownKeys::parse(text, "tor-1", 22))).preferred();
+        let check = |rule| HostKeyCheck { rule, refusal: SharedRefusal::default() };
+        let known = |text: &str| check(Rule::Known(PathBuf::new(), KnownKeys::parse(text, "tor-1", 22))).preferred();
         assert_eq!(known(&format!("tor-1 {KEY}\n")), [Algorithm::Ed25519]);
         let all = known("");
-        assert_eq!(all, guard(Rule::Pinned("SHA256:x".into())).preferred());
+        assert_eq!(all, check(Rule::Pinned("SHA256:x".into())).preferred());
         assert!(all.contains(&Algorithm::Ed25519) && !all.contains(&Algorithm::Rsa { hash: None }), "{all:?}");
     }
 

@@ -23,11 +23,11 @@ use crate::transport::{Certificate, Fingerprint, Stream};
 pub struct Acceptor {
     /// Our key and certificate, and the CAs of the switches.
     pub tls: Tls,
-    /// Certificates that are believed whoever signed them.
+    /// Certificates that are believed by any CA.
     pub pinned: Vec<Fingerprint>,
 }
 
-/// Answers a switch that dialled us. What it showed is told in any case.
+/// Answers a switch that dialled us. What it showed is reported in any case.
 pub async fn accept(
     stream: TcpStream,
     peer: &str,

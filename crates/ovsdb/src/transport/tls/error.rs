@@ -19,7 +19,7 @@ pub enum TlsError {
     /// A file of ours.
     #[error("{key} {}: {why}", .path.display())]
     File {
-        /// The key of plumgrid.ini.
+        /// The field of [`Tls`].
         key: &'static str,
         /// The file.
         path: PathBuf,
@@ -48,7 +48,7 @@ pub enum TlsError {
     /// No certificate could be for it.
     #[error("'{0}' is no name that a certificate could be for: use an IP address or a DNS name")]
     NoName(String),
-    /// Signed by somebody else.
+    /// Signed by another CA.
     #[error("{peer} shows the certificate {certificate}, which is not signed by a CA of {ca}")]
     WrongCa {
         /// The peer.
@@ -58,7 +58,7 @@ pub enum TlsError {
         /// `ca_cert`.
         ca: String,
     },
-    /// For somebody else.
+    /// For another name.
     #[error("{peer} shows the certificate {certificate}, which is not for '{wanted}': {mend}")]
     WrongName {
         /// The peer.
@@ -169,7 +169,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// Whether it will be the same until somebody changes a file, a key or the switch.
+    /// Whether it will be the same until an operator changes a file, a key or the switch.
     pub fn is_refusal(&self) -> bool {
         !matches!(self, Self::Broken { .. } | Self::Interrupted(_))
     }

@@ -1,4 +1,4 @@
-//! Verifiers. A witness keeps what was seen, so that a refusal can be explained in words: rustls tells a code.
+//! Verifiers. A witness keeps what was seen, so that a refusal can be explained in words: rustls gives a code.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,7 +41,7 @@ impl Witness {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes a certificate, and refuses what can't be verified, whoever signed it.
+    /// Notes a certificate, and refuses what can't be verified, by any CA.
     pub(super) fn look(&self, leaf: &CertificateDer<'_>, pinned: bool) -> Result<Fingerprint, Error> {
         let certificate =
             Certificate::parse(leaf).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;

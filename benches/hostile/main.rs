@@ -11,6 +11,7 @@ mod support;
 
 use std::{
     fs,
+    os::unix::net::UnixDatagram,
     process::ExitCode,
     sync::{
         Arc,
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 use support::{
     daemon::{Daemon, Home},
     hostile::{Attack, Hostile, attacks},
+    process::Scratch,
     rest::{Kept, Rest},
     tor::Tor,
 };
@@ -34,6 +36,8 @@ const RATIO: f64 = 5.0;
 const SLOWEST: Duration = Duration::from_millis(100);
 /// `/healthz` at most.
 const HEALTH: Duration = Duration::from_millis(100);
+/// What systemd would wait for a ping of the watchdog; the daemon sends one in half of it.
+const WATCHDOG: Duration = Duration::from_secs(4);
 /// Memory of the daemon without what a switch may have: its dump of 384 MiB, or some 500 MB of rows.
 const MEMORY_KIB: u64 = (200 + 512) << 10;
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -60,6 +64,8 @@ struct Figures {
     /// Of that the API's answer.
     call: Duration,
     health: Duration,
+    /// Without a ping of the watchdog.
+    silence: Duration,
     peak_kib: u64,
     /// Sessions of the good switch: one, unless it was lost.
     sessions: u64,
@@ -79,8 +85,8 @@ fn main() -> ExitCode {
     let (scale, seconds) = (number("--scale", 1000), Duration::from_secs(number("--seconds", 5)));
     let only = value("--only").unwrap_or_default();
     println!(
-        "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}",
-        "", "changes", "p50 ms", "p99 ms", "worst ms", "call p99", "healthz", "MB", "sessions"
+        "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}",
+        "", "changes", "p50 ms", "p99 ms", "worst ms", "call p99", "healthz", "watchdog", "MB", "sessions"
     );
     let undisturbed = measure(Harm::None, scale, seconds);
     undisturbed.print();
@@ -102,7 +108,8 @@ fn main() -> ExitCode {
 /// One case.
 fn measure(harm: Harm, scale: u64, seconds: Duration) -> Figures {
     let good = Tor::start("good", "192.0.2.1");
-    let mut daemon = Home::new().tor(&good).start();
+    let watchdog = Watchdog::new();
+    let mut daemon = Home::new().tor(&good).env(watchdog.env()).start();
     let rest = daemon.rest();
     rest.endpoint("compute-0", "198.51.100.11");
     let network = rest.network("n");
@@ -127,9 +134,11 @@ fn measure(harm: Harm, scale: u64, seconds: Duration) -> Figures {
     };
     let stop = Arc::new(AtomicBool::new(false));
     let prober = probe(rest.clone(), Arc::clone(&stop));
+    let pings = watchdog.listen(Arc::clone(&stop));
     let (mut times, mut calls) = changes(&rest, &good, &network, seconds);
     stop.store(true, Ordering::Relaxed);
     let health = prober.join().expect("the prober");
+    let silence = pings.join().expect("the listener");
     let name = attack.map(|attack| attack.name).or(clients.as_ref().map(|(name, _)| *name));
     drop(clients);
     times.sort_unstable();
@@ -143,10 +152,48 @@ fn measure(harm: Harm, scale: u64, seconds: Duration) -> Figures {
         worst: at(&times, 100),
         call: at(&calls, 99),
         health,
+        silence,
         peak_kib: peak(&mut daemon),
         sessions: sessions(&rest),
         reason: hostile
             .map_or_else(String::new, |_| rest.switch(HOSTILE)["reason"].as_str().unwrap_or_default().to_owned()),
+    }
+}
+
+/// Stands for systemd, which restarts a daemon that doesn't ping.
+struct Watchdog {
+    socket: UnixDatagram,
+    scratch: Scratch,
+}
+
+impl Watchdog {
+    fn new() -> Self {
+        let scratch = Scratch::new();
+        let socket = UnixDatagram::bind(scratch.join("notify")).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a bound on waiting");
+        Self { socket, scratch }
+    }
+
+    fn env(&self) -> Vec<(&'static str, String)> {
+        let path = self.scratch.join("notify").display().to_string();
+        vec![("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())]
+    }
+
+    /// The longest time without a ping.
+    fn listen(self, stop: Arc<AtomicBool>) -> thread::JoinHandle<Duration> {
+        thread::spawn(move || {
+            // Its directory goes with it.
+            let Self { socket, scratch: _scratch } = self;
+            let (mut last, mut longest, mut buffer) = (Instant::now(), Duration::ZERO, [0; 4096]);
+            while !stop.load(Ordering::Relaxed) {
+                let heard = socket.recv(&mut buffer).map_or(&[] as &[u8], |length| &buffer[..length]);
+                longest = longest.max(last.elapsed());
+                if heard.starts_with(b"WATCHDOG=1") {
+                    last = Instant::now();
+                }
+            }
+            longest
+        })
     }
 }
 
@@ -208,7 +255,7 @@ impl Figures {
     fn print(&self) {
         let ms = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
         println!(
-            "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}  {}",
+            "{:<48} {:>7} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8}  {}",
             self.name,
             self.changes,
             ms(self.p50),
@@ -216,6 +263,7 @@ impl Figures {
             ms(self.worst),
             ms(self.call),
             ms(self.health),
+            ms(self.silence),
             self.peak_kib >> 10,
             self.sessions,
             self.reason.chars().take(100).collect::<String>(),
@@ -229,6 +277,7 @@ impl Figures {
             (ratio > RATIO, format!("p99 is {ratio:.1} times the undisturbed one, not {RATIO}")),
             (self.p99 > SLOWEST, format!("p99 is {:?}, not {SLOWEST:?}", self.p99)),
             (self.health > HEALTH, format!("/healthz took {:?}, not {HEALTH:?}", self.health)),
+            (self.silence > WATCHDOG, format!("no ping of the watchdog for {:?}, not {WATCHDOG:?}", self.silence)),
             (self.peak_kib > MEMORY_KIB, format!("{} MB, not {} MB", self.peak_kib >> 10, MEMORY_KIB >> 10)),
             (self.sessions != 1, format!("the good switch had {} sessions", self.sessions)),
         ];

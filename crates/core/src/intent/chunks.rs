@@ -67,6 +67,10 @@ impl<R: Keyed + Clone> Chunked<R> {
 
     /// Makes these keys hold these rows (`None`: no row). Each chunk that is touched is copied once.
     pub fn edit(&mut self, mut changes: Vec<(R::Key, Option<R>)>) {
+        // Of the tables of a network most stay as they are.
+        if changes.is_empty() {
+            return;
+        }
         changes.sort_by_key(|(key, _)| *key);
         // Of several changes of one key the last holds: a stable sort left it last among its equals.
         let mut kept: Vec<(R::Key, Option<R>)> = Vec::with_capacity(changes.len());

@@ -214,12 +214,6 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     Err(format!("the URL must hold a host, and neither user, password nor parameters: {expected}"))
 }
 
-pub(super) fn vtep_ip(text: &str) -> Result<Ipv4Addr, String> {
-    let ip: Option<Ipv4Addr> = text.parse().ok();
-    let usable = ip.filter(|ip| !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_loopback()));
-    usable.ok_or_else(|| format!("'{text}' is not the IPv4 address of a VTEP: write 198.51.100.11"))
-}
-
 /// A name that the kernel takes for an interface.
 pub(super) fn interface(text: &str) -> Result<String, String> {
     let wrong = |c: char| c == '/' || c == ':' || c.is_whitespace();

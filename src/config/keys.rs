@@ -304,7 +304,7 @@ section! {
     /// This compute node.
     pub(super) struct HostKeys = "host" {
         /// This node's VTEP, as in its tunnel endpoint.
-        local_ip: some Ipv4Addr = "198.51.100.11", "IPv4 address", hostd::vtep_ip, Restart;
+        local_ip: some Ipv4Addr = "198.51.100.11", "IPv4 address", value::ipv4, Restart;
         /// This node's name, as Neutron's binding:host_id has it. Without the key: the machine's host name. Ports that
         /// report_ports reported under another name stay there; remove them with l2gw port delete.
         name: some String = "compute-1", "text", value::text, Restart;

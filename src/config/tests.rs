@@ -484,3 +484,22 @@ proptest! {
         }
     }
 }
+
+/// What no packet can be sent to is no address of a host, wherever one is configured.
+#[test]
+fn addresses_are_those_of_one_host() {
+    for (ip, why) in [
+        ("127.0.0.1", "is a loopback address"),
+        ("0.0.0.0", "is the unspecified address"),
+        ("0.1.2.3", "is of 0.0.0.0/8"),
+        ("224.0.0.1", "is a multicast address"),
+        ("255.255.255.255", "is the broadcast address"),
+    ] {
+        for key in ["service_nodes", "bfd_dst_ip"] {
+            let found = errors(&format!("[switch:t]\nmanagement_ip = 192.0.2.1\n{key} = {ip}\n"));
+            assert_eq!(found.len(), 1, "{found:?}");
+            let expected = format!("'{ip}' {why}");
+            assert!(found[0].contains(&expected) && found[0].contains("of one host"), "{found:?}");
+        }
+    }
+}

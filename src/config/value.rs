@@ -10,6 +10,7 @@ use std::{
 use secrecy::SecretString;
 
 use super::{SshSocket, Vendor, declare::Secret};
+use crate::model::check_vtep;
 
 /// `sockaddr_un.sun_path` holds 108 bytes with the closing NUL.
 const LONGEST_SOCKET_PATH: usize = 107;
@@ -145,9 +146,10 @@ fn socket_path_of(value: &str, longest: usize) -> Result<PathBuf, String> {
     path(value)
 }
 
-/// An IPv4 address: what `vxlan_over_ipv4` can reach.
+/// An IPv4 address of one host: what `vxlan_over_ipv4` can reach.
 pub(super) fn ipv4(value: &str) -> Result<Ipv4Addr, String> {
-    value.parse().map_err(|_| format!("'{value}' is not an IPv4 address"))
+    let ip: Ipv4Addr = value.parse().map_err(|_| format!("'{value}' is not an IPv4 address: write 198.51.100.11"))?;
+    check_vtep(ip.into()).map_err(|why| format!("'{ip}' {why}: write the address of one host, as 198.51.100.11"))
 }
 
 /// A MAC address, as OVSDB writes it.

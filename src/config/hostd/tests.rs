@@ -43,7 +43,7 @@ fn all_errors_are_named_at_once_with_line_and_mend() {
         "vtep-hostd.ini:2: url: 'ftp:' is not spoken here: write http://ADDRESS:PORT or https://NAME:PORT",
         "vtep-hostd.ini:4: silence: must be 20s at least: the daemon says something every 15s",
         "vtep-hostd.ini:5: the section [hosts] is not known; did you mean [host]?",
-        "vtep-hostd.ini:7: local_ip: '127.0.0.1' is not the IPv4 address of a VTEP: write 198.51.100.11",
+        "vtep-hostd.ini:7: local_ip: '127.0.0.1' is a loopback address: write the address of one host, as 198.51.100.11",
         "vtep-hostd.ini:8: device: 'a/b' is not the name of an interface: 1 to 15 characters, as in eth0",
         "vtep-hostd.ini:9: mtu: '1' is not a whole number from 576 to 65535",
         "vtep-hostd.ini:10: networks: 'network1' is neither a VNI (1 to 16777215) nor a network's UUID",

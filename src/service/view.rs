@@ -10,7 +10,7 @@ mod schema;
 mod source;
 
 pub use connection::{ConnectionBody, ConnectionView};
-pub use decode::{BadBody, Object, decode};
+pub use decode::{BadBody, JsonObject, decode};
 pub use gateway::{GatewayBody, GatewayIntent, GatewayView, VlanNumber};
 pub use port::{FixedIpView, GivenAddressPair, GivenFixedIp};
 pub use refusal::{Class, refusal};

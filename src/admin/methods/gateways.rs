@@ -12,7 +12,7 @@ use crate::{
     model::{Connection, Gateway},
     service::{
         Caller, ConnectionStatus,
-        view::{ConnectionBody, ConnectionView, GatewayBody, GatewayView, Object},
+        view::{ConnectionBody, ConnectionView, GatewayBody, GatewayView, JsonObject},
     },
 };
 
@@ -20,7 +20,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct NewGateway {
     /// As in `/v2/l2-gateways`.
-    l2_gateway: Object<GatewayBody>,
+    l2_gateway: JsonObject<GatewayBody>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -29,7 +29,7 @@ struct ChangedGateway {
     /// Name or UUID of the gateway.
     gateway: String,
     /// As in `/v2/l2-gateways`.
-    l2_gateway: Object<GatewayBody>,
+    l2_gateway: JsonObject<GatewayBody>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

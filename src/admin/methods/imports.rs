@@ -19,7 +19,7 @@ use super::{
     NoParams,
     ports::NewPort,
 };
-use crate::service::{Caller, PortDraft, view::Object};
+use crate::service::{Caller, PortDraft, view::JsonObject};
 
 /// Imports at a time.
 const IMPORTS: usize = 4;
@@ -62,7 +62,7 @@ struct Chunk {
     /// What `port_import_begin` answered.
     import: Uuid,
     /// As for `port_create`, with the UUID of the network.
-    ports: Vec<Object<NewPort>>,
+    ports: Vec<JsonObject<NewPort>>,
 }
 
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
@@ -77,7 +77,7 @@ async fn begin(call: Call, _: NoParams) -> Answer<Begun> {
 }
 
 async fn stage(call: Call, params: Chunk) -> Answer<Staged> {
-    let ports = params.ports.into_iter().map(|Object(port)| PortDraft::from(port)).collect();
+    let ports = params.ports.into_iter().map(|JsonObject(port)| PortDraft::from(port)).collect();
     raw(&Staged { staged: call.context.imports.stage(params.import, ports)? })
 }
 

@@ -17,7 +17,7 @@ use crate::{
     model::{MacAddr, NetworkId, Port, PortId},
     service::{
         Caller, Cell, Condition, GivenAttributes, PortColumn, PortDraft, PortUpdate, Selection,
-        view::{FixedIpView, GivenAddressPair, GivenFixedIp, Object},
+        view::{FixedIpView, GivenAddressPair, GivenFixedIp, JsonObject},
     },
 };
 
@@ -37,11 +37,11 @@ pub(super) struct NewPort {
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
     /// Its addresses.
-    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
+    fixed_ips: Option<Vec<JsonObject<GivenFixedIp>>>,
     /// Compute node; empty: unbound.
     host: Option<String>,
     /// Further addresses, with a MAC where it is another one.
-    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
+    allowed_address_pairs: Option<Vec<JsonObject<GivenAddressPair>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,11 +57,11 @@ struct ChangedPort {
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
     /// Its addresses.
-    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
+    fixed_ips: Option<Vec<JsonObject<GivenFixedIp>>>,
     /// Compute node; empty: unbound.
     host: Option<String>,
     /// Further addresses, with a MAC where it is another one.
-    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
+    allowed_address_pairs: Option<Vec<JsonObject<GivenAddressPair>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -115,9 +115,9 @@ async fn update(call: Call, params: ChangedPort) -> Answer<PortView<'static>> {
         name: params.name,
         tenant_id: params.tenant_id,
         mac: params.mac_address,
-        fixed_ips: params.fixed_ips.map(Object::each),
+        fixed_ips: params.fixed_ips.map(JsonObject::each),
         host: params.host.map(Some),
-        allowed_address_pairs: params.allowed_address_pairs.map(Object::each),
+        allowed_address_pairs: params.allowed_address_pairs.map(JsonObject::each),
         ..PortUpdate::default()
     };
     raw(&PortView::from(&call.service().update_port(&Caller::default(), &params.port, update).await?.row))
@@ -155,9 +155,9 @@ impl From<NewPort> for PortDraft {
             tenant_id: new.tenant_id,
             network: new.network,
             mac: new.mac_address,
-            fixed_ips: new.fixed_ips.map(Object::each),
+            fixed_ips: new.fixed_ips.map(JsonObject::each),
             host: new.host,
-            allowed_address_pairs: new.allowed_address_pairs.map(Object::each).unwrap_or_default(),
+            allowed_address_pairs: new.allowed_address_pairs.map(JsonObject::each).unwrap_or_default(),
             attributes: GivenAttributes::new(),
         }
     }

@@ -9,6 +9,7 @@ use serde::{
 };
 use serde_json::{Value, json, value::RawValue};
 use utoipa::{
+    __dev::ComposeSchema,
     PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
 };
@@ -30,6 +31,32 @@ pub(super) struct With<T> {
     pub(super) own: T,
     /// The attributes that it gives, checked.
     pub(super) attributes: GivenAttributes,
+}
+
+// What utoipa's derive asks of a type with a parameter.
+impl<T: ToSchema + Takes> ComposeSchema for With<T> {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        let mut schema = T::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            for attribute in T::ATTRIBUTES.iter().filter(|attribute| is_taken::<T>(attribute)) {
+                // These literals are schemas.
+                if let Ok(schema) = serde_json::from_value(form(attribute.form)) {
+                    object.properties.insert(attribute.name.to_owned(), schema);
+                }
+            }
+        }
+        schema
+    }
+}
+
+impl<T: ToSchema + Takes> ToSchema for With<T> {
+    fn name() -> Cow<'static, str> {
+        T::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        T::schemas(schemas);
+    }
 }
 
 // ===== reading =====

@@ -9,7 +9,7 @@ use crate::{
     },
     service::{
         ServiceError,
-        view::{BadBody, Object},
+        view::{BadBody, JsonObject},
     },
 };
 
@@ -25,16 +25,17 @@ pub(super) enum Bulk<D> {
 impl<D> Bulk<D> {
     /// Reads whichever of the two members of a creation of `R` is there; `draft` gets where its object stands.
     pub(super) fn of<R: Resource, T>(
-        one: Option<Object<T>>,
-        many: Option<Vec<Object<T>>>,
+        one: Option<JsonObject<T>>,
+        many: Option<Vec<JsonObject<T>>>,
         draft: impl Fn(T, &str) -> Result<D, BadBody>,
     ) -> Result<Self, BadBody> {
         let (singular, plural) = (R::ONE, R::MANY);
         match (one, many) {
-            (Some(Object(one)), None) => draft(one, singular).map(Self::One),
+            (Some(JsonObject(one)), None) => draft(one, singular).map(Self::One),
             (None, Some(many)) if many.is_empty() => Err(BadBody::field(plural, "is empty: name at least one")),
             (None, Some(many)) => {
-                let drafts = many.into_iter().enumerate().map(|(i, Object(one))| draft(one, &format!("{plural}[{i}]")));
+                let drafts =
+                    many.into_iter().enumerate().map(|(i, JsonObject(one))| draft(one, &format!("{plural}[{i}]")));
                 drafts.collect::<Result<_, _>>().map(Self::Many)
             }
             (None, None) => Err(BadBody::field("body", format!("needs `{singular}`, or `{plural}` for many at once"))),

@@ -22,7 +22,7 @@ use crate::{
     model::{Connection, ConnectionId, GatewayId, NetworkId, VlanId},
     service::{
         Caller, ConnectionDraft, ServiceError,
-        view::{BadBody, Object},
+        view::{BadBody, JsonObject},
     },
 };
 
@@ -32,9 +32,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = L2GatewayConnectionCreation)]
 pub(super) struct Creation {
-    l2_gateway_connection: Option<Object<NewConnection>>,
+    l2_gateway_connection: Option<JsonObject<NewConnection>>,
     #[serde(default, deserialize_with = "few::<_, _, BULK>")]
-    l2_gateway_connections: Option<Vec<Object<NewConnection>>>,
+    l2_gateway_connections: Option<Vec<JsonObject<NewConnection>>>,
 }
 
 // The names are networking-l2gw's.

@@ -21,16 +21,16 @@ use crate::{
         problem::Problem,
     },
     model::{EndpointId, TunnelEndpoint},
-    service::{EndpointDraft, ServiceError, view::Object},
+    service::{EndpointDraft, ServiceError, view::JsonObject},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TunnelEndpointCreation)]
 pub(super) struct Creation {
-    tunnel_endpoint: Option<Object<NewEndpoint>>,
+    tunnel_endpoint: Option<JsonObject<NewEndpoint>>,
     #[serde(default, deserialize_with = "few::<_, _, BULK>")]
-    tunnel_endpoints: Option<Vec<Object<NewEndpoint>>>,
+    tunnel_endpoints: Option<Vec<JsonObject<NewEndpoint>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -46,7 +46,7 @@ struct NewEndpoint {
 #[serde(deny_unknown_fields)]
 #[schema(as = TunnelEndpointChange)]
 pub(super) struct Change {
-    tunnel_endpoint: Object<ChangedEndpoint>,
+    tunnel_endpoint: JsonObject<ChangedEndpoint>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

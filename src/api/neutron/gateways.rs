@@ -22,7 +22,7 @@ use crate::{
     model::{Device, DeviceId, Gateway, GatewayId, Interface},
     service::{
         Caller, DeviceDraft, GatewayDraft, GatewayUpdate, InterfaceDraft, ServiceError,
-        view::{BadBody, Object},
+        view::{BadBody, JsonObject},
     },
 };
 
@@ -32,9 +32,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = L2GatewayCreation)]
 pub(super) struct Creation {
-    l2_gateway: Option<Object<NewGateway>>,
+    l2_gateway: Option<JsonObject<NewGateway>>,
     #[serde(default, deserialize_with = "few::<_, _, BULK>")]
-    l2_gateways: Option<Vec<Object<NewGateway>>>,
+    l2_gateways: Option<Vec<JsonObject<NewGateway>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -45,14 +45,14 @@ struct NewGateway {
     tenant_id: Option<String>,
     project_id: Option<String>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    devices: Option<Vec<Object<GivenDevice>>>,
+    devices: Option<Vec<JsonObject<GivenDevice>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = L2GatewayChange)]
 pub(super) struct Change {
-    l2_gateway: Object<ChangedGateway>,
+    l2_gateway: JsonObject<ChangedGateway>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,7 +61,7 @@ pub(super) struct Change {
 struct ChangedGateway {
     name: Option<String>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    devices: Option<Vec<Object<GivenDevice>>>,
+    devices: Option<Vec<JsonObject<GivenDevice>>>,
 }
 
 /// A device of a request. The name says which device it is; other members are ignored, as networking-l2gw does: its
@@ -70,7 +70,7 @@ struct ChangedGateway {
 struct GivenDevice {
     device_name: Option<String>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    interfaces: Option<Vec<Object<GivenInterface>>>,
+    interfaces: Option<Vec<JsonObject<GivenInterface>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -98,13 +98,13 @@ impl ChangedGateway {
     }
 }
 
-fn devices(at: &str, devices: Option<Vec<Object<GivenDevice>>>) -> Result<Vec<DeviceDraft>, BadBody> {
+fn devices(at: &str, devices: Option<Vec<JsonObject<GivenDevice>>>) -> Result<Vec<DeviceDraft>, BadBody> {
     let devices = devices.filter(|devices| !devices.is_empty());
     let devices = devices.ok_or_else(|| {
         let reason = "is missing or empty: name at least one switch with its interfaces";
         BadBody::field(format!("{at}.devices"), reason)
     })?;
-    let device = |(i, Object(device)): (usize, Object<GivenDevice>)| {
+    let device = |(i, JsonObject(device)): (usize, JsonObject<GivenDevice>)| {
         let at = format!("{at}.devices[{i}]");
         Ok(DeviceDraft {
             name: required(&at, "device_name", device.device_name)?,
@@ -114,8 +114,8 @@ fn devices(at: &str, devices: Option<Vec<Object<GivenDevice>>>) -> Result<Vec<De
     devices.into_iter().enumerate().map(device).collect()
 }
 
-fn interfaces(at: &str, interfaces: Vec<Object<GivenInterface>>) -> Result<Vec<InterfaceDraft>, BadBody> {
-    let interface = |(i, Object(interface)): (usize, Object<GivenInterface>)| {
+fn interfaces(at: &str, interfaces: Vec<JsonObject<GivenInterface>>) -> Result<Vec<InterfaceDraft>, BadBody> {
+    let interface = |(i, JsonObject(interface)): (usize, JsonObject<GivenInterface>)| {
         let name = required(&format!("{at}.interfaces[{i}]"), "name", interface.name)?;
         Ok(InterfaceDraft { name, vlans: interface.segmentation_id.0 })
     };

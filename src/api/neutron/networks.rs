@@ -26,7 +26,7 @@ use crate::{
     service::{
         Annotated, Attribute, Caller, Cell, Column, GivenAttributes, NETWORK_ATTRIBUTES, NetworkColumn, NetworkDraft,
         NetworkUpdate, NetworkWithSubnets, SegmentRequest, Selection, Service, ServiceError,
-        view::{BadBody, Object},
+        view::{BadBody, JsonObject},
     },
 };
 
@@ -36,9 +36,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = NetworkCreation)]
 pub(super) struct Creation {
-    network: Option<Object<With<NewNetwork>>>,
+    network: Option<JsonObject<With<NewNetwork>>>,
     #[serde(default, deserialize_with = "few::<_, _, BULK>")]
-    networks: Option<Vec<Object<With<NewNetwork>>>>,
+    networks: Option<Vec<JsonObject<With<NewNetwork>>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,7 +59,7 @@ struct NewNetwork {
 #[serde(deny_unknown_fields)]
 #[schema(as = NetworkChange)]
 pub(super) struct Change {
-    network: Object<With<ChangedNetwork>>,
+    network: JsonObject<With<ChangedNetwork>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -27,7 +27,7 @@ use crate::{
     service::{
         Annotated, Attribute, Caller, Cell, Condition, PORT_ATTRIBUTES, PortColumn, PortDraft, PortUpdate, Selection,
         Service, ServiceError,
-        view::{BadBody, GivenAddressPair, GivenFixedIp, Object},
+        view::{BadBody, GivenAddressPair, GivenFixedIp, JsonObject},
     },
 };
 
@@ -37,9 +37,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = PortCreation)]
 pub(super) struct Creation {
-    port: Option<Object<With<NewPort>>>,
+    port: Option<JsonObject<With<NewPort>>>,
     #[serde(default, deserialize_with = "few::<_, _, BULK>")]
-    ports: Option<Vec<Object<With<NewPort>>>>,
+    ports: Option<Vec<JsonObject<With<NewPort>>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,18 +52,18 @@ struct NewPort {
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
+    fixed_ips: Option<Vec<JsonObject<GivenFixedIp>>>,
     #[serde(rename = "binding:host_id")]
     host: Option<String>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
+    allowed_address_pairs: Option<Vec<JsonObject<GivenAddressPair>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PortChange)]
 pub(super) struct Change {
-    port: Object<With<ChangedPort>>,
+    port: JsonObject<With<ChangedPort>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -73,12 +73,12 @@ struct ChangedPort {
     #[schema(value_type = Option<String>)]
     mac_address: Option<MacAddr>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    fixed_ips: Option<Vec<Object<GivenFixedIp>>>,
+    fixed_ips: Option<Vec<JsonObject<GivenFixedIp>>>,
     #[serde(rename = "binding:host_id", default)]
     #[schema(value_type = Option<String>)]
     host: Nullable<String>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    allowed_address_pairs: Option<Vec<Object<GivenAddressPair>>>,
+    allowed_address_pairs: Option<Vec<JsonObject<GivenAddressPair>>>,
 }
 
 impl Takes for NewPort {
@@ -98,9 +98,9 @@ impl NewPort {
             tenant_id: project(at, own.tenant_id, own.project_id)?,
             network: own.network_id,
             mac: own.mac_address,
-            fixed_ips: own.fixed_ips.map(Object::each),
+            fixed_ips: own.fixed_ips.map(JsonObject::each),
             host: own.host,
-            allowed_address_pairs: own.allowed_address_pairs.map(Object::each).unwrap_or_default(),
+            allowed_address_pairs: own.allowed_address_pairs.map(JsonObject::each).unwrap_or_default(),
             attributes,
         })
     }
@@ -112,9 +112,9 @@ impl From<With<ChangedPort>> for PortUpdate {
             name: change.name,
             tenant_id: None,
             mac: change.mac_address,
-            fixed_ips: change.fixed_ips.map(Object::each),
+            fixed_ips: change.fixed_ips.map(JsonObject::each),
             host: change.host.0,
-            allowed_address_pairs: change.allowed_address_pairs.map(Object::each),
+            allowed_address_pairs: change.allowed_address_pairs.map(JsonObject::each),
             attributes,
         }
     }

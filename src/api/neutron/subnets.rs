@@ -29,7 +29,7 @@ use crate::{
     service::{
         Annotated, Attribute, Caller, Cell, GivenAttributes, SUBNET_ATTRIBUTES, Selection, Service, ServiceError,
         SubnetColumn, SubnetDraft, SubnetUpdate,
-        view::{BadBody, Object},
+        view::{BadBody, JsonObject},
     },
 };
 
@@ -39,9 +39,9 @@ use crate::{
 #[serde(deny_unknown_fields)]
 #[schema(as = SubnetCreation)]
 pub(super) struct Creation {
-    subnet: Option<Object<With<NewSubnet>>>,
+    subnet: Option<JsonObject<With<NewSubnet>>>,
     #[serde(default, deserialize_with = "few::<_, _, BULK>")]
-    subnets: Option<Vec<Object<With<NewSubnet>>>>,
+    subnets: Option<Vec<JsonObject<With<NewSubnet>>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,7 +58,7 @@ struct NewSubnet {
     #[schema(value_type = Option<String>)]
     gateway_ip: Nullable<IpAddr>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    allocation_pools: Option<Vec<Object<Pool>>>,
+    allocation_pools: Option<Vec<JsonObject<Pool>>>,
     subnetpool_id: Option<String>,
     use_default_subnetpool: Option<bool>,
     prefixlen: Option<Number>,
@@ -68,7 +68,7 @@ struct NewSubnet {
 #[serde(deny_unknown_fields)]
 #[schema(as = SubnetChange)]
 pub(super) struct Change {
-    subnet: Object<With<ChangedSubnet>>,
+    subnet: JsonObject<With<ChangedSubnet>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,7 +79,7 @@ struct ChangedSubnet {
     #[schema(value_type = Option<String>)]
     gateway_ip: Nullable<IpAddr>,
     #[serde(default, deserialize_with = "few::<_, _, WITHIN>")]
-    allocation_pools: Option<Vec<Object<Pool>>>,
+    allocation_pools: Option<Vec<JsonObject<Pool>>>,
 }
 
 /// A part of a subnet that addresses are given away from.
@@ -135,7 +135,7 @@ impl NewSubnet {
             network: self.network_id,
             cidr: self.cidr,
             gateway: self.gateway_ip.0,
-            pools: self.allocation_pools.map(Object::each),
+            pools: self.allocation_pools.map(JsonObject::each),
             attributes,
         })
     }
@@ -143,7 +143,7 @@ impl NewSubnet {
 
 impl From<With<ChangedSubnet>> for SubnetUpdate {
     fn from(With { own, attributes }: With<ChangedSubnet>) -> Self {
-        let pools = own.allocation_pools.map(Object::each);
+        let pools = own.allocation_pools.map(JsonObject::each);
         Self { name: own.name, gateway: own.gateway_ip.0, pools, attributes }
     }
 }

@@ -61,3 +61,53 @@ fn an_answer_that_differs_is_told() {
     assert!(event("snapshot", serde_json::json!({"networks": [network]})).contains("revision is missing"));
     assert!(event("shrug", serde_json::json!({})).contains("not described"));
 }
+
+/// Nothing refers to a schema that isn't there, and no schema is empty.
+#[test]
+fn every_schema_that_is_referred_to_is_described() {
+    fn references(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(members) => {
+                if let Some(name) = members.get("$ref").and_then(serde_json::Value::as_str) {
+                    found.push(name.to_owned());
+                }
+                members.values().for_each(|value| references(value, found));
+            }
+            serde_json::Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    found.sort();
+    found.dedup();
+    assert!(found.len() > 30, "{found:?}");
+    let missing: Vec<_> =
+        found.iter().filter(|name| document.pointer(name.trim_start_matches('#')).is_none()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    // Bodies within bodies, to the last member, with the attributes that are taken.
+    let resolved = |mut schema: &serde_json::Value| {
+        let mut found = Vec::new();
+        references(schema, &mut found);
+        if let Some(name) = found.first() {
+            schema = document.pointer(name.trim_start_matches('#')).unwrap();
+        }
+        schema.clone()
+    };
+    for (path, member, inner) in [
+        ("/v2.0/ports", "port", vec!["mac_address", "fixed_ips", "description", "binding:profile"]),
+        ("/v2.0/networks", "networks", vec!["name", "mtu", "tags"]),
+        ("/v2.0/subnets", "subnet", vec!["cidr", "allocation_pools", "dns_nameservers"]),
+        ("/v2.0/l2-gateways", "l2_gateway", vec!["name", "devices"]),
+        ("/v2.0/l2-gateway-connections", "l2_gateway_connection", vec!["network_id", "segmentation_id"]),
+        ("/v2.0/tunnel-endpoints", "tunnel_endpoint", vec!["host", "ip_address"]),
+        ("/v2/l2-gateways", "l2_gateway", vec!["name", "devices"]),
+    ] {
+        let body = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        let one = resolved(&resolved(body)["properties"][member]);
+        for name in inner {
+            assert!(one["properties"].get(name).is_some(), "{path} {member} {name}: {one}");
+        }
+    }
+}

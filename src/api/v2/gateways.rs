@@ -16,7 +16,7 @@ use crate::{
     model::Gateway,
     service::{
         Caller, Dialect, ServiceError,
-        view::{GatewayBody, GatewayIntent, GatewayView, Object},
+        view::{GatewayBody, GatewayIntent, GatewayView, JsonObject},
     },
 };
 
@@ -26,7 +26,7 @@ const DIALECT: Dialect = Dialect::Specification;
 #[serde(deny_unknown_fields)]
 #[schema(as = v2::GatewayBody)]
 pub(super) struct Body {
-    l2_gateway: Object<GatewayBody>,
+    l2_gateway: JsonObject<GatewayBody>,
 }
 
 /// Gateways in this dialect.

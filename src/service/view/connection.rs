@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BadBody, Object, VlanNumber};
+use super::{BadBody, JsonObject, VlanNumber};
 use crate::{
     model::{Connection, ConnectionId, GatewayId, NetworkId, VlanId},
     service::ConnectionDraft,
@@ -15,7 +15,7 @@ use crate::{
 #[schema(as = v2::ConnectionBody)]
 pub struct ConnectionBody {
     /// All of the others in an object, instead.
-    l2_gateway_connection: Option<Object<Members>>,
+    l2_gateway_connection: Option<JsonObject<Members>>,
     /// Name or UUID of the network.
     network_id: Option<String>,
     /// Name or UUID of the gateway.
@@ -60,7 +60,7 @@ impl ConnectionBody {
                 let reason = "stands beside members of the bare form: use one of the two";
                 return Err(BadBody::field("l2_gateway_connection", reason));
             }
-            Some(Object(wrapped)) => ("l2_gateway_connection.", wrapped),
+            Some(JsonObject(wrapped)) => ("l2_gateway_connection.", wrapped),
         };
         let missing = |name: &str, what: &str| {
             BadBody::field(format!("{at}{name}"), format!("is missing: the name or UUID of the {what}"))

@@ -8,7 +8,8 @@ use serde::{
 };
 use serde_json::error::Category;
 use utoipa::{
-    PartialSchema, ToSchema,
+    __dev::ComposeSchema,
+    ToSchema,
     openapi::{RefOr, Schema},
 };
 
@@ -48,25 +49,26 @@ impl BadBody {
     }
 }
 
-/// A JSON object, and nothing else. Serde's own structs can be read from an array of their members' values too, which
-/// no client means.
+/// A JSON object, and nothing else: serde's own structs can be read from an array of their members' values too, which no
+/// client means. It isn't called `Object`, which utoipa takes for an object of any members.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object<T>(pub T);
+pub struct JsonObject<T>(pub T);
 
-impl<T> Object<T> {
+impl<T> JsonObject<T> {
     /// What is made of each object of a list.
     pub fn each<U: From<T>>(list: Vec<Self>) -> Vec<U> {
         list.into_iter().map(|Self(one)| one.into()).collect()
     }
 }
 
-impl<T: ToSchema> PartialSchema for Object<T> {
-    fn schema() -> RefOr<Schema> {
+// What utoipa's derive asks of a type with a parameter.
+impl<T: ToSchema> ComposeSchema for JsonObject<T> {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
         T::schema()
     }
 }
 
-impl<T: ToSchema> ToSchema for Object<T> {
+impl<T: ToSchema> ToSchema for JsonObject<T> {
     fn name() -> Cow<'static, str> {
         T::name()
     }
@@ -76,7 +78,7 @@ impl<T: ToSchema> ToSchema for Object<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members<T>(PhantomData<T>);
 
@@ -92,7 +94,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
             }
         }
 
-        deserializer.deserialize_map(Members(PhantomData)).map(Object)
+        deserializer.deserialize_map(Members(PhantomData)).map(JsonObject)
     }
 }
 
@@ -105,8 +107,8 @@ pub fn decode<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, BadBody> {
         return Err(BadBody::Empty);
     }
     // Keeping the path of each member costs an allocation per member: it is paid only by bodies that are wrong.
-    match serde_json::from_slice::<Object<T>>(json) {
-        Ok(Object(value)) => Ok(value),
+    match serde_json::from_slice::<JsonObject<T>>(json) {
+        Ok(JsonObject(value)) => Ok(value),
         Err(error) => Err(located::<T>(json).unwrap_or_else(|| syntax(&error))),
     }
 }
@@ -114,7 +116,7 @@ pub fn decode<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, BadBody> {
 /// Reads a body that failed once more, for the path of the member at fault. `None`: it is no JSON at all.
 fn located<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<BadBody> {
     let mut text = serde_json::Deserializer::from_slice(json);
-    let error = serde_path_to_error::deserialize::<_, Object<T>>(&mut text).err()?;
+    let error = serde_path_to_error::deserialize::<_, JsonObject<T>>(&mut text).err()?;
     if error.inner().classify() != Category::Data {
         return None;
     }

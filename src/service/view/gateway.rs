@@ -8,7 +8,7 @@ use serde::{
 };
 use utoipa::ToSchema;
 
-use super::{BadBody, Object};
+use super::{BadBody, JsonObject};
 use crate::{
     model::{Device, Gateway, GatewayId, Interface, VlanId},
     service::{DeviceDraft, GatewayDraft, GatewayUpdate, InterfaceDraft},
@@ -21,9 +21,9 @@ use crate::{
 pub struct GatewayBody {
     name: Option<String>,
     tenant_id: Option<String>,
-    devices: Option<Vec<Object<DeviceBody>>>,
+    devices: Option<Vec<JsonObject<DeviceBody>>>,
     /// Beside the devices: on every device that has the interface.
-    deleted_interfaces: Option<Vec<Object<DeletedInterface>>>,
+    deleted_interfaces: Option<Vec<JsonObject<DeletedInterface>>>,
 }
 
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -31,9 +31,9 @@ pub struct GatewayBody {
 #[schema(as = v2::GivenDevice)]
 struct DeviceBody {
     device_name: Option<String>,
-    interfaces: Option<Vec<Object<InterfaceBody>>>,
-    new_interfaces: Option<Vec<Object<InterfaceBody>>>,
-    deleted_interfaces: Option<Vec<Object<DeletedInterface>>>,
+    interfaces: Option<Vec<JsonObject<InterfaceBody>>>,
+    new_interfaces: Option<Vec<JsonObject<InterfaceBody>>>,
+    deleted_interfaces: Option<Vec<JsonObject<DeletedInterface>>>,
 }
 
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -94,8 +94,9 @@ pub enum GatewayIntent {
 impl GatewayBody {
     /// Whether `new_interfaces` or `deleted_interfaces` occur: then a POST is an update.
     fn is_update(&self) -> bool {
-        let inside =
-            |device: &Object<DeviceBody>| device.0.new_interfaces.is_some() || device.0.deleted_interfaces.is_some();
+        let inside = |device: &JsonObject<DeviceBody>| {
+            device.0.new_interfaces.is_some() || device.0.deleted_interfaces.is_some()
+        };
         self.deleted_interfaces.is_some() || self.devices.iter().flatten().any(inside)
     }
 
@@ -126,7 +127,7 @@ impl GatewayBody {
         let devices = self
             .devices
             .ok_or_else(|| BadBody::field(format!("{at}.devices"), "is missing: name one or two switches"))?;
-        let device = |(i, device): (usize, Object<DeviceBody>)| {
+        let device = |(i, device): (usize, JsonObject<DeviceBody>)| {
             let at = format!("{at}.devices[{i}]");
             let name = device_name(&at, device.0.device_name)?;
             let interfaces = device.0.interfaces.ok_or_else(|| {
@@ -147,15 +148,15 @@ impl GatewayBody {
     /// [`BadBody`] where a device holds `interfaces`, or `new_interfaces` without a `device_name`.
     pub fn into_update(self, at: &str) -> Result<GatewayUpdate, BadBody> {
         let mut update = GatewayUpdate { name: self.name, tenant_id: self.tenant_id, ..GatewayUpdate::default() };
-        update.remove.extend(self.deleted_interfaces.into_iter().flatten().map(|Object(gone)| (None, gone.name)));
-        for (i, Object(device)) in self.devices.into_iter().flatten().enumerate() {
+        update.remove.extend(self.deleted_interfaces.into_iter().flatten().map(|JsonObject(gone)| (None, gone.name)));
+        for (i, JsonObject(device)) in self.devices.into_iter().flatten().enumerate() {
             let at = format!("{at}.devices[{i}]");
             if device.interfaces.is_some() {
                 let reason = "an update takes new_interfaces and deleted_interfaces instead";
                 return Err(BadBody::field(format!("{at}.interfaces"), reason));
             }
             let gone = device.deleted_interfaces.into_iter().flatten();
-            update.remove.extend(gone.map(|Object(gone)| (device.device_name.clone(), gone.name)));
+            update.remove.extend(gone.map(|JsonObject(gone)| (device.device_name.clone(), gone.name)));
             match (device.new_interfaces, device.device_name) {
                 (Some(new), name) => {
                     update.add.push(DeviceDraft { name: device_name(&at, name)?, interfaces: drafts(new) });
@@ -173,8 +174,8 @@ fn device_name(at: &str, name: Option<String>) -> Result<String, BadBody> {
     name.ok_or_else(|| BadBody::field(format!("{at}.device_name"), "is missing: the name of the switch"))
 }
 
-fn drafts(interfaces: Vec<Object<InterfaceBody>>) -> Vec<InterfaceDraft> {
-    let draft = |Object(interface): Object<InterfaceBody>| InterfaceDraft {
+fn drafts(interfaces: Vec<JsonObject<InterfaceBody>>) -> Vec<InterfaceDraft> {
+    let draft = |JsonObject(interface): JsonObject<InterfaceBody>| InterfaceDraft {
         name: interface.name,
         vlans: interface.vlans.into_iter().flatten().map(|vlan| vlan.0).collect(),
     };

@@ -4,7 +4,7 @@ use crate::{model::VlanId, service::GatewayUpdate};
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wrapped {
-    l2_gateway: Object<GatewayBody>,
+    l2_gateway: JsonObject<GatewayBody>,
 }
 
 fn gateway(json: &str) -> Result<GatewayIntent, BadBody> {

@@ -156,7 +156,7 @@ impl ApiServer {
         let gate = app.gate.clone();
         app.service.watch_part({
             let gate = gate.clone();
-            move || gate.complaint().map(health::authentication)
+            move || gate.complaint().map(|why| health::authentication(why, gate.failing_since()))
         });
         let uninvited = app.uninvited.clone();
         if let Some(tls) = tls.clone() {

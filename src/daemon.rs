@@ -26,7 +26,11 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -54,7 +58,7 @@ use crate::{
     },
 };
 pub use error::{DaemonError, EXIT_CONFIG, EXIT_FAILURE, EXIT_TEMPORARY};
-use pulse::{Configured, Pulse};
+use pulse::{Configured, FailedReload, Pulse};
 use signals::{Signal, Signals};
 
 /// How long the end may take: 10 s for requests (the servers cut them off by themselves), the rest for the sessions and
@@ -133,6 +137,10 @@ impl Daemon {
         }
         let configured = Configured { switches: config.switches.keys().cloned().collect(), failed_reload: None };
         let (configured, seen) = watch::channel(configured);
+        service.watch_part({
+            let (path, configured) = (path.clone(), seen.clone());
+            move || configured.borrow().failed_reload.as_ref().map(|failed| failed.problem(&path))
+        });
         let pulse = Pulse { fleet: fleet.clone(), store: store.clone(), source, configured: seen, journal };
         let ready = readiness(&service, &shutdown).with_metrics(metrics(&service));
         let rest = api::ApiServer::bind(&config.api, service.clone(), ready)?;
@@ -235,9 +243,11 @@ impl Daemon {
         for error in reloaded.as_ref().err().into_iter().flatten() {
             tracing::error!(error, "the old configuration stays in force");
         }
+        let since = self.configured.borrow().failed_reload.as_ref().map_or_else(SystemTime::now, |failed| failed.since);
+        let why = reloaded.as_ref().err().and_then(|errors| errors.first().cloned());
         self.configured.send_replace(Configured {
             switches: self.config.switches.keys().cloned().collect(),
-            failed_reload: reloaded.as_ref().err().and_then(|errors| errors.first().cloned()),
+            failed_reload: why.map(|why| FailedReload { why, since }),
         });
         notify(ServiceState::Ready);
         reloaded

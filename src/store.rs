@@ -35,7 +35,14 @@ mod tombstones;
 mod write;
 mod writer;
 
-use std::{collections::HashMap, fmt, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
 
 use sqlx::AnyPool;
 use tokio::{
@@ -65,7 +72,7 @@ pub use writer::Writing;
 use crate::model::{ChangeSet, FeedEvent, Revision};
 use feed::{Contents, Feed, Feeds};
 use open::Database;
-use writer::{Job, Task, Writer};
+use writer::{Illness, Job, Task, Writer};
 
 /// Writes that may wait for the writer.
 const QUEUE: usize = 1024;
@@ -86,7 +93,7 @@ struct Inner {
     jobs: mpsc::Sender<Box<dyn Job>>,
     readers: AnyPool,
     commits: broadcast::WeakSender<Arc<ChangeSet>>,
-    health: watch::Receiver<Option<StoreError>>,
+    health: watch::Receiver<Option<Illness>>,
     feeds: Arc<Feeds>,
     stop: CancellationToken,
     /// Ends with the writer.
@@ -180,7 +187,13 @@ impl Store {
         if self.inner.health.has_changed().is_err() {
             return Err(StoreError::Closed);
         }
-        self.inner.health.borrow().clone().map_or(Ok(()), Err)
+        self.inner.health.borrow().as_ref().map_or(Ok(()), |illness| Err(illness.error.clone()))
+    }
+
+    /// Since when it takes no writes; `None`: it does, or it was closed.
+    #[must_use]
+    pub fn ill_since(&self) -> Option<SystemTime> {
+        self.inner.health.borrow().as_ref().map(|illness| illness.since)
     }
 
     /// What the store holds now; one consistent view for as long as it is kept. Keep it short.

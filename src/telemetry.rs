@@ -10,7 +10,6 @@ pub mod metrics;
 pub mod notify;
 #[cfg_attr(feature = "systemd", allow(dead_code, reason = "with systemd the journal is written to natively"))]
 mod prefixed;
-pub mod printable;
 mod repeats;
 
 #[cfg(test)]
@@ -94,7 +93,7 @@ pub fn init(program: &'static str, levels: &str) -> Result<LogHandle, LogError> 
 
 /// Writes what ended the program before it had a log to standard error; to the journal, with the priority `err`.
 pub fn complain(error: &dyn std::fmt::Display) {
-    let text = format!("{}\n", printable::lines(&error.to_string()));
+    let text = format!("{}\n", crate::model::printable::lines(&error.to_string()));
     let mut out = std::io::stderr();
     // Without standard error there is nobody left to tell.
     let _ = if stderr_is_the_journal() {

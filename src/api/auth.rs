@@ -5,7 +5,10 @@ mod hosts;
 mod keystone;
 mod token_file;
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::IpAddr,
+    time::{Instant, SystemTime},
+};
 
 use axum::{
     extract::{Request, State},
@@ -99,6 +102,14 @@ impl Gate {
     pub(super) fn complaint(&self) -> Option<String> {
         match self {
             Self::Keystone(keystone) => keystone.complaint(),
+            Self::Token(_) | Self::Open => None,
+        }
+    }
+
+    /// Since when that is so.
+    pub(super) fn failing_since(&self) -> Option<SystemTime> {
+        match self {
+            Self::Keystone(keystone) => keystone.failing_since(),
             Self::Token(_) | Self::Open => None,
         }
     }

@@ -128,13 +128,13 @@ async fn metrics(State(ready): State<Readiness>, headers: HeaderMap) -> Response
 }
 
 /// What an operator reads where nobody is let in for this reason.
-pub(super) fn authentication(reason: String) -> Problem {
+pub(super) fn authentication(reason: String, since: Option<SystemTime>) -> Problem {
     Problem {
         kind: ProblemKind::Authentication,
         status: Status::Error,
         name: "api".to_owned(),
         reason,
-        since: String::new(),
+        since: since.map(|at| humantime::format_rfc3339_seconds(at).to_string()).unwrap_or_default(),
         impact: "REST calls are answered 503; the switches are reconciled all the same".to_owned(),
         fix: "try it with 'vtepd --check'; it is asked again by itself".to_owned(),
     }

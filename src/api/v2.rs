@@ -50,7 +50,9 @@ pub(super) fn calls(api: &mut Calls) {
     fdb_calls(api);
 
     api.get("/v2/problems", problems::list, |api, path| {
-        let problems = list_of("problems", &api.schema::<Problem>());
+        let mut problems = list_of("problems", &api.schema::<Problem>());
+        problems["properties"]["more"] =
+            json!({"type": "integer", "minimum": 0, "description": "number of problems that aren't listed"});
         api.call("get", path, none(), None, json!({"200": problems}));
     });
     api.get("/v2/source", source::show, |api, path| {

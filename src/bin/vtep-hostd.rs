@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use vtepd::{
     config::{HOSTD_PATH, HostdConfig},
     hostd::{self, HostdError, VtepdClientError},
-    telemetry,
+    model, telemetry,
 };
 
 const EXIT_CODES: &str = "\
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         let report = runtime.block_on(hostd::check(&config));
         // The reader that closed our output (`| head`) has read enough; the code still counts.
         let text = format!("{}: ok\n{report}", arguments.config.display());
-        let _ = writeln!(io::stdout(), "{}", telemetry::printable::lines(&text));
+        let _ = writeln!(io::stdout(), "{}", model::printable::lines(&text));
         if report.good { ExitCode::SUCCESS } else { EXIT_FAILURE.into() }
     } else {
         runtime.block_on(serve(config))

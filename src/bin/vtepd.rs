@@ -14,7 +14,7 @@ use vtepd::{
         Daemon, EXIT_CONFIG, EXIT_FAILURE,
         check::{check, check_here, check_openstack},
     },
-    telemetry,
+    model, telemetry,
 };
 
 const EXIT_CODES: &str = "\
@@ -105,7 +105,7 @@ async fn check_all(path: &std::path::Path, config: Config) -> ExitCode {
     lines.extend(openstack.iter().map(|tried| tried.line.clone()));
     lines.extend(reports.iter().map(ToString::to_string));
     // The reader that closed our output (`| head`) has read enough; the code still counts.
-    let _ = writeln!(out, "{}", telemetry::printable::lines(&lines.join("\n")));
+    let _ = writeln!(out, "{}", model::printable::lines(&lines.join("\n")));
     if reports.iter().all(|report| report.found.is_ok()) && here.iter().chain(&openstack).all(|tried| tried.good) {
         ExitCode::SUCCESS
     } else {

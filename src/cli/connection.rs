@@ -96,9 +96,9 @@ impl Create {
         if !self.wait.is_asked() {
             return Ok(CommandOutcome::Fine);
         }
-        let network = text(&connection["network_id"]);
-        let switches = switches(session, &connection).await?;
-        self.wait.follow(session, &Target::Bindings { network, switches }).await
+        let networks = BTreeSet::from([text(&connection["network_id"])]);
+        let switches = switches(session, &connection).await?.into_iter().collect();
+        self.wait.follow(session, &Target::Bindings { networks, switches }).await
     }
 }
 
@@ -119,10 +119,11 @@ impl Show {
 
 impl Delete {
     pub(super) async fn run(self, session: &Session) -> Done {
-        let mut all = Vec::new();
+        let (mut networks, mut on_switches) = (BTreeSet::new(), BTreeSet::new());
         for connection in named(session, &self.connection).await? {
             if self.wait.is_asked() {
-                all.extend(switches(session, &connection).await?);
+                networks.insert(text(&connection["network_id"]));
+                on_switches.extend(switches(session, &connection).await?);
             }
             // Afterwards nobody knows what it bound.
             let bound = bindings(session, &connection).await?;
@@ -138,9 +139,7 @@ impl Delete {
                 near::counted(on.len(), "switch")
             ));
         }
-        all.sort();
-        all.dedup();
-        self.wait.follow(session, &Target::Switches(all)).await
+        self.wait.follow(session, &Target::Bindings { networks, switches: on_switches }).await
     }
 }
 

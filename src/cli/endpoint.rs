@@ -11,7 +11,7 @@ use super::{
     port, terminal,
     wait::{Target, Wait},
 };
-use crate::telemetry::printable::one_line;
+use crate::model::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{admin::client::AdminClientError, config::ConfigErrors, telemetry::printable::one_line};
+use crate::{admin::client::AdminClientError, config::ConfigErrors, model::printable::one_line};
 
 /// Something differs, or is wrong.
 pub(super) const AMISS: u8 = 1;

@@ -1,5 +1,7 @@
 //! `l2gw gateway …`, and the specification's `l2gw l2-gateway-…`.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ use super::{
     terminal,
     wait::{self, Wait},
 };
-use crate::telemetry::printable::one_line;
+use crate::model::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -148,7 +150,11 @@ impl Update {
         let answer: Value = session.call("gateway_update", &json!({"gateway": id, "l2_gateway": body})).await?;
         session.output.show(&columns(), &answer["l2_gateway"])?;
         remark_same_name(session, &answer["l2_gateway"]).await?;
-        self.wait.follow(session, &wait::Target::Switches(there)).await
+        if !self.wait.is_asked() {
+            return Ok(CommandOutcome::Fine);
+        }
+        let networks = connected(session, &id).await?;
+        self.wait.follow(session, &wait::Target::Bindings { networks, switches: there.into_iter().collect() }).await
     }
 }
 
@@ -200,6 +206,13 @@ pub(super) fn devices(gateway: &Value) -> Vec<String> {
     devices.map(|device| text(&device["device_name"])).collect()
 }
 
+/// The networks that a gateway connects.
+async fn connected(session: &Session, gateway: &str) -> Result<BTreeSet<String>, Failure> {
+    let answer: Value = session.call("connection_list", &json!({})).await?;
+    let all = answer["l2_gateway_connections"].as_array().into_iter().flatten();
+    Ok(all.filter(|one| one["gateway_id"] == gateway).map(|one| text(&one["network_id"])).collect())
+}
+
 /// Notes that a name is another gateway's, too: from now on only UUIDs tell them apart.
 async fn remark_same_name(session: &Session, gateway: &Value) -> Result<(), Failure> {
     let answer: Value = session.call("gateway_list", &json!({})).await?;
@@ -225,8 +238,9 @@ async fn check_ports(session: &Session, device: &str, interfaces: &[Interface]) 
     };
     let shown: Value = session.call("switch_show", &json!({"switch": switch["switch"]})).await?;
     let ports: Vec<String> = shown["ports"].as_array().into_iter().flatten().map(text).collect();
-    // Without a session nothing is known of its ports.
-    let unknown = interfaces.iter().find(|interface| !ports.is_empty() && !ports.contains(&interface.name));
+    // Without a session nothing is known of its ports, and of very many not all are listed.
+    let is_known = !ports.is_empty() && shown["more_ports"] == 0;
+    let unknown = interfaces.iter().find(|interface| is_known && !ports.contains(&interface.name));
     let Some(Interface { name, .. }) = unknown else { return Ok(()) };
     let near = near::did_you_mean(name, &ports);
     let choices = near::choices(&ports, "port", &format!("l2gw switch show {}", text(&switch["switch"])));

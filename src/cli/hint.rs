@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Failure, Session, near, output::text};
-use crate::{admin::client::AdminClientError, model::MacAddr, telemetry::printable::one_line};
+use crate::{
+    admin::client::AdminClientError,
+    model::{MacAddr, printable::one_line},
+};
 
 /// A kind of thing that has names: the method that lists it, the member of the answer, the member that is the name, and the
 /// command that lists it for people.

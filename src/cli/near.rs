@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use serde_json::Value;
 
 use super::{output::text, terminal};
-use crate::telemetry::printable::one_line;
+use crate::model::printable::one_line;
 
 /// Names that are listed one by one; of more, the number and the command that lists them.
 const LISTED: usize = 8;

@@ -10,7 +10,7 @@ use super::{
     output::{Column, text},
     terminal,
 };
-use crate::telemetry::printable::one_line;
+use crate::model::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

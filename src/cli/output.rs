@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Failure, csv, terminal};
-use crate::telemetry::printable::{escape, is_printable, lines, one_line};
+use crate::model::printable::{escape, is_printable, lines, one_line};
 
 /// Longest word that keeps its column so wide that it isn't broken: a UUID behind a deployment's name has fewer characters.
 const LONGEST_WORD: usize = 64;

@@ -10,7 +10,7 @@ use super::{
     output::{Column, Format, text},
     terminal,
 };
-use crate::telemetry::printable::one_line;
+use crate::model::printable::one_line;
 
 #[derive(Debug, Args)]
 pub(super) struct Status {}
@@ -27,6 +27,9 @@ impl Status {
                 }
                 for problem in &problems {
                     Output::text(&print(problem))?;
+                }
+                if let Some(more) = status["more_problems"].as_u64().filter(|more| *more > 0) {
+                    Output::text(&format!("{more} more problems are not shown: fix these first\n"))?;
                 }
             }
             Format::Json | Format::Yaml => session.output.show(&[], &status)?,
@@ -55,7 +58,7 @@ fn head(status: &Value) -> String {
 
 /// A problem: status, place, what is wrong and since when; a line each for what it concerns and what to do. Names add no
 /// lines.
-fn print(problem: &Value) -> String {
+pub(super) fn print(problem: &Value) -> String {
     let of = |member: &str| one_line(&text(&problem[member])).into_owned();
     let status = of("status");
     let since = match of("since") {

@@ -12,7 +12,7 @@ use super::{
     terminal,
     wait::{Target, Wait},
 };
-use crate::telemetry::printable::one_line;
+use crate::model::printable::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -69,7 +69,8 @@ impl Command {
                         terminal::remark(&format_args!("released; the number of deletions is not known: {why}"));
                     }
                 }
-                change.follow(session).await
+                let target = Target::Deletions(change.switch);
+                change.wait.follow(session, &target).await
             }
         }
     }
@@ -84,7 +85,10 @@ async fn list(session: &Session) -> Done {
         Column::made("session", |switch| text(&switch["session"]["state"])),
         Column::member("status"),
         Column::made("rows", |switch| format!("{}/{}", switch["rows_actual"], switch["rows_desired"])),
-        Column::made("ports", |switch| switch["ports"].as_array().map_or(0, Vec::len).to_string()),
+        Column::made("ports", |switch| {
+            let listed = switch["ports"].as_array().map_or(0, Vec::len) as u64;
+            (listed + switch["more_ports"].as_u64().unwrap_or(0)).to_string()
+        }),
         Column::made("bindings", |switch| switch["bindings"].as_array().map_or(0, Vec::len).to_string()),
         Column::made("address", |switch| text(&switch["session"]["address"])),
         Column::member("reason"),
@@ -110,7 +114,10 @@ async fn show(session: &Session, name: &str) -> Done {
         Column::made("ports", |switch| {
             let mut ports: Vec<String> = switch["ports"].as_array().into_iter().flatten().map(text).collect();
             ports.sort_by(|a, b| near::natural(a, b));
-            ports.join(", ")
+            match switch["more_ports"].as_u64() {
+                Some(more) if more > 0 => format!("{} and {more} more", ports.join(", ")),
+                _ => ports.join(", "),
+            }
         }),
         Column::made("rows", |switch| format!("{}/{}", switch["rows_actual"], switch["rows_desired"])),
         Column::made("last_plan", |switch| match &switch["last_plan"] {
@@ -164,11 +171,15 @@ impl Change {
     async fn repair(self, session: &Session) -> Done {
         let one = json!({"switch": self.switch});
         let _: Value = session.call("switch_repair", &one).await?;
-        let (name, is_waiting) = (self.switch.clone(), self.wait.is_asked());
-        let done = self.follow(session).await?;
-        if !is_waiting || done == CommandOutcome::Amiss {
+        if !self.wait.is_asked() {
+            return Ok(CommandOutcome::Fine);
+        }
+        let name = self.switch;
+        let done = self.wait.follow(session, &Target::Switch(name.clone())).await?;
+        if done == CommandOutcome::Amiss {
             return Ok(done);
         }
+        // Rows of no binding may be blocked, too.
         let plan: Value = session.call("switch_diff", &json!({"switch": name, "rows": 0})).await?;
         let count =
             |member: &str| plan[member].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
@@ -183,12 +194,5 @@ impl Change {
             one_line(&name)
         ));
         Ok(CommandOutcome::Amiss)
-    }
-
-    async fn follow(self, session: &Session) -> Done {
-        if !self.wait.is_asked() {
-            return Ok(CommandOutcome::Fine);
-        }
-        self.wait.follow(session, &Target::Switches(vec![self.switch])).await
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use comfy_table::Color;
 
 use super::Failure;
-use crate::telemetry::printable;
+use crate::model::printable;
 
 /// Where a colour begins in text for people, and where it ends. No text from outside holds them: they are noncharacters, and
 /// escaped like all that isn't printable.

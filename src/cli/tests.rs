@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use super::{
     audit,
-    output::{self, Column, text},
+    output::{self, Column, Format, text},
+    status, watch,
 };
-use crate::telemetry::printable;
+use crate::model::printable;
 
 /// Any text; and, more often than chance would have it, what terminals and readers of YAML and CSV trip over.
 fn name() -> impl Strategy<Value = String> {
@@ -109,6 +110,9 @@ fn entry(kind: &str, name: &str) -> Value {
            "details": details})
 }
 
+/// Where colours begin and end in text for people.
+const MARKS: [char; 4] = ['\u{fdd0}', '\u{fdd1}', '\u{fdd2}', '\u{fdd3}'];
+
 /// What a terminal would receive: no control character but line breaks, and nothing that hides or turns text.
 fn fits_a_terminal(text: &str) -> Result<(), TestCaseError> {
     let unfit = text.chars().find(|c| *c != '\n' && !printable::is_printable(*c));
@@ -132,8 +136,36 @@ proptest! {
         for kind in ["call", "plan", "drift", "session", "loss"] {
             let line = audit::line(&entry(kind, &name), false);
             // Colours are drawn by the writer, which knows them by marks.
-            fits_a_terminal(&line.replace(['\u{fdd0}', '\u{fdd1}', '\u{fdd2}', '\u{fdd3}'], ""))?;
+            fits_a_terminal(&line.replace(MARKS, ""))?;
             prop_assert_eq!(line.matches('\n').count(), 1, "{}", line);
+        }
+        let problem = json!({"kind": "port", "status": "error", "name": name, "what": name, "since": name, "impact": name,
+            "mend": name});
+        let printed = status::print(&problem).replace(MARKS, "");
+        fits_a_terminal(&printed)?;
+        let lines = if name.is_empty() { 1 } else { 3 };
+        prop_assert_eq!(printed.lines().count(), lines, "{}", printed);
+    }
+
+    /// `l2gw watch`, in each format.
+    #[test]
+    fn no_name_breaks_what_is_watched(name in name()) {
+        for kind in ["call", "plan", "drift", "session", "loss"] {
+            let event = entry(kind, &name);
+            let shown = |format| watch::shown(format, &event).unwrap();
+            for format in [Format::Table, Format::Name, Format::Json] {
+                let line = shown(format).replace(MARKS, "");
+                fits_a_terminal(&line)?;
+                prop_assert_eq!(line.matches('\n').count(), 1, "{}", line);
+            }
+            prop_assert_eq!(&serde_json::from_str::<Value>(&shown(Format::Json)).unwrap(), &event);
+            let yaml = shown(Format::Yaml);
+            prop_assert_eq!(&serde_saphyr::from_str::<Value>(&yaml).unwrap(), &event, "{}", yaml);
+            let csv = shown(Format::Csv);
+            let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_bytes());
+            let read: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+            prop_assert_eq!(read.len(), 1);
+            prop_assert_eq!((&read[0][2], &read[0][3]), (&*name, &*name));
         }
     }
 

@@ -8,7 +8,7 @@ use clap::{
 };
 
 use super::{Arguments, definition, near, terminal};
-use crate::telemetry::printable;
+use crate::model::printable;
 
 /// The arguments of this process; where they are wrong, that has been said.
 pub fn arguments() -> Result<Arguments, ExitCode> {

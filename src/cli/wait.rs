@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{CommandOutcome, Done, Failure, Session, argument, terminal};
-use crate::telemetry::printable::one_line;
+use crate::model::printable::one_line;
 
 /// How often the daemon is asked.
 const PERIOD: Duration = Duration::from_millis(150);
@@ -31,10 +31,12 @@ pub(super) struct Wait {
 /// What is waited for.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
-    /// These switches (by `Physical_Switch.name`) hold all that was asked for.
-    Switches(Vec<String>),
-    /// The bindings of a network on these switches are as they should be.
-    Bindings { network: String, switches: Vec<String> },
+    /// This switch, by its section's name, holds all that it should.
+    Switch(String),
+    /// Deletions that were held on this switch are carried out.
+    Deletions(String),
+    /// These switches hold what they should of these networks.
+    Bindings { networks: BTreeSet<String>, switches: BTreeSet<String> },
     /// The switches that carry one of these networks hold all of it.
     Networks(BTreeSet<String>),
 }
@@ -54,10 +56,19 @@ struct Switch {
     confirmed: Option<u64>,
     status: String,
     reason: String,
+    obstacles: Vec<Obstacle>,
     rows_desired: u64,
     rows_actual: u64,
-    networks: BTreeSet<String>,
+    draining: BTreeSet<String>,
     bindings: Vec<Binding>,
+}
+
+/// What stands in the way of a switch as a whole.
+#[derive(Debug, Deserialize)]
+struct Obstacle {
+    status: String,
+    reason: String,
+    deletions: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,6 +78,7 @@ struct Binding {
     vlan: u16,
     status: String,
     reason: String,
+    blocked: bool,
     rows_desired: u64,
     rows_actual: u64,
 }
@@ -74,10 +86,20 @@ struct Binding {
 /// How far one switch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct State {
-    done: bool,
+    stage: Stage,
     status: String,
     reason: String,
     rows: (u64, u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Done,
+    UnderWay,
+    /// Something stands in the way, and may go by itself soon.
+    Blocked,
+    /// All else is done.
+    BlockedForGood,
 }
 
 // ===== impl Wait =====
@@ -96,24 +118,23 @@ impl Wait {
         let first: Progress = session.call("progress", &json!({})).await?;
         let revision = first.revision;
         let mut lines = Lines::new();
-        let mut since: BTreeMap<String, (String, Instant)> = BTreeMap::new();
+        let mut blocked_since: BTreeMap<String, Instant> = BTreeMap::new();
         let mut progress = first;
         loop {
             let states = states(&progress, target, revision);
             lines.draw(&states);
-            let waiting: Vec<_> = states.iter().filter(|(_, state)| !state.done).collect();
+            let waiting: Vec<_> = states.iter().filter(|(_, state)| state.stage != Stage::Done).collect();
             if waiting.is_empty() {
                 lines.end(&states);
                 return Ok(CommandOutcome::Fine);
             }
-            for (name, state) in &states {
-                let entry = since.entry(name.clone()).or_insert_with(|| (state.status.clone(), Instant::now()));
-                if entry.0 != state.status {
-                    *entry = (state.status.clone(), Instant::now());
-                }
+            blocked_since.retain(|name, _| waiting.iter().any(|(other, state)| other == name && state.is_blocked()));
+            for (name, _) in waiting.iter().filter(|(_, state)| state.is_blocked()) {
+                blocked_since.entry(name.clone()).or_insert_with(Instant::now);
             }
             let stuck = |(name, state): &&(String, State)| {
-                cannot(state) && since.get(name).is_some_and(|(_, since)| since.elapsed() >= PATIENCE)
+                let is_patient = || blocked_since.get(name).is_some_and(|since| since.elapsed() < PATIENCE);
+                state.stage == Stage::BlockedForGood || (state.is_blocked() && !is_patient())
             };
             let names = || {
                 waiting
@@ -146,6 +167,10 @@ impl Wait {
 }
 
 impl State {
+    fn is_blocked(&self) -> bool {
+        matches!(self.stage, Stage::Blocked | Stage::BlockedForGood)
+    }
+
     /// `down: can't connect to …`
     fn words(&self) -> String {
         let Self { status, reason, .. } = self;
@@ -154,67 +179,80 @@ impl State {
     }
 }
 
-/// Whether nothing will come of it without help, or for a while.
-fn cannot(state: &State) -> bool {
-    matches!(state.status.as_str(), "down" | "conflict" | "error" | "held" | "absent")
-        || state.reason.contains("mode = observe")
-}
-
 fn states(progress: &Progress, target: &Target, revision: u64) -> Vec<(String, State)> {
-    let by_name = |names: &[String]| -> Vec<(String, State)> {
-        let state = |name: &String| {
-            let switch = progress.switches.iter().find(|switch| switch.switch == *name);
-            (name.clone(), switch.map_or_else(|| absent(name), |switch| state(switch, target, revision)))
-        };
-        names.iter().map(state).collect()
-    };
-    let all = |wanted: &dyn Fn(&Switch) -> bool| {
-        let switches = progress.switches.iter().filter(|switch| wanted(switch));
-        switches.map(|switch| (switch.switch.clone(), state(switch, target, revision))).collect()
+    let of = |name: &String| {
+        let switch = progress.switches.iter().find(|switch| switch.switch == *name);
+        (name.clone(), switch.map_or_else(|| absent(name), |switch| state(switch, target, revision)))
     };
     match target {
-        Target::Switches(names) | Target::Bindings { switches: names, .. } => by_name(names),
-        Target::Networks(networks) => all(&|switch| switch.networks.iter().any(|network| networks.contains(network))),
+        Target::Switch(name) | Target::Deletions(name) => vec![of(name)],
+        Target::Bindings { switches, .. } => switches.iter().map(of).collect(),
+        Target::Networks(networks) => {
+            let carries = |switch: &&Switch| {
+                let bound = switch.bindings.iter().map(|binding| &binding.network_id);
+                bound.chain(&switch.draining).any(|network| networks.contains(network))
+            };
+            progress.switches.iter().filter(carries).map(|switch| of(&switch.switch)).collect()
+        }
     }
 }
 
+/// Done is what is confirmed and has nothing in its way. What else is wrong on the switch doesn't concern it.
 fn state(switch: &Switch, target: &Target, revision: u64) -> State {
     let confirmed = switch.confirmed.is_some_and(|confirmed| confirmed >= revision);
     let known = switch.known.is_some_and(|known| known >= revision);
-    let whole = State {
-        done: confirmed,
-        status: if confirmed { "done".to_owned() } else { switch.status.clone() },
-        reason: if confirmed { String::new() } else { switch.reason.clone() },
-        rows: (switch.rows_actual, switch.rows_desired),
+    let is_meant = |network: &String| match target {
+        Target::Switch(_) => true,
+        Target::Deletions(_) => false,
+        Target::Bindings { networks, .. } | Target::Networks(networks) => networks.contains(network),
     };
-    let concerns = |binding: &&Binding| match target {
-        Target::Bindings { network, .. } => binding.network_id == *network,
-        Target::Networks(networks) => networks.contains(&binding.network_id),
-        Target::Switches(_) => false,
-    };
-    let bindings: Vec<&Binding> = switch.bindings.iter().filter(concerns).collect();
-    if !known || bindings.is_empty() {
-        return State { done: confirmed, ..whole };
-    }
-    // What else is wrong on the switch doesn't concern this network.
-    let fine = |binding: &&&Binding| matches!(binding.status.as_str(), "active" | "degraded");
-    let worst = bindings.iter().find(|binding| !fine(binding)).or_else(|| bindings.first());
-    let done = confirmed || bindings.iter().all(|binding| fine(&binding));
-    worst.map_or(whole, |worst| State {
-        done,
-        status: if done && worst.status == "active" { "done".to_owned() } else { worst.status.clone() },
-        reason: match worst.reason.as_str() {
+    let are_deletions_meant = matches!(target, Target::Deletions(_)) || switch.draining.iter().any(is_meant);
+    let blocked = if confirmed { Stage::BlockedForGood } else { Stage::Blocked };
+    let rows = (switch.rows_actual, switch.rows_desired);
+    let of_binding = |stage, binding: &Binding| State {
+        stage,
+        status: binding.status.clone(),
+        reason: match binding.reason.as_str() {
             "" => String::new(),
-            reason if done => reason.to_owned(),
-            reason => format!("{} VLAN {}: {reason}", worst.port, worst.vlan),
+            reason => format!("{} VLAN {}: {reason}", binding.port, binding.vlan),
         },
-        rows: (worst.rows_actual, worst.rows_desired),
-    })
+        rows: (binding.rows_actual, binding.rows_desired),
+    };
+    let of_switch =
+        |stage, status: &str, reason: &str| State { stage, status: status.to_owned(), reason: reason.to_owned(), rows };
+
+    let mut obstacles = switch.obstacles.iter();
+    if let Some(held) = obstacles.find(|obstacle| obstacle.deletions && are_deletions_meant) {
+        return of_switch(blocked, &held.status, &held.reason);
+    }
+    let bindings: Vec<&Binding> = switch.bindings.iter().filter(|binding| is_meant(&binding.network_id)).collect();
+    // What it doesn't know of yet may be what removes the obstacle.
+    if let Some(binding) = bindings.iter().find(|binding| known && binding.blocked) {
+        return of_binding(blocked, binding);
+    }
+    let is_of_switch = matches!(target, Target::Switch(_) | Target::Deletions(_));
+    let is_fine = |binding: &&&Binding| matches!(binding.status.as_str(), "active" | "degraded");
+    let are_fine = || known && !bindings.is_empty() && bindings.iter().all(|binding| is_fine(&binding));
+    if confirmed || (!is_of_switch && are_fine()) {
+        let first = bindings.iter().find(|binding| binding.status != "active").or(bindings.first());
+        return match first.filter(|_| !is_of_switch) {
+            Some(binding) if binding.status != "active" => of_binding(Stage::Done, binding),
+            Some(binding) => State { status: "done".to_owned(), ..of_binding(Stage::Done, binding) },
+            None => of_switch(Stage::Done, "done", ""),
+        };
+    }
+    if let Some(obstacle) = switch.obstacles.iter().find(|obstacle| !obstacle.deletions) {
+        return of_switch(Stage::Blocked, &obstacle.status, &obstacle.reason);
+    }
+    match bindings.iter().find(|binding| known && !is_fine(binding)) {
+        Some(binding) => of_binding(Stage::UnderWay, binding),
+        None => of_switch(Stage::UnderWay, &switch.status, &switch.reason),
+    }
 }
 
 fn absent(name: &str) -> State {
     let reason = format!("no switch is configured for it: add [switch:{name}] to plumgrid.ini and reload it");
-    State { done: false, status: "absent".to_owned(), reason, rows: (0, 0) }
+    State { stage: Stage::Blocked, status: "absent".to_owned(), reason, rows: (0, 0) }
 }
 
 // ===== the lines =====
@@ -252,10 +290,10 @@ impl Lines {
                 bar.set_message(state.words());
                 bar.tick();
             } else {
-                let line = state.words();
-                if self.told.get(name) != Some(&line) {
-                    terminal::remark(&format!("{name}: {actual}/{desired} rows, {line}"));
-                    self.told.insert(name.clone(), line);
+                let words = state.words();
+                if self.told.get(name) != Some(&words) {
+                    terminal::remark(&line(name, state));
+                    self.told.insert(name.clone(), words);
                 }
             }
         }
@@ -273,6 +311,12 @@ impl Lines {
     }
 }
 
+/// `tor-switch-1: 3/5 rows, pending: being written`
+fn line(name: &str, state: &State) -> String {
+    let (actual, desired) = state.rows;
+    format!("{}: {actual}/{desired} rows, {}", one_line(name), state.words())
+}
+
 /// What a change of a port waits for.
 pub(super) fn of_network(id: &Value) -> Target {
     of_networks([id])
@@ -285,28 +329,96 @@ pub(super) fn of_networks<'v>(ids: impl IntoIterator<Item = &'v Value>) -> Targe
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::model::printable::is_printable;
 
     fn progress(value: Value) -> Progress {
         serde_json::from_value(value).unwrap()
     }
 
+    /// A switch that has heard of `known` and holds `confirmed`, with these bindings.
+    fn switch(known: u64, confirmed: u64, bindings: &Value) -> Value {
+        json!({"switch": "t", "known": known, "confirmed": confirmed, "status": "error", "reason": "another network",
+            "obstacles": [], "rows_desired": 9, "rows_actual": 8, "draining": [], "bindings": bindings})
+    }
+
+    fn binding(network: &str, status: &str, reason: &str, blocked: bool) -> Value {
+        json!({"network_id": network, "port": "e1", "vlan": 5, "status": status, "reason": reason, "blocked": blocked,
+            "rows_desired": 3, "rows_actual": 3})
+    }
+
+    fn of(target: &Target, switch: &Value) -> State {
+        states(&progress(json!({"revision": 7, "switches": [switch]})), target, 7).remove(0).1
+    }
+
+    fn bindings() -> Target {
+        Target::Bindings { networks: BTreeSet::from(["n".to_owned()]), switches: BTreeSet::from(["t".to_owned()]) }
+    }
+
     #[test]
     fn a_change_is_done_where_it_is_confirmed_or_its_own_bindings_are_right() {
-        let binding = |network: &str, status: &str| json!({"network_id": network, "port": "e1", "vlan": 5, "status": status, "reason": "", "rows_desired": 3, "rows_actual": 3});
-        let switch = |known: u64, confirmed: u64, bindings: Value| {
-            progress(json!({"revision": 7, "switches": [{"switch": "t", "known": known, "confirmed": confirmed,
-                "status": "error", "reason": "another network", "rows_desired": 9, "rows_actual": 8, "networks": ["n"],
-                "bindings": bindings}]}))
-        };
-        let target = Target::Bindings { network: "n".to_owned(), switches: vec!["t".to_owned()] };
-        let done = |progress: &Progress| states(progress, &target, 7)[0].1.done;
-        assert!(done(&switch(7, 7, json!([]))));
-        assert!(done(&switch(7, 6, json!([binding("n", "active"), binding("m", "error")]))));
-        assert!(!done(&switch(6, 6, json!([binding("n", "active")]))), "it doesn't know of it yet");
-        assert!(!done(&switch(7, 6, json!([binding("n", "pending")]))));
-        let missing = Target::Switches(vec!["gone".to_owned()]);
-        let (_, state) = states(&switch(7, 7, json!([])), &missing, 7).remove(0);
-        assert!(cannot(&state) && state.reason.contains("[switch:gone]"));
+        let stage = |known, confirmed, rows: Value| of(&bindings(), &switch(known, confirmed, &rows)).stage;
+        let (right, other) = (binding("n", "active", "", false), binding("m", "error", "refused", true));
+        assert_eq!(stage(7, 7, json!([])), Stage::Done);
+        assert_eq!(stage(7, 6, json!([right, other])), Stage::Done);
+        assert_eq!(stage(6, 6, json!([right])), Stage::UnderWay, "it doesn't know of it yet");
+        assert_eq!(stage(7, 6, json!([binding("n", "pending", "being written", false)])), Stage::UnderWay);
+        let missing = of(&Target::Switch("gone".to_owned()), &switch(7, 7, &json!([])));
+        assert!(missing.stage == Stage::Blocked && missing.reason.contains("[switch:gone]"), "{missing:?}");
+    }
+
+    #[test]
+    fn what_is_confirmed_and_blocked_is_not_done() {
+        let foreign = json!([binding("n", "conflict", "bound to theirs", true)]);
+        let whole = Target::Switch("t".to_owned());
+        for target in [bindings(), Target::Networks(BTreeSet::from(["n".to_owned()])), whole.clone()] {
+            let state = of(&target, &switch(7, 7, &foreign));
+            assert_eq!(
+                (state.stage, state.words().as_str()),
+                (Stage::BlockedForGood, "conflict: e1 VLAN 5: bound to theirs")
+            );
+            assert_eq!(of(&target, &switch(7, 6, &foreign)).stage, Stage::Blocked, "it may go by itself");
+        }
+        // Of a switch as a whole, a loop is no obstacle: the rows are there.
+        let looped = json!([binding("n", "conflict", "loop suspected", false)]);
+        assert_eq!(of(&whole, &switch(7, 7, &looped)).stage, Stage::Done);
+    }
+
+    #[test]
+    fn held_deletions_stand_in_the_way_of_what_deletes() {
+        let mut held = switch(7, 7, &json!([binding("n", "active", "", false)]));
+        held["obstacles"] = json!([{"status": "held", "reason": "an operator holds", "deletions": true}]);
+        let deletions = Target::Deletions("t".to_owned());
+        assert_eq!(of(&deletions, &held).stage, Stage::BlockedForGood);
+        assert_eq!(of(&bindings(), &held).stage, Stage::Done, "another network's");
+        held["draining"] = json!(["n"]);
+        assert_eq!(of(&bindings(), &held).stage, Stage::BlockedForGood);
+        assert_eq!(of(&Target::Switch("t".to_owned()), &held).stage, Stage::BlockedForGood);
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_steers_the_terminal_while_it_is_waited(name in any::<String>()) {
+            let mut blocked = binding("n", &name, &name, true);
+            blocked["port"] = json!(name);
+            let mut named = switch(7, 7, &json!([blocked]));
+            named["switch"] = json!(name);
+            let state = of(&Target::Switch(name.clone()), &named);
+            // What a line says, and what a bar on a terminal does.
+            for text in [line(&name, &state), state.words(), line(&name, &absent(&name))] {
+                prop_assert!(text.chars().all(is_printable), "{:?}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_no_session_or_no_lock_is_waited_for_a_while() {
+        let mut down = switch(7, 6, &json!([]));
+        down["confirmed"] = Value::Null;
+        down["obstacles"] = json!([{"status": "down", "reason": "no route", "deletions": false}]);
+        let state = of(&bindings(), &down);
+        assert_eq!((state.stage, state.words().as_str()), (Stage::Blocked, "down: no route"));
     }
 }

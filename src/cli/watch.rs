@@ -10,7 +10,7 @@ use super::{
     output::{Format, json, text, yaml},
     terminal,
 };
-use crate::{admin::client::AdminClientError, telemetry::printable::one_line};
+use crate::{admin::client::AdminClientError, model::printable::one_line};
 
 #[derive(Debug, Args)]
 pub(super) struct Watch {
@@ -35,7 +35,13 @@ impl Watch {
                 Some(Err(error)) => return Err(Failure::Answer(error)),
                 None => return Err(AdminClientError::Lost("vtepd has ended".to_owned()).into()),
             };
-            print(session.output.format(), &event)?;
+            let format = session.output.format();
+            let shown = shown(format, &event)?;
+            if format == Format::Table {
+                Output::text(&shown)?
+            } else {
+                terminal::programs(&shown)?
+            }
             left -= 1;
         }
         Ok(CommandOutcome::Fine)
@@ -43,22 +49,16 @@ impl Watch {
 }
 
 /// An event a line (YAML: a document).
-fn print(format: Format, event: &Value) -> Result<(), Failure> {
+pub(super) fn shown(format: Format, event: &Value) -> Result<String, Failure> {
     let member = |name: &str| text(&event[name]);
-    match format {
-        Format::Json => terminal::programs(&json(&format!("{event}\n"))),
-        Format::Yaml => terminal::programs(&format!("---\n{}", yaml(event)?)),
+    Ok(match format {
+        Format::Json => json(&format!("{event}\n")).into_owned(),
+        Format::Yaml => format!("---\n{}", yaml(event)?),
         Format::Csv => {
             let details = audit::details(event, false);
-            terminal::programs(&csv::line([
-                member("at"),
-                member("kind"),
-                member("subject"),
-                member("result"),
-                details,
-            ])?)
+            csv::line([member("at"), member("kind"), member("subject"), member("result"), details])?
         }
-        Format::Name => terminal::programs(&format!("{}\n", one_line(&member("subject")))),
-        Format::Table => Output::text(&audit::line(event, false)),
-    }
+        Format::Name => format!("{}\n", one_line(&member("subject"))),
+        Format::Table => audit::line(event, false),
+    })
 }

@@ -6,7 +6,9 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    time::Duration,
+    fmt,
+    path::Path,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
@@ -16,7 +18,11 @@ use tokio::{
 
 use crate::{
     fleet::Fleet,
-    model::status::{SessionState, SwitchStatus},
+    model::{
+        problem::{Problem, ProblemKind},
+        status::{SessionState, Status, SwitchStatus},
+        text,
+    },
     service::journal::Journal,
     source::Source,
     store::{JournalKind, Store},
@@ -37,8 +43,38 @@ const LONGEST: usize = 300;
 pub(super) struct Configured {
     /// The names of all switches.
     pub(super) switches: BTreeSet<String>,
-    /// Why the last reload failed; `None`: it didn't.
-    pub(super) failed_reload: Option<String>,
+    /// The last reload, if it failed.
+    pub(super) failed_reload: Option<FailedReload>,
+}
+
+/// plumgrid.ini has errors since it was read last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FailedReload {
+    /// The first error.
+    pub(super) why: String,
+    /// Since when reloads fail.
+    pub(super) since: SystemTime,
+}
+
+impl FailedReload {
+    /// What an operator reads of it.
+    pub(super) fn problem(&self, path: &Path) -> Problem {
+        Problem {
+            kind: ProblemKind::Configuration,
+            status: Status::Degraded,
+            name: text::name(&path.display().to_string()),
+            reason: self.to_string(),
+            since: humantime::format_rfc3339_seconds(self.since).to_string(),
+            impact: "the next start may fail".to_owned(),
+            fix: "correct it ('vtepd --check' shows all errors), then 'l2gw reload'".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for FailedReload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the last reload failed, the old configuration is in force: {}", text::sentence(&self.why))
+    }
 }
 
 /// What is checked.
@@ -96,8 +132,7 @@ impl Pulse {
     fn line(&self, sessions: &str) -> String {
         let store = self.store.health().err().map(|error| error.to_string());
         let source = self.source.as_ref().and_then(Source::unready);
-        let reload = self.configured.borrow().failed_reload.clone();
-        let reload = reload.map(|why| format!("the last reload failed, the old configuration is in force: {why}"));
+        let reload = self.configured.borrow().failed_reload.as_ref().map(ToString::to_string);
         let parts = [Some(sessions.to_owned()), store, reload, source];
         let line: String = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
         line.chars().take(LONGEST).collect()

@@ -173,3 +173,91 @@ fn of_the_whole(r: &mut Registry, connections: &[Status], problems: &[Problem]) 
         by_kind.get_or_create(&OfKind { kind: word(kind) }).set(number(count as u64));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{
+        printable::is_printable,
+        reason::Reason,
+        status::{Counters, SessionStatus},
+    };
+
+    fn switch(name: &str, host: &str) -> SwitchStatus {
+        let tunnel = TunnelStatus {
+            local: "192.0.2.1".to_owned(),
+            remote: "192.0.2.2".to_owned(),
+            host: host.to_owned(),
+            state: "up".to_owned(),
+            up: true,
+            bfd_status: std::collections::BTreeMap::new(),
+        };
+        SwitchStatus {
+            name: name.to_owned(),
+            physical_switch: name.to_owned(),
+            known: None,
+            confirmed: None,
+            session: SessionStatus {
+                state: SessionState::Up,
+                since: String::new(),
+                down_since: String::new(),
+                address: String::new(),
+                transport: String::new(),
+                schema_version: String::new(),
+                lock: String::new(),
+                peer: String::new(),
+                certificates: Vec::new(),
+            },
+            status: Status::Active,
+            reason: Reason::None,
+            own: Vec::new(),
+            vteps: Vec::new(),
+            faults: Vec::new(),
+            degraded: Vec::new(),
+            ports: Vec::new(),
+            more_ports: 0,
+            tunnels: vec![tunnel],
+            bindings: Vec::new(),
+            rows_desired: 0,
+            rows_actual: 0,
+            last_plan: None,
+            draining: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The value of a label, as Prometheus reads it: `\\`, `\"` and `\n` are its escapes.
+    fn label(line: &str, name: &str) -> Option<String> {
+        let (_, rest) = line.split_once(&format!("{name}=\""))?;
+        let (mut value, mut rest) = (String::new(), rest.chars());
+        loop {
+            match rest.next()? {
+                '"' => return Some(value),
+                '\\' => value.push(match rest.next()? {
+                    'n' => '\n',
+                    c => c,
+                }),
+                c => value.push(c),
+            }
+        }
+    }
+
+    proptest! {
+        /// Prometheus reads the name that people read, in one line.
+        #[test]
+        fn any_name_is_a_label(host in any::<String>()) {
+            let switches = [switch("t", &host)];
+            let figures = Figures { switches: &switches, connections: &[], problems: &[], strangers: &Strangers::default() };
+            let mut text = String::new();
+            encode(&mut text, &sample(figures)).unwrap();
+            prop_assert!(text.lines().all(|line| line.chars().all(is_printable)), "{:?}", text);
+            let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("vtepd_tunnel_up{")).collect();
+            prop_assert_eq!(lines.len(), 1);
+            let expected = if host.is_empty() { "unknown".to_owned() } else { text::name(&host) };
+            prop_assert_eq!(label(lines[0], "host"), Some(expected), "{}", lines[0]);
+        }
+    }
+}

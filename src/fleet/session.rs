@@ -30,13 +30,12 @@ mod view;
 
 use std::{collections::BTreeSet, time::Instant};
 
-pub(super) use self::{actions::Actions, ended::Ended, lock::LockState, view::SessionView};
+pub(super) use self::{actions::Actions, ended::Ended, lock::LockState, obstacles::Obstacles, view::SessionView};
 use self::{
     audit::Audits,
     journal::Journal,
     lock::{Lock, LockAction, LockEvent},
     noise::{Noise, Noises},
-    obstacles::Obstacles,
     role::Role,
     setup::{Phase, Setup},
 };
@@ -91,6 +90,10 @@ pub(super) struct Session<'t> {
     lock: Lock,
     /// The request for the lock that isn't answered.
     lock_request: Option<u64>,
+    /// Since when the lock stands in the way.
+    locked_since: Option<Instant>,
+    /// Since when deletions are held.
+    held_since: Option<Instant>,
     policy: Policy,
     replica: Replica,
     /// The message whose rows are being taken.
@@ -102,7 +105,6 @@ pub(super) struct Session<'t> {
     pace: Pace,
     guard: GuardDecision,
     audits: Audits,
-    obstacles: Obstacles,
     journal: Journal,
     reporter: Reporter,
     alive: Option<alive::Asked>,
@@ -131,6 +133,7 @@ impl<'t> Session<'t> {
         let setup = Setup::begin(&mut actions, now.at);
         let event = target.enter(SessionState::Identifying, String::new(), now.date);
         actions.events.extend(event);
+        target.obstacles.begin_session();
         let ownership = Ownership::new(&target.settings.deployment, &target.settings.previous_prefixes);
         Self {
             now,
@@ -139,6 +142,8 @@ impl<'t> Session<'t> {
             role: Role::default(),
             lock: Lock::new(target.lock_orphaned),
             lock_request: None,
+            locked_since: None,
+            held_since: None,
             policy: policy(&target.settings.sections, target.hold),
             replica: Replica::new(ownership),
             pending: None,
@@ -148,7 +153,6 @@ impl<'t> Session<'t> {
             pace: Pace::default(),
             guard: GuardDecision::Unknown,
             audits: Audits::new(now.at),
-            obstacles: Obstacles::default(),
             journal: Journal::default(),
             reporter: Reporter::new(&target.settings.database),
             alive: None,
@@ -171,6 +175,8 @@ impl<'t> Session<'t> {
             Input::Release => {
                 tracing::info!(switch = %self.target.names(), "held deletions were released by an operator");
                 self.target.released = true;
+                // Who waits for it waits until all is compared and deleted.
+                self.progress.confirmed = None;
                 self.audit();
                 Ok(())
             }

@@ -4,7 +4,7 @@ use std::{
     cell::OnceCell,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use uuid::Uuid;
@@ -29,6 +29,8 @@ use crate::{
 
 /// Faults of a switch and its ports that are listed.
 const FAULTS: usize = 100;
+/// Ports of a switch that are listed.
+const PORTS: usize = 1024;
 
 /// What a worker published last, for those who ask while it is busy.
 #[derive(Debug, Clone)]
@@ -46,7 +48,7 @@ impl Published {
     pub(super) fn when_busy(&self) -> Vec<SwitchStatus> {
         let mut statuses = self.statuses.clone();
         for status in &mut statuses {
-            status.add(Reason::Busy { at: rfc3339(self.at) });
+            status.add_since(Reason::Busy { at: rfc3339(self.at) }, rfc3339(self.at));
         }
         statuses
     }
@@ -68,7 +70,7 @@ pub(super) fn without_session(target: &Target, certificates: &[CertificateStatus
 /// A switch of which all is so for this reason.
 fn bare(target: &Target, config: &SwitchConfig, certificates: &[CertificateStatus], reason: &Reason) -> SwitchStatus {
     let section = target.desired.sections.get(&config.name).cloned().unwrap_or_default();
-    let since = rfc3339(target.session.since);
+    let since = since_of_session(target, reason);
     let binding = |(port, vlan): &(String, VlanId), bound: &BoundNetwork| BindingStatus {
         switch: config.name.clone(),
         port: port.clone(),
@@ -97,6 +99,7 @@ fn bare(target: &Target, config: &SwitchConfig, certificates: &[CertificateStatu
         faults: Vec::new(),
         degraded: Vec::new(),
         ports: Vec::new(),
+        more_ports: 0,
         tunnels: Vec::new(),
         bindings,
         rows_desired: section.intent.networks.iter().map(rows).sum(),
@@ -106,9 +109,17 @@ fn bare(target: &Target, config: &SwitchConfig, certificates: &[CertificateStatu
         counters: target.counters,
     };
     if *reason != Reason::None {
-        status.add(reason.clone());
+        status.add_since(reason.clone(), since.clone());
     }
     status
+}
+
+/// Since when there is no session, where that is the reason.
+fn since_of_session(target: &Target, reason: &Reason) -> String {
+    match reason {
+        Reason::NoSession(_) | Reason::Refused(_) => target.session.lost.map(rfc3339).unwrap_or_default(),
+        _ => String::new(),
+    }
 }
 
 fn session(
@@ -218,8 +229,10 @@ impl<'a> Look<'a> {
             return status;
         };
         let ports = physical.ports.iter().filter_map(|uuid| view.replica.port(*uuid));
-        status.ports = ports.clone().map(|port| port.name.clone()).collect();
-        status.ports.sort_unstable();
+        let mut names: Vec<&str> = ports.clone().map(|port| port.name.as_str()).collect();
+        names.sort_unstable();
+        status.more_ports = names.len().saturating_sub(PORTS);
+        status.ports = names.into_iter().take(PORTS).map(str::to_owned).collect();
         status.vteps = usable_vteps(physical);
         status.tunnels = tunnels(view, physical, self.hosts);
         let of_ports = ports.flat_map(|port| {
@@ -231,7 +244,8 @@ impl<'a> Look<'a> {
             let look = SwitchLook { switch: physical, section, tunnels: &tunnels, ports: OnceCell::new() };
             for row in &mut status.bindings {
                 (row.rows_desired, row.rows_actual) = self.rows(row.network_id);
-                row.set(self.binding(&look, row));
+                let (reason, since) = self.binding(&look, row);
+                row.set(reason, since.map(|at| rfc3339(view.date(at))).unwrap_or_default());
             }
             status.tunnels = tunnels;
             let counts = section.intent.networks.iter().map(|network| self.rows(*network));
@@ -245,14 +259,15 @@ impl<'a> Look<'a> {
     /// What is wrong with the switch as a whole.
     fn add_own(&self, status: &mut SwitchStatus) {
         let view = self.view;
+        let date = |at: Option<Instant>| at.map(|at| rfc3339(view.date(at))).unwrap_or_default();
         if !view.held.is_empty() {
-            status.add(held(view));
+            status.add_since(held(view), date(view.held_since));
         }
         if let Some(reason) = locked(view) {
-            status.add(reason);
+            status.add_since(reason, date(view.locked_since));
         }
         if let Some(trouble) = &view.target.trouble {
-            status.add(Reason::Unwritable(trouble.text.as_str().into()));
+            status.add_since(Reason::Unwritable(trouble.text.as_str().into()), date(Some(trouble.since)));
         }
         if !status.faults.is_empty() {
             status.add(Reason::Faults(Names::new(status.faults.iter().map(String::as_str))));
@@ -269,10 +284,15 @@ impl<'a> Look<'a> {
             RowKey::Network(_) | RowKey::Binding(..) | RowKey::Mac(..) => None,
         });
         if let Some((row, fault)) = of_switch.next() {
-            status.add(Reason::RowRefused { row, error: fault.error.as_str().into(), more: of_switch.count() });
+            let reason = Reason::RowRefused { row, error: fault.error.as_str().into(), more: of_switch.count() };
+            status.add_since(reason, date(Some(fault.since)));
         }
         if !status.draining.is_empty() {
             status.add(Reason::Draining);
+        }
+        let is_left = |network| !view.target.desired.networks.contains_key(network);
+        if self.is_observed() && view.outstanding.keys().any(is_left) {
+            status.add(Reason::Observed);
         }
     }
 
@@ -289,25 +309,31 @@ impl<'a> Look<'a> {
         (desired, (desired - bindings).saturating_sub(outstanding) + bound)
     }
 
-    /// Why a binding is as it is.
-    fn binding(&self, look: &SwitchLook<'_>, row: &BindingStatus) -> Reason {
+    /// Why a binding is as it is, and since when, as far as that was seen.
+    fn binding(&self, look: &SwitchLook<'_>, row: &BindingStatus) -> (Reason, Option<Instant>) {
         let (view, planner, port) = (self.view, &self.planner, row.port.clone());
+        let physical_switch = look.section.physical_switch.as_str();
+        let blocked_since = |port: &str| view.target.obstacles.since(physical_switch, port, row.vlan, row.network_id);
         let Some((port_uuid, port_row)) = view.replica.port_of(look.switch, &port) else {
             let present = look.ports.get_or_init(|| Names::new(port_names(view, look.switch))).clone();
-            return Reason::PortMissing { port, switch: row.switch.clone(), present };
+            let since = blocked_since(&port);
+            return (Reason::PortMissing { port, switch: row.switch.clone(), present }, since);
         };
         if let Some(bound) = look.section.intent.bindings.get(&(port.clone(), row.vlan))
             && let (network, [connection, ..]) = (bound.network, bound.connections.as_slice())
             && network != row.network_id
         {
-            return Reason::VlanTaken { vlan: row.vlan, port, network, connection: *connection };
+            return (Reason::VlanTaken { vlan: row.vlan, port, network, connection: *connection }, None);
         }
-        let Some(network) = view.target.desired.networks.get(&row.network_id) else { return Reason::NetworkUnknown };
+        let Some(network) = view.target.desired.networks.get(&row.network_id) else {
+            return (Reason::NetworkUnknown, None);
+        };
         let Some(vni) = network.vni else {
-            return Reason::NoSegment { network: row.network_id, draining: view.draining.contains(&row.network_id) };
+            let draining = view.draining.contains(&row.network_id);
+            return (Reason::NoSegment { network: row.network_id, draining }, blocked_since(&port));
         };
         if let Some(logical_switch) = planner.vni_conflict(network) {
-            return Reason::VniForeign { logical_switch: logical_switch.to_owned(), vni };
+            return (Reason::VniForeign { logical_switch: logical_switch.to_owned(), vni }, blocked_since(&port));
         }
         let holder = port_row.bindings.get(&row.vlan.get());
         let holder = holder.and_then(|uuid| view.replica.logical_switch_index(*uuid));
@@ -315,28 +341,37 @@ impl<'a> Look<'a> {
             && planner.owner(index).is_none()
         {
             let name = view.replica.logical_switch(index).map_or("unknown", |row| row.name.as_str());
-            return Reason::VlanForeign { vlan: row.vlan, port, logical_switch: name.to_owned() };
+            let since = blocked_since(&port);
+            return (Reason::VlanForeign { vlan: row.vlan, port, logical_switch: name.to_owned() }, since);
         }
-        if let Some(reason) = self.fault(port_uuid, row) {
-            return reason;
+        if let Some((reason, since)) = self.fault(port_uuid, row) {
+            return (reason, Some(since));
         }
         if view.held.contains(&row.network_id) {
-            return held(view);
+            return (held(view), view.held_since);
         }
         let chosen = planner.logical_switches(row.network_id).0;
         if chosen.is_none() || holder != chosen || self.view.outstanding.contains_key(&row.network_id) {
-            return if view.target.observes() && !view.target.repairing {
-                Reason::Observed
+            return if self.is_observed() {
+                (Reason::Observed, None)
+            } else if let Some(reason) = locked(view) {
+                (reason, view.locked_since)
+            } else if let Some(trouble) = &view.target.trouble {
+                (Reason::Unwritable(trouble.text.as_str().into()), Some(trouble.since))
             } else {
-                let trouble = || Some(Reason::Unwritable(view.target.trouble.as_ref()?.text.as_str().into()));
-                locked(view).or_else(trouble).unwrap_or(Reason::Writing)
+                (Reason::Writing, None)
             };
         }
-        self.degraded(look, port_row, network)
+        (self.degraded(look, port_row, network), None)
+    }
+
+    /// Nothing is written that no operator asked for.
+    fn is_observed(&self) -> bool {
+        self.view.target.observes() && !self.view.target.repairing
     }
 
     /// The row at fault that a binding depends on.
-    fn fault(&self, port: Uuid, row: &BindingStatus) -> Option<Reason> {
+    fn fault(&self, port: Uuid, row: &BindingStatus) -> Option<(Reason, Instant)> {
         let of_network = self.faults_of_networks.get(&row.network_id);
         let of_binding = self.faults_of_bindings.get(&(port, row.vlan.get()));
         let Fault { key, quarantine, .. } = of_network.into_iter().chain(of_binding).min_by_key(|fault| fault.key)?;
@@ -347,11 +382,12 @@ impl<'a> Look<'a> {
             RowKey::Network(_) | RowKey::Tunnel(_) | RowKey::Managers => RowName::Network,
         };
         let error = quarantine.error.as_str().into();
-        Some(if quarantine.fight {
+        let reason = if quarantine.fight {
             Reason::RowContested { row: name, error, more }
         } else {
             Reason::RowRefused { row: name, error, more }
-        })
+        };
+        Some((reason, quarantine.since))
     }
 
     /// What costs function of a binding whose rows are all right.
@@ -410,7 +446,8 @@ fn missing(view: &SessionView<'_>, config: &SwitchConfig) -> Reason {
 
 /// Why nothing is written at all; `None`: something is.
 fn locked(view: &SessionView<'_>) -> Option<Reason> {
-    view.lock.obstacle(&view.target.settings.deployment).map(|why| Reason::Locked(why.into()))
+    let why = view.lock.obstacle(&view.target.settings.deployment)?;
+    Some(Reason::Locked { why: why.into(), fix: view.lock.fix() })
 }
 
 fn held(view: &SessionView<'_>) -> Reason {

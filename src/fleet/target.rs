@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::Database;
+use super::{Database, session::Obstacles};
 use crate::{
     config::{LockPolicy, Mode, SwitchConfig},
     intent::{NetworkIntent, SwitchIntent},
@@ -52,6 +52,8 @@ pub(super) struct Target {
     pub(super) contradictions: u32,
     /// The database takes no writes.
     pub(super) trouble: Option<Trouble>,
+    /// What kept wanted rows from being written when they were compared last.
+    pub(super) obstacles: Obstacles,
 }
 
 /// The database takes no writes, whatever they are about.
@@ -61,6 +63,7 @@ pub(super) struct Trouble {
     pub(super) text: String,
     /// The wait before the next attempt.
     pub(super) wait: Duration,
+    pub(super) since: Instant,
 }
 
 /// The state of the session, for the status.
@@ -154,6 +157,7 @@ impl Target {
             lock_orphaned: false,
             contradictions: 0,
             trouble: None,
+            obstacles: Obstacles::default(),
         }
     }
 

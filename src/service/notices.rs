@@ -15,7 +15,7 @@ use crate::{
     model::{
         NetworkId, TunnelEndpoint,
         reason::{CertificateOwner, Reason, Unreached},
-        status::{CertificateStatus, Strangers, SwitchStatus},
+        status::{CertificateStatus, Strangers, SwitchReason, SwitchStatus},
         text::Names,
     },
     relay::{Hub, Notices, RATE},
@@ -71,13 +71,14 @@ impl Known {
     /// Adds to a switch and its bindings what concerns them.
     pub(super) fn add_to(&mut self, switch: &mut SwitchStatus) {
         if let Some(reason) = refused_peer(switch, &self.strangers) {
+            let since = switch.session.down_since.clone();
             for row in &mut switch.bindings {
                 if row.reason == switch.reason {
-                    row.set(reason.clone());
+                    row.set(reason.clone(), since.clone());
                 }
             }
             (switch.status, switch.reason) = (reason.status(), reason.clone());
-            switch.own = vec![reason];
+            switch.own = vec![SwitchReason { reason, since }];
         }
         if let Some(left_out) = self.notices.overflowing.get(switch.name.as_str()) {
             let reason = Reason::LearnedOverflow { left_out: *left_out };

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
@@ -63,7 +63,7 @@ struct Stored {
     gateways: HashMap<GatewayId, Gateway>,
     connections: Vec<Connection>,
     unbound: UnboundNetworks,
-    holds: Vec<String>,
+    holds: Vec<(String, String)>,
 }
 
 impl Watched {
@@ -137,9 +137,11 @@ impl Service {
         let unreached = networks.into_iter().filter_map(|id| known.network(id));
         let unreached: Vec<_> = unreached.map(|network| network.unreached.listed.clone()).collect();
         let source = self.source();
-        let store = self.health().err().map(|error| error.to_string()).or(unreadable);
+        let ill = self.health().err().map(|error| error.to_string());
+        let since = ill.as_ref().and_then(|_| self.store.ill_since()).map(rfc3339).unwrap_or_default();
+        let store = ill.or(unreadable);
         let problems = problems(&Facts {
-            store: store.as_deref(),
+            store: store.as_deref().map(|why| (why, since)),
             parts: self.watched.ask_parts(),
             source: source.as_ref(),
             holds: &holds,
@@ -149,6 +151,7 @@ impl Service {
             endpoints: known.endpoints(),
         });
         let connections = facts.into_iter().map(|fact| fact.status).collect();
+        let holds = holds.into_iter().map(|(name, _)| name).collect();
         Overview { revision, switches, connections, strangers: self.strangers(), holds, problems }
     }
 
@@ -159,7 +162,11 @@ impl Service {
             gateways: view.gateways().await?.into_iter().map(|gateway| (gateway.id, gateway)).collect(),
             connections: view.connections().await?,
             unbound: view.unbound_networks().await?,
-            holds: view.switch_holds().await?,
+            holds: view.switch_holds_since().await?,
         })
     }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
 }

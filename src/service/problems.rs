@@ -11,7 +11,7 @@ use crate::{
         VlanId,
         problem::{Problem, ProblemKind},
         reason::{Reason, Unreached},
-        status::{BindingStatus, Status, SwitchStatus},
+        status::{BindingStatus, Status, SwitchReason, SwitchStatus},
         text,
     },
     source,
@@ -22,14 +22,14 @@ const GATEWAYS: usize = 3;
 
 /// What is known of the whole at one moment.
 pub(super) struct Facts<'a> {
-    /// Why the store takes no writes.
-    pub(super) store: Option<&'a str>,
+    /// Why the store takes no writes, and since when.
+    pub(super) store: Option<(&'a str, String)>,
     /// Problems that parts of the daemon report themselves.
     pub(super) parts: Vec<Problem>,
     /// Where networks and ports come from, if not through our API.
     pub(super) source: Option<&'a source::SourceStatus>,
-    /// Switches whose deletions an operator holds.
-    pub(super) holds: &'a [String],
+    /// Switches whose deletions an operator holds, and since when.
+    pub(super) holds: &'a [(String, String)],
     /// All switches of plumgrid.ini.
     pub(super) switches: &'a [SwitchStatus],
     /// All connections.
@@ -47,13 +47,14 @@ pub(super) struct ConnectionFact {
 
 /// All that is wrong, the worst first.
 pub(super) fn problems(facts: &Facts<'_>) -> Vec<Problem> {
-    let mut found: Vec<Problem> = facts.store.map(store).into_iter().chain(facts.parts.iter().cloned()).collect();
+    let mut found: Vec<Problem> =
+        facts.store.iter().map(store).into_iter().chain(facts.parts.iter().cloned()).collect();
     found.extend(facts.source.and_then(of_source));
     for switch in facts.switches {
-        found.extend(switch.own.iter().filter_map(|reason| of_switch(switch, reason, facts.connections)));
+        found.extend(switch.own.iter().filter_map(|own| of_switch(switch, own, facts)));
     }
-    found
-        .extend(facts.holds.iter().filter(|name| !is_shown_held(facts.switches, name)).map(|name| operator_hold(name)));
+    let without_deletions = facts.holds.iter().filter(|(name, _)| !is_shown_held(facts.switches, name));
+    found.extend(without_deletions.map(|(name, since)| operator_hold(name, since)));
     found.extend(of_bindings(facts));
     found.extend(of_hosts(facts));
     found.sort_by(|one, other| {
@@ -62,13 +63,13 @@ pub(super) fn problems(facts: &Facts<'_>) -> Vec<Problem> {
     found
 }
 
-fn store(reason: &str) -> Problem {
+fn store((reason, since): &(&str, String)) -> Problem {
     Problem {
         kind: ProblemKind::Store,
         status: Status::Error,
         name: "store".to_owned(),
-        reason: reason.to_owned(),
-        since: String::new(),
+        reason: (*reason).to_owned(),
+        since: since.clone(),
         impact: "no change is accepted; what the switches hold stays".to_owned(),
         fix: "it is tried again every second".to_owned(),
     }
@@ -94,7 +95,9 @@ pub(super) fn of_source(source: &source::SourceStatus) -> Option<Problem> {
 }
 
 /// What is wrong with a switch as a whole.
-fn of_switch(switch: &SwitchStatus, reason: &Reason, connections: &[ConnectionFact]) -> Option<Problem> {
+fn of_switch(switch: &SwitchStatus, own: &SwitchReason, facts: &Facts<'_>) -> Option<Problem> {
+    let SwitchReason { reason, since } = own;
+    let hold = facts.holds.iter().find(|(name, _)| *reason == Reason::HeldByOperator && *name == switch.name);
     let kind = reason.kind()?;
     let is_gone = matches!(kind, ProblemKind::Session | ProblemKind::Refused);
     Some(Problem {
@@ -102,8 +105,8 @@ fn of_switch(switch: &SwitchStatus, reason: &Reason, connections: &[ConnectionFa
         status: reason.status(),
         name: switch.name.clone(),
         reason: reason.to_string(),
-        since: if is_gone { switch.session.down_since.clone() } else { String::new() },
-        impact: if is_gone { impact(switch, connections) } else { String::new() },
+        since: hold.map_or(since, |(_, since)| since).clone(),
+        impact: if is_gone { impact(switch, facts.connections) } else { String::new() },
         fix: match reason {
             Reason::NoSession(_) => {
                 format!("check that it is reachable at {}; it is dialled again by itself", switch.session.address)
@@ -116,7 +119,7 @@ fn of_switch(switch: &SwitchStatus, reason: &Reason, connections: &[ConnectionFa
 /// The gateways and connections of a switch that is gone, and whether another switch of theirs carries them.
 fn impact(switch: &SwitchStatus, connections: &[ConnectionFact]) -> String {
     let mut gateways: BTreeMap<&str, (usize, BTreeSet<&str>)> = BTreeMap::new();
-    let is_here = |row: &&BindingStatus| row.switch == switch.physical_switch;
+    let is_here = |row: &&BindingStatus| row.switch == switch.name;
     for connection in connections.iter().filter(|connection| connection.status.switches.iter().any(|row| is_here(&row)))
     {
         let (count, twins) = gateways.entry(&connection.gateway).or_default();
@@ -143,17 +146,17 @@ fn impact(switch: &SwitchStatus, connections: &[ConnectionFact]) -> String {
 
 fn is_shown_held(switches: &[SwitchStatus], name: &str) -> bool {
     let of_name = switches.iter().filter(|switch| switch.name == name);
-    of_name.flat_map(|switch| &switch.own).any(|reason| *reason == Reason::HeldByOperator)
+    of_name.flat_map(|switch| &switch.own).any(|own| own.reason == Reason::HeldByOperator)
 }
 
 /// An operator holds deletions, though none waits.
-fn operator_hold(name: &str) -> Problem {
+fn operator_hold(name: &str, since: &str) -> Problem {
     Problem {
         kind: ProblemKind::Held,
         status: Status::Held,
         name: name.to_owned(),
         reason: "an operator holds its deletions".to_owned(),
-        since: String::new(),
+        since: since.to_owned(),
         impact: String::new(),
         fix: format!("l2gw switch release {name}"),
     }
@@ -163,6 +166,8 @@ fn operator_hold(name: &str) -> Problem {
 struct Cause<'a> {
     status: Status,
     fix: String,
+    /// The first beginning that is known.
+    since: &'a str,
     /// Section, port and VLAN.
     bindings: BTreeSet<(&'a str, &'a str, VlanId)>,
 }
@@ -170,7 +175,7 @@ struct Cause<'a> {
 /// What is wrong with bindings: one problem for one cause, however many bindings it concerns.
 fn of_bindings(facts: &Facts<'_>) -> Vec<Problem> {
     let switches: BTreeMap<&str, &SwitchStatus> =
-        facts.switches.iter().map(|switch| (switch.physical_switch.as_str(), switch)).collect();
+        facts.switches.iter().map(|switch| (switch.name.as_str(), switch)).collect();
     let mut causes: BTreeMap<(ProblemKind, &str, String), Cause<'_>> = BTreeMap::new();
     for row in facts.connections.iter().flat_map(|connection| &connection.status.switches) {
         let switch = switches.get(row.switch.as_str());
@@ -184,26 +189,30 @@ fn of_bindings(facts: &Facts<'_>) -> Vec<Problem> {
         let cause = causes.entry((kind, place, row.reason.to_string())).or_insert_with(|| Cause {
             status: row.status,
             fix: row.reason.fix(section),
+            since: &row.since,
             bindings: BTreeSet::new(),
         });
+        if cause.since.is_empty() || (!row.since.is_empty() && row.since.as_str() < cause.since) {
+            cause.since = &row.since;
+        }
         cause.bindings.insert((section, &row.port, row.vlan));
     }
     causes
         .into_iter()
-        .map(|((kind, _, reason), Cause { status, fix, bindings })| {
+        .map(|((kind, _, reason), Cause { status, fix, since, bindings })| {
             let first = bindings
                 .first()
                 .map(|(section, port, vlan)| format!("{} {} VLAN {vlan}", text::name(section), text::name(port)));
             let first = first.unwrap_or_default();
             let name = if bindings.len() > 1 { format!("{first} and {} more", bindings.len() - 1) } else { first };
-            Problem { kind, status, name, reason, since: String::new(), impact: String::new(), fix }
+            Problem { kind, status, name, reason, since: since.to_owned(), impact: String::new(), fix }
         })
         .collect()
 }
 
 /// Whether the switch as a whole reports this kind already, for all of its bindings.
 fn is_of_switch(kind: ProblemKind, switch: &SwitchStatus) -> bool {
-    kind != ProblemKind::Row && switch.own.iter().any(|reason| reason.kind() == Some(kind))
+    kind != ProblemKind::Row && switch.own.iter().any(|own| own.reason.kind() == Some(kind))
 }
 
 fn is_of_network(kind: ProblemKind) -> bool {

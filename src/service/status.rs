@@ -163,22 +163,26 @@ impl<'a> Statuses<'a> {
             return (*row).clone();
         }
         let Some(switch) = self.switches.get(binding.switch.as_str()) else {
-            let reason = Reason::NoSection { device: binding.switch.clone() };
+            let section = self.switches.values().find(|switch| switch.physical_switch == binding.switch);
+            let section = section.map(|switch| switch.name.clone());
+            let reason = Reason::NoSection { device: binding.switch.clone(), section };
             return absent(connection, binding, reason, String::new());
         };
         let bound = self.notices.bound.get(&(connection.gateway_id, connection.network_id));
-        let reason = match switch.session.state {
+        let (reason, since) = match switch.session.state {
             SessionState::Up | SessionState::Syncing => match bound {
                 // In `single-active`, one switch of a gateway is bound.
-                Some(Some(bound)) if *bound != binding.switch => Reason::Standby { bound: bound.clone() },
-                Some(None) => Reason::AwaitsRelease,
-                Some(Some(_)) | None => Reason::NotDelivered,
+                Some(Some(bound)) if *bound != binding.switch => {
+                    (Reason::Standby { bound: bound.clone() }, String::new())
+                }
+                Some(None) => (Reason::AwaitsRelease, String::new()),
+                Some(Some(_)) | None => (Reason::NotDelivered, String::new()),
             },
             SessionState::Refused | SessionState::Connecting | SessionState::Identifying | SessionState::Backoff => {
-                switch.reason.clone()
+                (switch.reason.clone(), switch.session.down_since.clone())
             }
         };
-        absent(connection, binding, reason, switch.session.since.clone())
+        absent(connection, binding, reason, since)
     }
 
     /// A binding of a network that binds nothing.

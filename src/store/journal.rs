@@ -267,6 +267,18 @@ impl Read {
         let rows = self.all(query("SELECT name FROM switch_holds ORDER BY name")).await?;
         rows.iter().map(|row| Columns::of("switch_holds", row).string()).collect()
     }
+
+    /// The same, and since when: RFC 3339, UTC.
+    pub async fn switch_holds_since(&mut self) -> Result<Vec<(String, String)>> {
+        let rows = self.all(query("SELECT name, at_ms FROM switch_holds ORDER BY name")).await?;
+        let read = |row: &Row| {
+            let mut columns = Columns::of("switch_holds", row);
+            let name = columns.string()?;
+            let at = SystemTime::UNIX_EPOCH + Duration::from_millis(columns.count()?);
+            Ok((name, humantime::format_rfc3339_seconds(at).to_string()))
+        };
+        rows.iter().map(read).collect()
+    }
 }
 
 impl Write {

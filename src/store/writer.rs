@@ -8,7 +8,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
@@ -41,6 +41,13 @@ const PRUNE_EVERY: u32 = 64;
 
 /// A write's future.
 pub type Writing<'a, T, E> = Pin<Box<dyn Future<Output = std::result::Result<T, E>> + Send + 'a>>;
+
+/// Why the store takes no writes.
+#[derive(Debug, Clone)]
+pub(super) struct Illness {
+    pub(super) error: StoreError,
+    pub(super) since: SystemTime,
+}
 
 /// A write that waits for the writer.
 pub(super) trait Job: Send {
@@ -107,7 +114,7 @@ pub(super) struct Writer {
     pub(super) files: Files,
     pub(super) jobs: mpsc::Receiver<Box<dyn Job>>,
     pub(super) commits: broadcast::Sender<Arc<ChangeSet>>,
-    pub(super) health: watch::Sender<Option<StoreError>>,
+    pub(super) health: watch::Sender<Option<Illness>>,
     pub(super) feeds: Arc<Feeds>,
     pub(super) stop: CancellationToken,
     /// Dropped after each failure of the disk, and opened anew: SQLite may or may not have rolled back by itself.
@@ -260,18 +267,19 @@ impl Writer {
 
     /// Keeps `health`, and logs a change.
     fn note(&self, result: &Result<()>) {
-        let was_ill = self.health.borrow().is_some();
+        let since = self.health.borrow().as_ref().map(|illness| illness.since);
         match result {
-            Ok(()) if was_ill => {
+            Ok(()) if since.is_some() => {
                 tracing::info!("the store takes writes again");
                 self.health.send_replace(None);
             }
             Ok(()) => {}
             Err(error) => {
-                if !was_ill {
+                if since.is_none() {
                     tracing::error!(%error, "the store takes no writes");
                 }
-                self.health.send_replace(Some(error.clone()));
+                let since = since.unwrap_or_else(SystemTime::now);
+                self.health.send_replace(Some(Illness { error: error.clone(), since }));
             }
         }
     }

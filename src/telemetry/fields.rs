@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::{
     format::{self, Writer},
 };
 
-use super::printable::one_line;
+use crate::model::printable::one_line;
 
 /// `message name=value …`, as [`mod@tracing_subscriber::fmt`] writes it.
 pub(super) fn escaped() -> impl for<'w> FormatFields<'w> + 'static {

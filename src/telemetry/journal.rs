@@ -9,7 +9,8 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::{prefixed::priority, printable::one_line};
+use super::prefixed::priority;
+use crate::model::printable::one_line;
 
 /// Longest name of a journal field (systemd.journal-fields(7)).
 const LONGEST_NAME: usize = 64;

@@ -14,4 +14,5 @@ mod offline;
 mod plans;
 mod terminal;
 mod view;
+mod waits;
 mod workday;

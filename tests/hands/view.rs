@@ -1,5 +1,7 @@
 //! One view of what is wrong: for each status and reason, `l2gw status`, REST, `/metrics` and `/readyz` show the same.
 
+mod reasons;
+mod scenarios;
 mod states;
 
 use serde_json::{Value, json};
@@ -342,7 +344,7 @@ fn what_an_operator_or_another_controller_holds() {
             status: "pending",
             name: "tor-switch-1",
             what,
-            mend: "do as the reason says",
+            mend: "stop the other controller, or give one of the two another deployment",
             resource: whole,
         },
     );

@@ -4,7 +4,13 @@
 use serde_json::{Value, json};
 
 use super::scene::{COMPUTE_2, MACHINES, ROWS, Scene, foreign_switch, logical_switch};
-use crate::support::{PATIENCE, daemon::Daemon, eventually, tor::Tor};
+use crate::support::{
+    PATIENCE,
+    daemon::{Daemon, Home},
+    eventually,
+    line::{Line, Quality},
+    tor::Tor,
+};
 
 const ETHERNET_40: (&str, u16) = ("Ethernet40", 50);
 
@@ -67,6 +73,31 @@ fn a_port_that_was_removed_is_a_difference() {
     tor.vtep_ctl(&["add-port", "t", ETHERNET_40.0]);
     scene.rest.wait_status(&scene.connection, "active");
     diff(&scene.daemon, "nothing", |diff| diff["blocked_total"] == 0 && diff["rows"] == json!([]));
+}
+
+/// While the line is cut, a port goes and another VLAN is bound to a foreign Logical_Switch: the next session reports both,
+/// without a beginning, which nobody saw.
+#[test]
+fn what_others_did_while_there_was_no_session_is_in_the_journal() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let line = Line::to(([127, 0, 0, 1], tor.port()).into());
+    let lines = format!("management_ip = 127.0.0.1\nport = {}\n", line.port());
+    let scene = Scene::with(Home::new().switch("t", &lines), "t");
+    let gateway = scene.rest.gateway("g", &[("t", &["Ethernet41"])]);
+    let other = scene.rest.network("other");
+    let connection = scene.rest.connect(&gateway, &other, 60);
+    scene.rest.wait_status(&connection, "active");
+    line.set(Quality::Dead);
+    tor.vtep_ctl(&["add-ls", "theirs"]);
+    tor.vtep_ctl(&["unbind-ls", "t", "Ethernet41", "60", "--", "bind-ls", "t", "Ethernet41", "60", "theirs"]);
+    tor.vtep_ctl(&["del-port", "t", ETHERNET_40.0]);
+    line.cut();
+    line.set(Quality::Good);
+    let status = scene.rest.wait_status(&connection, "conflict");
+    assert_eq!(status["switches"][0]["since"], "", "{status}");
+    scene.rest.wait_status(&scene.connection, "error");
+    journal_has(&scene.daemon, "it can't be put back: VLAN 60 of port Ethernet41 is bound to Logical_Switch 'theirs'");
+    journal_has(&scene.daemon, "it can't be put back: port Ethernet40 is not on t; its ports are: Ethernet41");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod ids;
 pub mod indexed;
 mod learned;
 mod mac;
+pub mod printable;
 pub mod problem;
 pub mod reason;
 mod relay;

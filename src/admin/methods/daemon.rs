@@ -28,6 +28,8 @@ use crate::{
 
 /// Entries of the journal, unless another number is asked for.
 const ENTRIES: u32 = 100;
+/// Problems that are listed.
+const PROBLEMS: usize = 1000;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +66,9 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
 async fn status(call: Call, _: NoParams) -> Answer<Whole> {
     let service = call.service();
     let store = service.health().err().map(|error| error.to_string());
-    let Overview { revision, switches, connections, strangers, holds, problems } = service.overview().await;
+    let Overview { revision, switches, connections, strangers, holds, mut problems } = service.overview().await;
+    let more_problems = problems.len().saturating_sub(PROBLEMS);
+    problems.truncate(PROBLEMS);
     raw(&Whole {
         version: env!("CARGO_PKG_VERSION"),
         ready: store.is_none(),
@@ -74,6 +78,7 @@ async fn status(call: Call, _: NoParams) -> Answer<Whole> {
         connections: connections.len(),
         switches: switches.into_iter().map(Glance::from).collect(),
         problems,
+        more_problems,
         strangers,
         source: service.source().into(),
     })
@@ -128,8 +133,10 @@ struct Whole {
     /// Number of connections.
     connections: usize,
     switches: Vec<Glance>,
-    /// All that is wrong, the worst first.
+    /// What is wrong, the worst first: at most 1000 problems,
     problems: Vec<Problem>,
+    /// and the number of further ones.
+    more_problems: usize,
     strangers: Strangers,
     source: SourceView,
 }

@@ -1,7 +1,5 @@
 //! Switches: how they are, what would be done, repair, hold and release.
 
-use std::collections::BTreeSet;
-
 use jsonrpsee::core::RegisterMethodError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,8 +13,9 @@ use super::{
     NoParams,
 };
 use crate::model::{
-    Revision,
+    NetworkId, Revision, VlanId,
     event::{BlockedRow, HeldNetwork, PlannedRow, Preview},
+    problem::ProblemKind,
     reason::Reason,
     status::{BindingStatus, Status, SwitchStatus},
 };
@@ -106,24 +105,7 @@ async fn release(call: Call, params: OneSwitch) -> Answer<Nothing> {
 
 async fn progress(call: Call, _: NoParams) -> Answer<Progress> {
     let revision = call.service().revision().await?;
-    let switch = |status: SwitchStatus| SwitchProgress {
-        known: status.known,
-        confirmed: status.confirmed,
-        status: status.status,
-        reason: status.reason,
-        rows_desired: status.rows_desired,
-        rows_actual: status.rows_actual,
-        networks: status
-            .draining
-            .iter()
-            .chain(status.bindings.iter().map(|binding| &binding.network_id))
-            .map(ToString::to_string)
-            .collect(),
-        switch: status.name,
-        physical_switch: status.physical_switch,
-        bindings: status.bindings,
-    };
-    let switches = call.service().switches().await.into_iter().map(switch).collect();
+    let switches = call.service().switches().await.into_iter().map(SwitchProgress::from).collect();
     raw(&Progress { revision, switches })
 }
 
@@ -187,14 +169,78 @@ struct SwitchProgress {
     physical_switch: String,
     /// Revision that its worker has heard of.
     known: Option<Revision>,
-    /// Revision that its database holds completely.
+    /// Revision that its database holds, but for what is blocked.
     confirmed: Option<Revision>,
     status: Status,
     #[schema(value_type = String)]
     reason: Reason,
+    /// What stands in the way of the switch as a whole.
+    obstacles: Vec<SwitchObstacle>,
     rows_desired: u64,
     rows_actual: u64,
-    /// Networks that have rows there, or should have.
-    networks: BTreeSet<String>,
-    bindings: Vec<BindingStatus>,
+    /// Networks that were disconnected and still have rows there.
+    draining: Vec<NetworkId>,
+    bindings: Vec<BindingProgress>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SwitchObstacle {
+    status: Status,
+    #[schema(value_type = String)]
+    reason: Reason,
+    /// Only deletions are concerned.
+    deletions: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct BindingProgress {
+    network_id: NetworkId,
+    port: String,
+    vlan: VlanId,
+    status: Status,
+    #[schema(value_type = String)]
+    reason: Reason,
+    /// The reason stands in the way: nothing comes of waiting.
+    blocked: bool,
+    rows_desired: u64,
+    rows_actual: u64,
+}
+
+impl From<SwitchStatus> for SwitchProgress {
+    fn from(status: SwitchStatus) -> Self {
+        let own = status.own.into_iter().map(|own| own.reason);
+        let obstacle = |reason: Reason| SwitchObstacle {
+            status: reason.status(),
+            deletions: reason.kind() == Some(ProblemKind::Held),
+            reason,
+        };
+        Self {
+            switch: status.name,
+            physical_switch: status.physical_switch,
+            known: status.known,
+            confirmed: status.confirmed,
+            status: status.status,
+            reason: status.reason,
+            obstacles: own.filter(Reason::blocks).map(obstacle).collect(),
+            rows_desired: status.rows_desired,
+            rows_actual: status.rows_actual,
+            draining: status.draining,
+            bindings: status.bindings.into_iter().map(BindingProgress::from).collect(),
+        }
+    }
+}
+
+impl From<BindingStatus> for BindingProgress {
+    fn from(binding: BindingStatus) -> Self {
+        Self {
+            network_id: binding.network_id,
+            port: binding.port,
+            vlan: binding.vlan,
+            status: binding.status,
+            blocked: binding.reason.blocks(),
+            reason: binding.reason,
+            rows_desired: binding.rows_desired,
+            rows_actual: binding.rows_actual,
+        }
+    }
 }

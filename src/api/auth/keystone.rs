@@ -56,6 +56,8 @@ pub(crate) struct Keystone {
     challenge: HeaderValue,
     /// Why validation fails, once it was logged.
     complaint: Mutex<Option<String>>,
+    /// Since when it does.
+    failing_since: Mutex<Option<SystemTime>>,
 }
 
 /// What Keystone said of a token.
@@ -99,6 +101,7 @@ impl Keystone {
             // A URL is ASCII.
             challenge: HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Keystone")),
             complaint: Mutex::new(None),
+            failing_since: Mutex::new(None),
         })
     }
 
@@ -158,6 +161,11 @@ impl Keystone {
         self.complaint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Since when tokens can't be validated.
+    pub(super) fn failing_since(&self) -> Option<SystemTime> {
+        *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn judge(&self, token: Option<Token>) -> Validation {
         let Some(token) = token else { return Validation::Invalid };
         // Keystone compares the names of roles without regard to case, too.
@@ -181,6 +189,8 @@ impl Keystone {
         } else {
             tracing::info!("tokens can be validated again");
         }
+        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = now.is_some().then(|| since.unwrap_or_else(SystemTime::now));
         *logged = now;
     }
 }

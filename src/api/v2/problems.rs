@@ -7,8 +7,13 @@ use crate::api::{
     answer::{self, Answer},
 };
 
+/// Problems that are listed: the worst ones.
+const LISTED: usize = 1000;
+
 pub(super) async fn list(State(app): State<App>) -> Answer {
-    let problems = app.service.overview().await.problems.into_iter();
+    let mut problems = app.service.overview().await.problems;
+    let more = problems.len().saturating_sub(LISTED);
+    problems.truncate(LISTED);
     let write = |text: &mut Vec<u8>, problem: &_| serde_json::to_writer(text, problem);
-    answer::pages(StatusCode::OK, "problems", problems, write, String::new()).await
+    answer::pages(StatusCode::OK, "problems", problems.into_iter(), write, format!(",\"more\":{more}")).await
 }

@@ -98,6 +98,8 @@ impl Session<'_> {
         if self.target.observes() && *self.lock.state() == LockState::Off {
             self.want_lock()?;
         }
+        // Who waits for it waits until all is compared and written.
+        self.progress.confirmed = None;
         let again = self.work.faults.retry_all();
         self.work.queue.extend(again);
         self.audit();

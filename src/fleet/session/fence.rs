@@ -22,7 +22,10 @@ impl Session<'_> {
     }
 
     pub(super) fn lock_event(&mut self, event: &LockEvent<'_>) -> Step {
-        match self.lock.on(event, self.now.at) {
+        let action = self.lock.on(event, self.now.at);
+        let is_blocked = self.lock.state().is_obstacle();
+        self.locked_since = is_blocked.then(|| self.locked_since.unwrap_or(self.now.at));
+        match action {
             LockAction::None => {}
             LockAction::Ask => self.request_lock("lock"),
             LockAction::GiveBack => {

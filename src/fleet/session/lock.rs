@@ -174,6 +174,30 @@ impl LockState {
             )),
         }
     }
+
+    /// Whether it keeps us from writing.
+    pub(in crate::fleet) fn is_obstacle(&self) -> bool {
+        !matches!(self, Self::Off | Self::Unsupported | Self::Held { .. })
+    }
+
+    /// What to do about the obstacle.
+    pub(in crate::fleet) fn fix(&self) -> &'static str {
+        match self {
+            Self::Off | Self::Unsupported | Self::Held { .. } => "",
+            Self::Requested | Self::Stealing => "work is under way: look again",
+            Self::Waiting | Self::Lost => "stop the other controller, or give one of the two another deployment",
+            Self::Standby(Standby::ReadOnly) => {
+                "set management_ip to the active server's address, or make this one active"
+            }
+            Self::Standby(Standby::Follower) => {
+                "set management_ip to the leader's address, or run a daemon for each member"
+            }
+            Self::Standby(Standby::Relay) => {
+                "set management_ip to the server behind the relay; or lock = off, where nobody else writes"
+            }
+            Self::Refused(_) => "look at the switch's log; where it can't lock, set lock = off",
+        }
+    }
 }
 
 impl fmt::Display for Standby {

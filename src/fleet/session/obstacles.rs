@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 use uuid::Uuid;
@@ -11,7 +12,10 @@ use uuid::Uuid;
 use super::Session;
 use crate::{
     intent::SwitchIntent,
-    model::event::{Action, PlannedRow},
+    model::{
+        NetworkId, VlanId,
+        event::{Action, PlannedRow},
+    },
     plan::{Blocked, BlockedSubject, Obstacle, Planner},
     vtep::Touched,
 };
@@ -19,29 +23,41 @@ use crate::{
 /// Rows of one comparison that are put into words.
 const ROWS: usize = 100;
 
-/// See the module. As many entries as there are wanted bindings, at most.
+/// See the module. As many entries as there are wanted bindings, at most. It outlives the session: what others did while
+/// there was none is reported with the next one.
 #[derive(Debug, Default)]
-pub(super) struct Obstacles {
+pub(in crate::fleet) struct Obstacles {
     /// What each Physical_Switch should have held when this was compared last.
     wanted: BTreeMap<String, Arc<SwitchIntent>>,
-    blocked: BTreeMap<BlockedSubject, Obstacle>,
+    /// Since when: `None` where it came before this session compared anything.
+    blocked: BTreeMap<BlockedSubject, (Obstacle, Option<Instant>)>,
     /// Names of the ports whose bindings are blocked.
     ports: BTreeSet<String>,
+    /// This session has compared before: what is different now came just now.
+    is_current: bool,
 }
 
 // ===== impl Obstacles =====
 
 impl Obstacles {
+    /// A session begins: whatever it finds may have come before.
+    pub(super) fn begin_session(&mut self) {
+        self.is_current = false;
+    }
+
     /// Compares everything. Returns what was wanted before, too, and is kept from being written only now.
-    pub(super) fn compare(&mut self, planner: &Planner<'_>) -> Vec<Blocked> {
-        let now: BTreeMap<_, _> = planner.blocked().into_iter().map(|row| (row.subject, row.obstacle)).collect();
-        let is_news = |(subject, obstacle): &(&BlockedSubject, &Obstacle)| {
-            let known = self.blocked.get(*subject).is_some_and(|old| old.word() == obstacle.word());
-            !known && obstacle.is_on_the_switch() && self.was_wanted(subject)
-        };
-        let news = now.iter().filter(is_news);
-        let news = news.map(|(subject, obstacle)| Blocked { subject: subject.clone(), obstacle: obstacle.clone() });
-        let news = news.collect();
+    pub(super) fn compare(&mut self, planner: &Planner<'_>, at: Instant) -> Vec<Blocked> {
+        let (mut now, mut news) = (BTreeMap::new(), Vec::new());
+        let at = self.is_current.then_some(at);
+        self.is_current = true;
+        for Blocked { subject, obstacle } in planner.blocked() {
+            let known = self.blocked.get(&subject).filter(|(old, _)| old.word() == obstacle.word());
+            if known.is_none() && obstacle.is_on_the_switch() && self.was_wanted(&subject) {
+                news.push(Blocked { subject: subject.clone(), obstacle: obstacle.clone() });
+            }
+            let since = known.map_or(at, |(_, since)| *since);
+            now.insert(subject, (obstacle, since));
+        }
         let sections = planner.desired.sections.values();
         self.wanted = sections.map(|section| (section.physical_switch.clone(), section.intent.clone())).collect();
         let port = |subject: &BlockedSubject| match subject {
@@ -56,6 +72,19 @@ impl Obstacles {
     /// Whether a binding of this port is known to be blocked.
     pub(super) fn concerns(&self, name: &str) -> bool {
         self.ports.contains(name)
+    }
+
+    /// Since when somebody keeps a binding from being written, as far as that was seen.
+    pub(in crate::fleet) fn since(
+        &self,
+        switch: &str,
+        port: &str,
+        vlan: VlanId,
+        network: NetworkId,
+    ) -> Option<Instant> {
+        let (switch, port) = (switch.to_owned(), port.to_owned());
+        let of = |subject| self.blocked.get(&subject).and_then(|(_, since)| *since);
+        of(BlockedSubject::Binding { switch, port, vlan, network }).or_else(|| of(BlockedSubject::Network(network)))
     }
 
     fn was_wanted(&self, subject: &BlockedSubject) -> bool {
@@ -78,7 +107,7 @@ impl Session<'_> {
         let planner = self.planner();
         let is_concerned = |port: &Uuid| {
             planner.has_foreign_binding(*port)
-                || self.replica.port(*port).is_some_and(|row| self.obstacles.concerns(&row.name))
+                || self.replica.port(*port).is_some_and(|row| self.target.obstacles.concerns(&row.name))
         };
         !touched.identities.is_empty()
             || touched.rows.iter().any(|index| planner.owner(*index).is_none())
@@ -90,9 +119,9 @@ impl Session<'_> {
         if !self.audits.begun {
             return;
         }
-        let mut obstacles = std::mem::take(&mut self.obstacles);
-        let news = obstacles.compare(&self.planner());
-        self.obstacles = obstacles;
+        let mut obstacles = std::mem::take(&mut self.target.obstacles);
+        let news = obstacles.compare(&self.planner(), self.now.at);
+        self.target.obstacles = obstacles;
         let Some(first) = news.first().map(|blocked| blocked.obstacle.to_string()) else { return };
         tracing::warn!(switch = %self.target.names(), rows = news.len(), first, "somebody else changed what is wanted, and it can't be put back");
         for blocked in news.iter().take(ROWS) {

@@ -110,7 +110,9 @@ impl Session<'_> {
                 );
             }
             self.work.held = networks;
+            self.held_since = self.held_since.or(Some(self.now.at));
         } else {
+            self.held_since = None;
             // What was held may be deleted now.
             for network in std::mem::take(&mut self.work.held) {
                 self.work.compare_all_of(network);

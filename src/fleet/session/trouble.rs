@@ -21,7 +21,8 @@ impl Session<'_> {
             tracing::warn!(switch = %self.target.names(), reason = %text, "the switch's database takes no writes");
             self.actions.events.push(self.target.session_event(&text));
         }
-        self.target.trouble = Some(Trouble { text, wait });
+        let since = before.map_or(self.now.at, |before| before.since);
+        self.target.trouble = Some(Trouble { text, wait, since });
         // A window of transactions fails at once: that is one attempt.
         if self.work.paused.is_none() {
             self.work.paused = Some(self.now.at + wait);

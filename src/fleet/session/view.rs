@@ -2,12 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use super::{LockState, Phase, Session};
 use crate::{
-    fleet::{target::Target, work::Faults},
+    fleet::{
+        target::{Moment, Target},
+        work::Faults,
+    },
     model::{NetworkId, Revision, reason::Reason, status::SessionState},
     plan::{Planner, Policy, RowCounts},
     vtep::Replica,
@@ -39,6 +42,18 @@ pub(in crate::fleet) struct SessionView<'a> {
     pub(in crate::fleet) planner: Planner<'a>,
     /// What is ignored of what the switches say.
     pub(in crate::fleet) ignored: Option<Reason>,
+    /// Since when the lock stands in the way, and since when deletions are held.
+    pub(in crate::fleet) locked_since: Option<Instant>,
+    pub(in crate::fleet) held_since: Option<Instant>,
+    /// The session's last moment: dates the others.
+    now: Moment,
+}
+
+impl SessionView<'_> {
+    /// The date of a moment.
+    pub(in crate::fleet) fn date(&self, at: Instant) -> SystemTime {
+        self.now.date - self.now.at.saturating_duration_since(at)
+    }
 }
 
 impl Session<'_> {
@@ -66,6 +81,9 @@ impl Session<'_> {
             outstanding: self.outstanding(),
             planner: self.planner(),
             ignored: self.reporter.ignored(),
+            locked_since: self.locked_since,
+            held_since: self.held_since,
+            now: self.now,
         }
     }
 }

@@ -31,6 +31,8 @@ pub(in crate::fleet) struct Quarantine {
     pub(in crate::fleet) error: String,
     /// Another client keeps changing it.
     pub(in crate::fleet) fight: bool,
+    /// Since when it is at fault.
+    pub(in crate::fleet) since: Instant,
     /// `None`: it is being tried again.
     until: Option<Instant>,
     wait: Duration,
@@ -86,10 +88,9 @@ impl Faults {
         let old = self.quarantine.get(key);
         let wait = old.map_or(RETRY_MIN, |old| (old.wait * 2).min(RETRY_MAX));
         let news = old.is_none_or(|old| old.error != error);
-        self.isolate(
-            key,
-            Quarantine { error: error.to_owned(), fight: false, until: Some(now + wait), wait, group: None },
-        );
+        let since = old.map_or(now, |old| old.since);
+        let error = error.to_owned();
+        self.isolate(key, Quarantine { error, fight: false, since, until: Some(now + wait), wait, group: None });
         news
     }
 
@@ -121,8 +122,10 @@ impl Faults {
             "somebody else keeps changing this row: it was put back {FIGHT_LIMIT} times within a minute; find out who \
              else writes to the switch"
         );
-        let wait = self.quarantine.get(&key).map_or(FIGHT_WINDOW, |old| (old.wait * 2).min(FIGHT_WINDOW * 10));
-        self.isolate(&key, Quarantine { error, fight: true, until: Some(now + wait), wait, group: None });
+        let old = self.quarantine.get(&key);
+        let wait = old.map_or(FIGHT_WINDOW, |old| (old.wait * 2).min(FIGHT_WINDOW * 10));
+        let since = old.map_or(now, |old| old.since);
+        self.isolate(&key, Quarantine { error, fight: true, since, until: Some(now + wait), wait, group: None });
         false
     }
 
@@ -224,17 +227,15 @@ impl Faults {
             (group.size, group.until) = (1, now + group.wait);
         }
         let (until, wait) = (group.until, group.wait);
-        for key in &keys {
-            // It may have been in another group.
-            self.forget(key);
-        }
         group.rows.extend(&keys);
-        self.groups.insert(reason.clone(), group);
-        let waiting = |key| {
-            let error = error.to_owned();
-            (key, Quarantine { error, fight: false, until: Some(until), wait, group: Some(reason.clone()) })
-        };
-        self.quarantine.extend(keys.into_iter().map(waiting));
+        for key in keys {
+            let since = self.quarantine.get(&key).map_or(now, |old| old.since);
+            // It may have been in another group.
+            self.forget(&key);
+            let (error, group) = (error.to_owned(), Some(reason.clone()));
+            self.quarantine.insert(key, Quarantine { error, fight: false, since, until: Some(until), wait, group });
+        }
+        self.groups.insert(reason, group);
         news
     }
 

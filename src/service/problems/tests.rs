@@ -9,11 +9,14 @@ use crate::model::{
     text::Names,
 };
 
+const DOWN_SINCE: &str = "2026-11-27T09:00:00Z";
+const HELD_SINCE: &str = "2026-11-27T08:00:00Z";
+
 fn session() -> SessionStatus {
     SessionStatus {
         state: SessionState::Up,
         since: "2026-11-27T10:00:00Z".to_owned(),
-        down_since: "2026-11-27T09:00:00Z".to_owned(),
+        down_since: DOWN_SINCE.to_owned(),
         address: "tcp:192.0.2.1:6640".to_owned(),
         transport: "tcp".to_owned(),
         schema_version: String::new(),
@@ -26,7 +29,7 @@ fn session() -> SessionStatus {
 fn switch(name: &str, own: Vec<Reason>) -> SwitchStatus {
     let mut switch = SwitchStatus {
         name: name.to_owned(),
-        physical_switch: name.to_owned(),
+        physical_switch: format!("{name} of the vendor"),
         known: None,
         confirmed: None,
         session: session(),
@@ -37,6 +40,7 @@ fn switch(name: &str, own: Vec<Reason>) -> SwitchStatus {
         faults: Vec::new(),
         degraded: Vec::new(),
         ports: Vec::new(),
+        more_ports: 0,
         tunnels: Vec::new(),
         bindings: Vec::new(),
         rows_desired: 0,
@@ -46,7 +50,11 @@ fn switch(name: &str, own: Vec<Reason>) -> SwitchStatus {
         counters: Counters::default(),
     };
     for reason in own {
-        switch.add(reason);
+        let since = match reason {
+            Reason::NoSession(_) => DOWN_SINCE.to_owned(),
+            _ => String::new(),
+        };
+        switch.add_since(reason, since);
     }
     switch
 }
@@ -123,7 +131,7 @@ fn a_switch_that_is_down_is_one_problem_with_what_it_concerns() {
     let found = found(&[switch("t", vec![down.clone()]), switch("u", vec![])], &connections);
     let impact = "gateway a (2 connections; u is there), gateway b (1 connection; no other switch carries them)";
     assert_eq!(shown(&found), [(Status::Down, "t", impact)]);
-    assert_eq!(found[0].since, "2026-11-27T09:00:00Z");
+    assert_eq!(found[0].since, DOWN_SINCE);
     assert!(found[0].fix.contains("tcp:192.0.2.1:6640"), "{found:?}");
 }
 
@@ -149,11 +157,11 @@ fn what_the_network_causes_is_one_problem_over_all_its_switches() {
 
 #[test]
 fn a_hold_is_shown_once_whether_deletions_wait_or_not() {
-    let holds = ["t".to_owned(), "u".to_owned()];
+    let holds = ["t", "u"].map(|name| (name.to_owned(), HELD_SINCE.to_owned()));
     let switches = [switch("t", vec![Reason::HeldByOperator]), switch("u", vec![])];
     let held = [connection("g", &[("t", "e1", Reason::HeldByOperator)])];
     let found = problems(&Facts {
-        store: Some("the disk is full"),
+        store: Some(("the disk is full", DOWN_SINCE.to_owned())),
         parts: Vec::new(),
         source: None,
         holds: &holds,
@@ -172,4 +180,20 @@ fn a_hold_is_shown_once_whether_deletions_wait_or_not() {
         (Status::Degraded, "compute-9", &nine),
     ];
     assert_eq!(shown(&found), expected);
+    let since: Vec<&str> = found.iter().map(|problem| problem.since.as_str()).collect();
+    assert_eq!(since, [DOWN_SINCE, HELD_SINCE, HELD_SINCE, "", ""]);
+}
+
+/// Reasons that no server can be made to keep: they pass as soon as the worker has taken its news.
+#[test]
+fn what_passes_at_once_is_pending() {
+    let busy = || Reason::Busy { at: "2026-11-27T10:00:00Z".to_owned() };
+    let rows = [("t", "e1", Reason::NotDelivered), ("t", "e2", Reason::NetworkUnknown), ("u", "e1", busy())];
+    let found = found(&[switch("t", vec![]), switch("u", vec![busy()])], &[connection("g", &rows)]);
+    let expected =
+        [(Status::Pending, "t e1 VLAN 5", ""), (Status::Pending, "t e2 VLAN 5", ""), (Status::Pending, "u", "")];
+    let mut shown = shown(&found);
+    shown.sort_unstable();
+    assert_eq!(shown, expected);
+    assert!(found.iter().all(|problem| problem.kind == ProblemKind::Pending && problem.fix.contains("look again")));
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// Switches that are wrong from the start: one daemon with all of them.
 #[test]
-fn switches_that_are_not_as_they_should_be() {
+pub(super) fn switches_that_are_not_as_they_should_be() {
     let pki = Pki::new();
     let (ours, theirs) = (pki.sign(&Spec::new("vtepd").days(2)), pki.issue("tls"));
     let tls = Tor::with_tls("tls", "192.0.2.1", &theirs);
@@ -90,7 +90,7 @@ fn switches_that_are_not_as_they_should_be() {
 
 /// A switch that takes no MAC of a certain form: the row is at fault, and what differs on an observed one isn't written.
 #[test]
-fn rows_that_are_refused_and_rows_that_are_only_observed() {
+pub(super) fn rows_that_are_refused_and_rows_that_are_only_observed() {
     let refuses = Tor::with_schema("refuses", "192.0.2.1", |mut schema| {
         schema["tables"]["Ucast_Macs_Remote"]["columns"]["ipaddr"]["type"] =
             json!({"key": {"type": "string", "maxLength": 9}});
@@ -155,7 +155,7 @@ fn report_tunnel_down(tor: &Tor) {
 
 /// Tunnels, the switch's own MACs, and what of a deleted connection is left.
 #[test]
-fn what_comes_and_goes_by_itself() {
+pub(super) fn what_comes_and_goes_by_itself() {
     let tors = [Tor::start("tor-switch-1", "192.0.2.1"), Tor::start("tor-switch-2", "192.0.2.2")];
     let at = |tor: &Tor, more: &str| format!("management_ip = {}\nport = {}\n{more}", tor.host(), tor.port());
     let home = Home::new()
@@ -256,7 +256,7 @@ fn what_comes_and_goes_by_itself() {
 
 /// A switch that takes nothing for a while: what is desired is on its way.
 #[test]
-fn what_is_on_its_way() {
+pub(super) fn what_is_on_its_way() {
     let scene = Scene::new().connected();
     is_fine(&scene, "the start");
     scene.tors[0].freeze();
@@ -279,7 +279,7 @@ fn what_is_on_its_way() {
 
 /// Deletions that nothing explains, after the store was lost.
 #[test]
-fn what_the_guard_holds() {
+pub(super) fn what_the_guard_holds() {
     let mut scene = Scene::new().connected();
     let ports: Vec<Value> = (0..20).map(|i| json!({"network_id": scene.network(), "mac_address": format!("fa:16:3e:01:00:{i:02x}"), "binding:host_id": "compute-1"})).collect();
     scene.daemon.rest().post("/v2.0/ports", &json!({"ports": ports})).expect(201);
@@ -302,7 +302,7 @@ fn what_the_guard_holds() {
 
 /// What keeps the daemon from its work, or its clients out: no REST call says it.
 #[test]
-fn what_is_wrong_with_the_daemon_itself() {
+pub(super) fn what_is_wrong_with_the_daemon_itself() {
     let nobody =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
     let section = format!(

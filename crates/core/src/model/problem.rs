@@ -15,6 +15,8 @@ pub enum ProblemKind {
     Source,
     /// No token can be validated: REST calls get 503.
     Authentication,
+    /// The last reload failed: the configuration before it is in force.
+    Configuration,
     /// A certificate expires soon.
     Certificate,
     /// There is no session with a switch.
@@ -63,10 +65,11 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Store,
         Self::Source,
         Self::Authentication,
+        Self::Configuration,
         Self::Certificate,
         Self::Session,
         Self::Refused,
@@ -94,7 +97,40 @@ impl ProblemKind {
     /// Whether it is about the daemon itself, and not about a switch or a connection.
     #[must_use]
     pub fn is_of_daemon(self) -> bool {
-        matches!(self, Self::Store | Self::Source | Self::Authentication)
+        matches!(self, Self::Store | Self::Source | Self::Authentication | Self::Configuration)
+    }
+
+    /// Whether it keeps wanted rows from being written, or unwanted ones from being deleted, until somebody helps.
+    #[must_use]
+    pub fn blocks(self) -> bool {
+        match self {
+            Self::Session
+            | Self::Refused
+            | Self::Lock
+            | Self::Device
+            | Self::Port
+            | Self::Network
+            | Self::Conflict
+            | Self::Row
+            | Self::Held
+            | Self::Observed => true,
+            Self::Store
+            | Self::Source
+            | Self::Authentication
+            | Self::Configuration
+            | Self::Certificate
+            | Self::Pending
+            | Self::Draining
+            | Self::Fault
+            | Self::Tunnel
+            | Self::Schema
+            | Self::TunnelIp
+            | Self::Loop
+            | Self::Flapping
+            | Self::LearnedMacs
+            | Self::Host
+            | Self::Endpoint => false,
+        }
     }
 }
 

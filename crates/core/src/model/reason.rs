@@ -46,8 +46,13 @@ pub enum Reason {
     Writing,
     /// `mode = observe`.
     Observed,
-    /// The OVSDB lock isn't ours, or the server isn't to be written: why, and what to do.
-    Locked(Arc<str>),
+    /// The OVSDB lock isn't ours, or the server isn't to be written.
+    Locked {
+        /// Why, and what to do.
+        why: Arc<str>,
+        /// What to do.
+        fix: &'static str,
+    },
     /// The switch's database takes no writes, and why.
     Unwritable(Arc<str>),
     /// The switch's worker doesn't answer: this is how it was at that time.
@@ -89,6 +94,8 @@ pub enum Reason {
     NoSection {
         /// Name in the gateway.
         device: String,
+        /// The section that has it as its `physical_switch`.
+        section: Option<String>,
     },
     /// The switch doesn't have the port.
     PortMissing {
@@ -308,7 +315,7 @@ impl Reason {
             | Self::NetworkUnknown
             | Self::Writing
             | Self::Observed
-            | Self::Locked(_)
+            | Self::Locked { .. }
             | Self::Busy { .. } => Status::Pending,
             Self::Faults(_)
             | Self::TunnelDown { .. }
@@ -350,7 +357,7 @@ impl Reason {
                 ProblemKind::Pending
             }
             Self::Observed => ProblemKind::Observed,
-            Self::Locked(_) => ProblemKind::Lock,
+            Self::Locked { .. } => ProblemKind::Lock,
             Self::Draining => ProblemKind::Draining,
             Self::NoSession(_) | Self::PeerRefused { .. } => ProblemKind::Session,
             Self::Refused(_) | Self::SwitchMissing { .. } => ProblemKind::Refused,
@@ -375,6 +382,13 @@ impl Reason {
         })
     }
 
+    /// Whether it stands in the way of rows, so that who waits for them waits in vain. What is degraded carries traffic,
+    /// and what drains is on its way.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        !matches!(self.status(), Status::Degraded | Status::Draining) && self.kind().is_some_and(ProblemKind::blocks)
+    }
+
     /// What to do, where `section` is the switch's section of plumgrid.ini.
     #[must_use]
     pub fn fix(&self, section: &str) -> String {
@@ -384,7 +398,7 @@ impl Reason {
                 "work is under way: look again".to_owned()
             }
             Self::Observed => format!("l2gw switch repair {section}"),
-            Self::Locked(_) => "do as the reason says".to_owned(),
+            Self::Locked { fix, .. } => (*fix).to_owned(),
             Self::Unwritable(_) => "look at the load and the log of the switch; it is tried again by itself".to_owned(),
             Self::Busy { .. } => "look again in a few seconds; where it stays so, look at the switch's size".to_owned(),
             Self::NoSession(_) => "check that it is reachable; it is dialled again by itself".to_owned(),
@@ -397,7 +411,11 @@ impl Reason {
             Self::Refused(_) | Self::SwitchMissing { .. } => {
                 format!("correct [switch:{section}] in plumgrid.ini, then 'l2gw reload'")
             }
-            Self::NoSection { device } => {
+            Self::NoSection { device, section: Some(section) } => {
+                let (device, section) = (text::name(device), text::name(section));
+                format!("call the section [switch:{device}], or make the gateway anew with the device '{section}'")
+            }
+            Self::NoSection { device, section: None } => {
                 let device = text::name(device);
                 format!(
                     "add [switch:{device}] to plumgrid.ini and reload it, or correct the gateway: l2gw gateway update"

@@ -121,7 +121,7 @@ pub struct CertificateStatus {
 /// One binding of a connection, or one of a switch.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct BindingStatus {
-    /// `Physical_Switch.name`.
+    /// Name of the switch's section in plumgrid.ini: what gateways call it.
     pub switch: String,
     /// `Physical_Port.name`.
     pub port: String,
@@ -136,7 +136,7 @@ pub struct BindingStatus {
     pub rows_desired: u64,
     /// Those of them that are there and right.
     pub rows_actual: u64,
-    /// Since when it has this status: RFC 3339, UTC.
+    /// Since when it is so for this reason: RFC 3339, UTC; empty where that isn't known.
     pub since: String,
     /// The network.
     pub network_id: NetworkId,
@@ -150,7 +150,7 @@ pub struct BindingStatus {
 pub struct SwitchStatus {
     /// Name of its section in plumgrid.ini.
     pub name: String,
-    /// `Physical_Switch.name`: what gateways call it.
+    /// `Physical_Switch.name`, which may differ from the section's.
     #[serde(skip)]
     pub physical_switch: String,
     /// Revision of the desired state that its worker has heard of; `None`: none yet.
@@ -168,7 +168,7 @@ pub struct SwitchStatus {
     pub reason: Reason,
     /// What is wrong with the switch as a whole, beside its bindings.
     #[serde(skip)]
-    pub own: Vec<Reason>,
+    pub own: Vec<SwitchReason>,
     /// Usable IPv4 addresses of `tunnel_ips`.
     #[serde(skip)]
     pub vteps: Vec<Ipv4Addr>,
@@ -177,8 +177,10 @@ pub struct SwitchStatus {
     /// Columns that its schema lacks and what that costs, each once.
     #[schema(value_type = Vec<String>)]
     pub degraded: Vec<Degradation>,
-    /// Names of its ports.
+    /// Names of its ports: the first 1024 of them,
     pub ports: Vec<String>,
+    /// and the number of further ones.
+    pub more_ports: usize,
     /// Its tunnels, where `bfd = on`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tunnels: Vec<TunnelStatus>,
@@ -195,6 +197,15 @@ pub struct SwitchStatus {
     /// For the metrics.
     #[serde(skip)]
     pub counters: Counters,
+}
+
+/// What is wrong with a switch as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchReason {
+    /// Why.
+    pub reason: Reason,
+    /// Since when: RFC 3339, UTC; empty where that isn't known.
+    pub since: String,
 }
 
 /// A tunnel of a switch, as its BFD sees it.
@@ -241,26 +252,31 @@ pub struct PlanSummary {
 // ===== impl BindingStatus, SwitchStatus =====
 
 impl BindingStatus {
-    /// Takes the reason, and the status that it decides.
-    pub fn set(&mut self, reason: Reason) {
-        (self.status, self.reason) = (reason.status(), reason);
+    /// Takes the reason, the status that it decides, and since when it is so, as far as that is known.
+    pub fn set(&mut self, reason: Reason, since: String) {
+        (self.status, self.reason, self.since) = (reason.status(), reason, since);
     }
 
     /// Takes the reason where it is worse than the one that is there.
     pub fn worsen(&mut self, reason: Reason) {
         if reason.status() > self.status {
-            self.set(reason);
+            self.set(reason, String::new());
         }
     }
 }
 
 impl SwitchStatus {
-    /// Takes a further reason of the switch as a whole.
+    /// Takes a further reason of the switch as a whole, whose beginning isn't known.
     pub fn add(&mut self, reason: Reason) {
+        self.add_since(reason, String::new());
+    }
+
+    /// Takes a further reason of the switch as a whole.
+    pub fn add_since(&mut self, reason: Reason, since: String) {
         if reason.status() > self.status {
             (self.status, self.reason) = (reason.status(), reason.clone());
         }
-        self.own.push(reason);
+        self.own.push(SwitchReason { reason, since });
     }
 
     /// Takes the worst of its bindings as its own status, where that is worse.

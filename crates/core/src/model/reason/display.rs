@@ -21,7 +21,7 @@ impl fmt::Display for Reason {
                 write!(f, "the switch's worker is busy and does not answer: this is how it was at {at}")
             }
             Self::Draining => f.write_str("rows of disconnected networks are being removed"),
-            Self::Locked(why) | Self::Unwritable(why) | Self::NoSession(why) | Self::Refused(why) => {
+            Self::Locked { why, .. } | Self::Unwritable(why) | Self::NoSession(why) | Self::Refused(why) => {
                 f.write_str(&text::sentence(why))
             }
             Self::PeerRefused { why, address, names, refusal, more } => {
@@ -39,7 +39,14 @@ impl fmt::Display for Reason {
                 text::name(switch),
                 text::name(section)
             ),
-            Self::NoSection { device } => {
+            Self::NoSection { device, section: Some(section) } => write!(
+                f,
+                "no switch is configured for device '{}': [switch:{}] has it as physical_switch, but a gateway names the \
+                 section",
+                text::name(device),
+                text::name(section)
+            ),
+            Self::NoSection { device, section: None } => {
                 let device = text::name(device);
                 write!(
                     f,

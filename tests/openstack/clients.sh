@@ -31,3 +31,16 @@ PYTHON
     rm "$ansible"/ansible-*.whl
     echo "${wanted[*]} $collection" >"$ansible/.complete"
 fi
+
+# The API tests of networking-l2gw's tempest plug-in: its source alone, which tests/openstack/tempest.py runs without tempest.
+tempest=$PWD/target/openstack/tempest
+plugin=networking-l2gw-tempest-plugin==0
+
+if [ "$(cat "$tempest/.complete" 2>/dev/null)" != "$plugin" ]; then
+    rm -rf "$tempest"
+    mkdir -p "$tempest"
+    "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$tempest" "$plugin" </dev/null
+    tar -xzf "$tempest"/*.tar.gz -C "$tempest" --strip-components=1
+    rm "$tempest"/*.tar.gz
+    echo "$plugin" >"$tempest/.complete"
+fi

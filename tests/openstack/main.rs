@@ -14,3 +14,4 @@ mod neutron;
 mod odd;
 mod schemathesis;
 mod source;
+mod tempest;

@@ -225,6 +225,13 @@ async fn check_ports(session: &Session, device: &str, interfaces: &[Interface]) 
     let answer: Value = session.call("progress", &json!({})).await?;
     let all = answer["switches"].as_array().cloned().unwrap_or_default();
     let Some(switch) = all.iter().find(|switch| switch["switch"] == device) else {
+        if let Some(section) = all.iter().find(|switch| switch["physical_switch"] == device) {
+            let section = text(&section["switch"]);
+            return Err(Failure::Missing(format!(
+                "'{device}' is the physical_switch of [switch:{section}]: a gateway names the section, '{section}' (--force takes it \
+                 as it is)"
+            )));
+        }
         let known = all.iter().map(|switch| text(&switch["switch"]));
         if let Some(near) = near::nearest(device, known) {
             let message = format!("no switch is called '{device}'; did you mean '{near}'? (--force takes it as it is)");

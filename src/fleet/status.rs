@@ -23,7 +23,7 @@ use crate::{
         },
         text::{self, Names},
     },
-    plan::{Planner, RowKey, Section},
+    plan::{Planner, RowKey, Section, VniHolder},
     vtep::rows::{PhysicalPort, PhysicalSwitch},
 };
 
@@ -332,8 +332,14 @@ impl<'a> Look<'a> {
             let draining = view.draining.contains(&row.network_id);
             return (Reason::NoSegment { network: row.network_id, draining }, blocked_since(&port));
         };
-        if let Some(logical_switch) = planner.vni_conflict(network) {
-            return (Reason::VniForeign { logical_switch: logical_switch.to_owned(), vni }, blocked_since(&port));
+        match planner.vni_conflict(network) {
+            Some(VniHolder::Foreign(name)) => {
+                return (Reason::VniForeign { logical_switch: name.to_owned(), vni }, blocked_since(&port));
+            }
+            Some(VniHolder::Leaving(network)) => {
+                return (Reason::VniLeaving { network, vni }, blocked_since(&port));
+            }
+            None => {}
         }
         let holder = port_row.bindings.get(&row.vlan.get());
         let holder = holder.and_then(|uuid| view.replica.logical_switch_index(*uuid));

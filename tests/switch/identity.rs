@@ -49,6 +49,7 @@ fn a_gateway_names_the_section_not_the_row() {
     let wrong = rest.connect("wrong", &network, 50);
     rest.wait_status(&right, "active");
     let status = rest.wait_status(&wrong, "error");
-    assert!(status.to_string().contains("[switch:leaf-7]"), "{status}");
+    let reason = "no switch is configured for device 'leaf-7': [switch:tor-1] has it as physical_switch";
+    assert!(status.to_string().contains(reason), "{status}");
     assert_eq!(tor.dump().bindings().keys().map(|(port, _)| port.as_str()).collect::<Vec<_>>(), ["Ethernet40"]);
 }

@@ -200,6 +200,15 @@ impl InFlight {
     }
 }
 
+/// Who has a VNI on the switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VniHolder<'a> {
+    /// A Logical_Switch that isn't ours, by name.
+    Foreign(&'a str),
+    /// A network of ours that is no longer wanted.
+    Leaving(NetworkId),
+}
+
 // ===== impl Planner =====
 
 impl<'a> Planner<'a> {
@@ -281,13 +290,17 @@ impl<'a> Planner<'a> {
         (ours.next(), ours.collect())
     }
 
-    /// A foreign Logical_Switch that has the network's VNI, by name.
+    /// Another Logical_Switch that has the network's VNI: a foreign one, or one of ours that is still to be removed.
     #[must_use]
-    pub fn vni_conflict(&self, network: &NetworkIntent) -> Option<&'a str> {
+    pub fn vni_conflict(&self, network: &NetworkIntent) -> Option<VniHolder<'a>> {
         let vni = i64::from(network.vni?.get());
-        let foreign = |index: &LogicalSwitchIndex| self.owner(*index).is_none();
-        let index = self.actual.logical_switches_with_key(vni).find(foreign)?;
-        self.actual.logical_switch(index).map(|row| row.name.as_str())
+        let holder = |index: LogicalSwitchIndex| match self.owner(index) {
+            None => self.actual.logical_switch(index).map(|row| VniHolder::Foreign(row.name.as_str())),
+            // One that is wanted gets its own VNI, if it has it not yet.
+            Some(other) if other == network.id || self.desired.networks.contains_key(&other) => None,
+            Some(other) => Some(VniHolder::Leaving(other)),
+        };
+        self.actual.logical_switches_with_key(vni).filter_map(holder).min()
     }
 
     /// Whether an API call explains that the network is deleted from this database.

@@ -431,3 +431,40 @@ pub(super) fn rows_of_each_kind_that_are_refused() {
         Wrong { status: "error", name: "names Ethernet40 VLAN 50", what, resource: "/v2/switches/names", ..refused };
     shows(&scene, &row);
 }
+
+/// What the switch has learned keeps a deleted network's Logical_Switch, and with it the VNI that another network has now.
+#[test]
+pub(super) fn a_vni_that_another_network_has_not_given_back() {
+    let scene = Scene::new().connected();
+    let network = scene.network();
+    let logical_switch = format!("vtepd-{network}");
+    scene.tors[0].learn(&logical_switch, "02:00:00:00:03:01", "");
+    let shown = scene.ok(&["network", "show", "network1", "-o", "json"]).json();
+    let vni = shown["vni"].to_string();
+    scene.ok(&["connection", "delete", "vtep-gateway-1", "network1"]);
+    let ports = scene.ok(&["port", "list", "-o", "name"]).name();
+    let mut delete = vec!["port", "delete"];
+    delete.extend(ports.lines());
+    scene.ok(&delete);
+    scene.ok(&["network", "delete", "network1"]);
+    scene.ok(&["network", "create", "next", "--vni", &vni]);
+    let create = ["connection", "create", "vtep-gateway-1", "next", "--default-segmentation-id", "50", "-o", "name"];
+    let id = scene.ok(&create).name();
+    let resource = format!("/v2/l2-gateway-connections/{id}/status");
+    let waits = Wrong {
+        kind: "pending",
+        status: "pending",
+        name: BINDING,
+        what: &format!(
+            "waits until network {network}, which is being removed from this switch, has given VNI {vni} back"
+        ),
+        mend: "l2gw switch diff tor-switch-1",
+        resource: &resource,
+    };
+    shows(&scene, &waits);
+    assert_eq!(scene.tors[0].dump().logical_switches().len(), 1, "never two of ours with one VNI");
+    scene.tors[0].unlearn(&logical_switch, "02:00:00:00:03:01");
+    is_fine(&scene, "the VNI is free");
+    assert_eq!(scene.tors[0].dump().logical_switches().len(), 1);
+    assert!(!scene.tors[0].dump().logical_switches().contains_key(&logical_switch));
+}

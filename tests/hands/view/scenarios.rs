@@ -84,6 +84,7 @@ fn of_reason(reason: &Reason) -> Shown {
             Shown::Unit("service::problems::tests::what_passes_at_once_is_pending")
         }
         Reason::Writing => by!(states::what_is_on_its_way),
+        Reason::VniLeaving { .. } => by!(reasons::a_vni_that_another_network_has_not_given_back),
         Reason::Observed => by!(states::rows_that_are_refused_and_rows_that_are_only_observed),
         Reason::Locked { .. } => by!(super::what_an_operator_or_another_controller_holds),
         Reason::Unwritable(_) => by!(reasons::a_database_that_takes_no_writes),
@@ -158,7 +159,11 @@ fn each_status_kind_and_reason_has_a_scenario() {
     let units = include_str!("../../../src/service/problems/tests.rs");
     for shown in all {
         let (name, source) = match shown {
-            Shown::By(_, name) => (name, sources.as_str()),
+            Shown::By(test, name) => {
+                // That it is a function is the compiler's to say.
+                let _: fn() = test;
+                (name, sources.as_str())
+            }
             Shown::Unit("service::problems") => continue,
             Shown::Unit(name) => (name, units),
         };

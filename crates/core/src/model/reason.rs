@@ -147,6 +147,13 @@ pub enum Reason {
         /// The VNI.
         vni: Vni,
     },
+    /// A network that is no longer wanted still has the VNI: this one waits until its rows are removed.
+    VniLeaving {
+        /// Who has it.
+        network: NetworkId,
+        /// The VNI.
+        vni: Vni,
+    },
     /// The switch refuses a row.
     RowRefused {
         /// The row.
@@ -314,6 +321,7 @@ impl Reason {
             | Self::NotDelivered
             | Self::NetworkUnknown
             | Self::Writing
+            | Self::VniLeaving { .. }
             | Self::Observed
             | Self::Locked { .. }
             | Self::Busy { .. } => Status::Pending,
@@ -353,9 +361,12 @@ impl Reason {
     pub fn kind(&self) -> Option<ProblemKind> {
         Some(match self {
             Self::None | Self::Standby { .. } => return None,
-            Self::AwaitsRelease | Self::NotDelivered | Self::NetworkUnknown | Self::Writing | Self::Busy { .. } => {
-                ProblemKind::Pending
-            }
+            Self::AwaitsRelease
+            | Self::NotDelivered
+            | Self::NetworkUnknown
+            | Self::Writing
+            | Self::VniLeaving { .. }
+            | Self::Busy { .. } => ProblemKind::Pending,
             Self::Observed => ProblemKind::Observed,
             Self::Locked { .. } => ProblemKind::Lock,
             Self::Draining => ProblemKind::Draining,
@@ -397,6 +408,7 @@ impl Reason {
             Self::AwaitsRelease | Self::NotDelivered | Self::NetworkUnknown | Self::Writing | Self::Draining => {
                 "work is under way: look again".to_owned()
             }
+            Self::VniLeaving { .. } => format!("see 'l2gw switch diff {section}': what keeps the other network there"),
             Self::Observed => format!("l2gw switch repair {section}"),
             Self::Locked { fix, .. } => (*fix).to_owned(),
             Self::Unwritable(_) => "look at the load and the log of the switch; it is tried again by itself".to_owned(),

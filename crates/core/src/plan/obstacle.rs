@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use uuid::Uuid;
 
-use super::{Planner, RowKey, bindings::Holder};
+use super::{Planner, RowKey, VniHolder, bindings::Holder};
 use crate::{
     model::{
         NetworkId, VlanId, Vni,
@@ -49,6 +49,13 @@ pub enum Obstacle {
         /// `Logical_Switch.name`.
         logical_switch: String,
     },
+    /// A network that is no longer wanted still has the network's VNI.
+    LeavingVni {
+        /// The VNI.
+        vni: Vni,
+        /// Who has it.
+        network: NetworkId,
+    },
     /// The network has no VXLAN segment.
     NoSegment,
     /// The desired state doesn't say what the network is.
@@ -91,10 +98,10 @@ pub enum BlockedSubject {
 // ===== impl Obstacle =====
 
 impl Obstacle {
-    /// Whether rows of the switch are what stands in the way: the desired state is complete.
+    /// Whether rows of somebody else's, or missing ones, stand in the way: the desired state is complete.
     #[must_use]
     pub const fn is_on_the_switch(&self) -> bool {
-        !matches!(self, Obstacle::NoSegment | Obstacle::UnknownNetwork)
+        !matches!(self, Obstacle::NoSegment | Obstacle::UnknownNetwork | Obstacle::LeavingVni { .. })
     }
 
     /// One word for programs.
@@ -105,6 +112,7 @@ impl Obstacle {
             Obstacle::NoPort { .. } => "no_port",
             Obstacle::ForeignBinding { .. } => "foreign_binding",
             Obstacle::ForeignVni { .. } => "foreign_vni",
+            Obstacle::LeavingVni { .. } => "leaving_vni",
             Obstacle::NoSegment => "no_segment",
             Obstacle::UnknownNetwork => "unknown_network",
             Obstacle::Refused(_) => "refused",
@@ -128,6 +136,7 @@ impl fmt::Display for Obstacle {
             Obstacle::ForeignVni { vni, logical_switch } => {
                 Reason::VniForeign { logical_switch: logical_switch.clone(), vni: *vni }.fmt(f)
             }
+            Obstacle::LeavingVni { vni, network } => Reason::VniLeaving { network: *network, vni: *vni }.fmt(f),
             Obstacle::NoSegment => f.write_str("the network has no VXLAN segment"),
             Obstacle::UnknownNetwork => Reason::NetworkUnknown.fmt(f),
             Obstacle::Refused(error) | Obstacle::Contested(error) => f.write_str(&text::sentence(error)),
@@ -185,8 +194,10 @@ impl Planner<'_> {
     fn network_obstacle(&self, network: NetworkId) -> Option<Obstacle> {
         let Some(intent) = self.desired.networks.get(&network) else { return Some(Obstacle::UnknownNetwork) };
         let Some(vni) = intent.vni else { return Some(Obstacle::NoSegment) };
-        let logical_switch = self.vni_conflict(intent)?.to_owned();
-        Some(Obstacle::ForeignVni { vni, logical_switch })
+        Some(match self.vni_conflict(intent)? {
+            VniHolder::Foreign(name) => Obstacle::ForeignVni { vni, logical_switch: name.to_owned() },
+            VniHolder::Leaving(network) => Obstacle::LeavingVni { vni, network },
+        })
     }
 
     /// Whether a foreign Logical_Switch has a VLAN of this port that is wanted.

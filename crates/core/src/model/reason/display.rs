@@ -83,6 +83,10 @@ impl fmt::Display for Reason {
                 "Logical_Switch '{}', which is not ours, has the network's VNI {vni} on this switch",
                 text::name(logical_switch)
             ),
+            Self::VniLeaving { network, vni } => write!(
+                f,
+                "waits until network {network}, which is being removed from this switch, has given VNI {vni} back"
+            ),
             Self::RowRefused { row, error, more } | Self::RowContested { row, error, more } => {
                 write!(f, "{row}: {}", text::sentence(error))?;
                 if *more > 0 { write!(f, " (and {more} more rows)") } else { Ok(()) }

@@ -38,7 +38,12 @@ fn check_end(desired: &Desired, before: &Database, end: &Database) {
     let foreign_keys: BTreeSet<i64> = foreign.iter().filter_map(|ls| before.logical_switches[ls].key).collect();
     let ports: BTreeMap<&str, Uuid> = end.ports.iter().map(|(uuid, (name, _))| (name.as_str(), *uuid)).collect();
     let vni = |id: &NetworkId| desired.networks[id].vni.map(|vni| i64::from(vni.get()));
-    let is_foreign = |id: &NetworkId| vni(id).is_some_and(|vni| foreign_keys.contains(&vni));
+    // Learned MACs keep a Logical_Switch of ours that nobody wants, and with it the VNI.
+    let is_leaving = |row: &&super::database::LogicalSwitch| {
+        owner(&row.name).is_some_and(|network| !desired.networks.contains_key(&network))
+    };
+    let leaving: BTreeSet<i64> = end.logical_switches.values().filter(is_leaving).filter_map(|row| row.key).collect();
+    let is_foreign = |id: &NetworkId| vni(id).is_some_and(|vni| foreign_keys.contains(&vni) || leaving.contains(&vni));
     let conflicts = |id: &NetworkId| vni(id).is_none() || is_foreign(id);
 
     for (ls, row) in &end.logical_switches {

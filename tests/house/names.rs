@@ -16,7 +16,9 @@ fn public_types(text: &str) -> impl Iterator<Item = &str> {
         let kind = words.next()?;
         let name = words.next()?;
         let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
-        matches!(kind, "struct" | "enum" | "trait" | "type" | "union").then_some(&name[..end])
+        // A macro declares `$name`.
+        let is_type = matches!(kind, "struct" | "enum" | "trait" | "type" | "union") && end > 0;
+        is_type.then_some(&name[..end])
     })
 }
 
@@ -51,6 +53,6 @@ fn a_public_type_has_a_name_of_its_own() {
 
 #[test]
 fn the_check_of_names_sees_declarations() {
-    let text = "pub struct Row<T> {\n    pub enum Kind {\npub(crate) struct Hidden;\npub trait Named: Sized {\npub fn struct_of()";
+    let text = "pub struct Row<T> {\n    pub enum Kind {\npub(crate) struct Hidden;\npub trait Named: Sized {\npub fn struct_of()\npub struct $Row";
     assert_eq!(public_types(text).collect::<Vec<_>>(), ["Row", "Kind", "Named"]);
 }

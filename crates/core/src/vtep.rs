@@ -24,7 +24,7 @@ pub use operations::{LocatorRef, LogicalSwitchRef, Operation, encode};
 pub use ownership::{Owner, Ownership};
 pub use replica::{Replica, Touched};
 pub use rows::{LocatorIndex, LogicalSwitchIndex, ReplicationMode, Strings, Tunnel};
-pub use table::Column;
+pub use table::ColumnName;
 pub use tables::Table;
 pub use updates::{Decoding, UpdateError};
 

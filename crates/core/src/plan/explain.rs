@@ -15,7 +15,7 @@ use crate::{
         event::{Action, PlannedRow},
     },
     vtep::{
-        Column, LocatorRef, LogicalSwitchRef, Operation, ReplicationMode, Table,
+        ColumnName, LocatorRef, LogicalSwitchRef, Operation, ReplicationMode, Table,
         rows::{LogicalSwitch, RowIp},
     },
 };
@@ -110,15 +110,15 @@ impl Planner<'_> {
                 let mut changes = Vec::new();
                 if let Some(vni) = vni {
                     let was = old.tunnel_key.map_or_else(|| "none".to_owned(), |key| key.to_string());
-                    changes.push(format!("{} {was} -> {vni}", Column::<LogicalSwitch>::tunnel_key()));
+                    changes.push(format!("{} {was} -> {vni}", ColumnName::<LogicalSwitch>::tunnel_key()));
                 }
                 if let Some(mode) = replication_mode {
                     let was = old.replication_mode.map_or("none", ReplicationMode::as_str);
-                    let column = Column::<LogicalSwitch>::replication_mode();
+                    let column = ColumnName::<LogicalSwitch>::replication_mode();
                     changes.push(format!("{column} {was} -> {}", mode.as_str()));
                 }
                 if let Some(description) = description {
-                    let column = Column::<LogicalSwitch>::description();
+                    let column = ColumnName::<LogicalSwitch>::description();
                     changes.push(format!("{column} {:?} -> {description:?}", old.description));
                 }
                 row(Action::Update, Table::LogicalSwitch, old.name.clone(), changes.join(", "), None)

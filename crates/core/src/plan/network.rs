@@ -6,7 +6,7 @@ use super::{PlanOutcome, Planner, Replication, RowKey, Transaction, Wanted, bind
 use crate::{
     intent::NetworkIntent,
     model::{NetworkId, Vni},
-    vtep::{Column, LogicalSwitchIndex, LogicalSwitchRef, Operation, ReplicationMode, Table, rows::LogicalSwitch},
+    vtep::{ColumnName, LogicalSwitchIndex, LogicalSwitchRef, Operation, ReplicationMode, Table, rows::LogicalSwitch},
 };
 
 impl Planner<'_> {
@@ -43,13 +43,13 @@ impl Planner<'_> {
             Replication::SourceNode => ReplicationMode::SourceNode,
             Replication::OneNode | Replication::ServiceNodes(_) => ReplicationMode::ServiceNode,
         };
-        self.policy.columns.has(Table::LogicalSwitch, Column::<LogicalSwitch>::replication_mode()).then_some(mode)
+        self.policy.columns.has(Table::LogicalSwitch, ColumnName::<LogicalSwitch>::replication_mode()).then_some(mode)
     }
 
     fn description(&self, intent: &NetworkIntent) -> Option<String> {
         self.policy
             .columns
-            .has(Table::LogicalSwitch, Column::<LogicalSwitch>::description())
+            .has(Table::LogicalSwitch, ColumnName::<LogicalSwitch>::description())
             .then(|| intent.name.to_string())
     }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     DATABASE, Strings,
     rows::ReplicationMode,
-    table::Column,
+    table::ColumnName,
     tables::{Global, PhysicalPort, TunnelRow, declared},
     write::{self, Elements},
 };
@@ -255,11 +255,11 @@ impl Operation {
             }
             Operation::DeleteMulticast { row } => write::delete::<declared::McastMacsRemote>(out, *row),
             Operation::ExpectBindings { port, bindings } => {
-                let column = Column::<PhysicalPort>::bindings();
+                let column = ColumnName::<PhysicalPort>::bindings();
                 write::wait::<declared::PhysicalPort>(out, *port, column, |row| row.bindings(Some(bindings)));
             }
             Operation::Bind { port, delete, insert } => {
-                let column = Column::<PhysicalPort>::bindings();
+                let column = ColumnName::<PhysicalPort>::bindings();
                 let (delete, insert) = (Elements::Vlans(delete), Elements::Bindings(insert));
                 let mutations = [(column, "delete", delete), (column, "insert", insert)];
                 write::mutate::<declared::PhysicalPort>(out, *port, mutations);
@@ -278,8 +278,10 @@ impl Operation {
             Operation::DeleteMac { row } => write::delete::<declared::UcastMacsRemote>(out, *row),
             Operation::ConfigureTunnel { row, params, remote } => {
                 // `insert` leaves a key that is there as it is.
-                let changes =
-                    [(Column::<TunnelRow>::bfd_params(), params), (Column::<TunnelRow>::bfd_config_remote(), remote)];
+                let changes = [
+                    (ColumnName::<TunnelRow>::bfd_params(), params),
+                    (ColumnName::<TunnelRow>::bfd_config_remote(), remote),
+                ];
                 let [params, remote] = changes.map(|(column, pairs)| {
                     [(column, "delete", Elements::Keys(pairs)), (column, "insert", Elements::Pairs(pairs))]
                 });
@@ -291,7 +293,7 @@ impl Operation {
                     .end();
             }
             Operation::ReferManagers { global, new } => {
-                let managers = Column::<Global>::managers();
+                let managers = ColumnName::<Global>::managers();
                 write::mutate::<declared::Global>(out, *global, [(managers, "insert", Elements::New("manager", new))]);
             }
         }

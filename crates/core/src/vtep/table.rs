@@ -48,9 +48,9 @@ pub(super) struct TableSpec {
     pub(super) columns: &'static [ColumnSpec],
 }
 
-/// The names of the columns of a row, one function a field: `Column::<LogicalSwitch>::tunnel_key()`.
+/// The names of the columns of a row, one function a field: `ColumnName::<LogicalSwitch>::tunnel_key()`.
 #[derive(Debug)]
-pub struct Column<Row>(PhantomData<Row>);
+pub struct ColumnName<Row>(PhantomData<Row>);
 
 /// A declared table, as a type: for [`super::write`], which knows by it what a row of the table may hold.
 pub(super) trait Declared {
@@ -251,7 +251,7 @@ macro_rules! tables {
                 }
             }
 
-            impl Column<$Row> {
+            impl ColumnName<$Row> {
                 $(
                     #[doc = concat!("`", $column, "`")]
                     #[must_use]

@@ -14,7 +14,7 @@ use super::{
     read,
     replica::{Replica, Touched},
     rows::{ReplicationMode, RowIp},
-    table::{self, Column, ColumnSpec, Lack, Need, TableSpec, tables},
+    table::{self, ColumnName, ColumnSpec, Lack, Need, TableSpec, tables},
     write::{self, RowWriter},
 };
 use crate::model::{MacAddr, Vni, event::Action};

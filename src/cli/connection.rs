@@ -11,6 +11,7 @@ use super::{
     terminal,
     wait::{Target, Wait},
 };
+use crate::model::text::natural_order;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -158,7 +159,7 @@ async fn bindings(session: &Session, connection: &Value) -> Result<Vec<Value>, F
 pub(super) fn in_order(bindings: &Value) -> Vec<Value> {
     let mut rows = bindings.as_array().cloned().unwrap_or_default();
     rows.sort_by(|a, b| {
-        let by = |member: &str| near::natural(&text(&a[member]), &text(&b[member]));
+        let by = |member: &str| natural_order(&text(&a[member]), &text(&b[member]));
         by("switch").then_with(|| by("port")).then_with(|| a["vlan"].as_u64().cmp(&b["vlan"].as_u64()))
     });
     rows

@@ -1,11 +1,11 @@
-//! What a name may mean, and the order in which people look for names.
+//! What a name may mean.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 
 use serde_json::Value;
 
 use super::{output::text, terminal};
-use crate::model::printable::one_line;
+use crate::model::{printable::one_line, text::natural_order};
 
 /// Names that are listed one by one; of more, the number and the command that lists them.
 const LISTED: usize = 8;
@@ -27,7 +27,7 @@ pub(super) fn nearest<S: AsRef<str>>(typed: &str, known: impl IntoIterator<Item 
         (distance, name)
     });
     let near = measured.filter(|((slips, ..), _)| *slips <= limit);
-    let best = near.min_by(|(a, one), (b, other)| a.cmp(b).then_with(|| natural(one.as_ref(), other.as_ref())));
+    let best = near.min_by(|(a, one), (b, other)| a.cmp(b).then_with(|| natural_order(one.as_ref(), other.as_ref())));
     best.map(|(_, name)| name.as_ref().to_owned())
 }
 
@@ -55,37 +55,11 @@ pub(super) fn choices(names: &[String], what: &str, command: &str) -> String {
         count if count > LISTED => format!("{}: {command}", counted(count, what)),
         _ => {
             let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
-            names.sort_by(|a, b| natural(a, b));
+            names.sort_by(|a, b| natural_order(a, b));
             let noun = if what.ends_with("ch") { format!("{what}es") } else { format!("{what}s") };
             format!("the {noun} are: {}", names.join(", "))
         }
     }
-}
-
-/// Numbers in names count as numbers: Ethernet2 stands before Ethernet10.
-pub(super) fn natural(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a, b);
-    loop {
-        match (left.chars().next(), right.chars().next()) {
-            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
-                let (number, rest) = number(left);
-                let (other, other_rest) = self::number(right);
-                // Without leading zeros the longer number is the greater one.
-                match number.len().cmp(&other.len()).then_with(|| number.cmp(other)) {
-                    Ordering::Equal => (left, right) = (rest, other_rest),
-                    unequal => return unequal,
-                }
-            }
-            (Some(x), Some(y)) if x == y => (left, right) = (&left[x.len_utf8()..], &right[y.len_utf8()..]),
-            (None, None) => return a.cmp(b),
-            (x, y) => return x.cmp(&y),
-        }
-    }
-}
-
-fn number(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    (text[..end].trim_start_matches('0'), &text[end..])
 }
 
 /// `1 port`, `2 ports`.
@@ -112,8 +86,6 @@ pub(super) fn remark_same(list: &Value, made: &Value, what: &str) {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -143,22 +115,5 @@ mod tests {
         assert_eq!(choices(&names(3), "port", "l2gw switch show t"), expected);
         assert_eq!(choices(&names(48), "port", "l2gw switch show t"), "48 ports: l2gw switch show t");
         assert_eq!((counted(1, "switch"), counted(2, "switch")), ("1 switch".to_owned(), "2 switches".to_owned()));
-    }
-
-    #[test]
-    fn numbers_count_as_numbers() {
-        let mut names = ["e10", "e2", "e1/10", "e1/9", "e02", "e", "e2a", "f1", "E2"];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["E2", "e", "e1/9", "e1/10", "e02", "e2", "e2a", "e10", "f1"]);
-    }
-
-    proptest! {
-        #[test]
-        fn the_natural_order_is_an_order(mut names in prop::collection::vec("[a-b0-2é/]{0,6}", 3)) {
-            prop_assert_eq!(natural(&names[0], &names[1]), natural(&names[1], &names[0]).reverse());
-            prop_assert_eq!(natural(&names[0], &names[1]).is_eq(), names[0] == names[1]);
-            names.sort_by(|a, b| natural(a, b));
-            prop_assert!(natural(&names[0], &names[2]).is_le());
-        }
     }
 }

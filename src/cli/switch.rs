@@ -12,7 +12,7 @@ use super::{
     terminal,
     wait::{Target, Wait},
 };
-use crate::model::printable::one_line;
+use crate::model::{printable::one_line, text::natural_order};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -79,7 +79,7 @@ impl Command {
 async fn list(session: &Session) -> Done {
     let answer: Value = session.call("switch_list", &json!({})).await?;
     let mut rows = answer["switches"].as_array().cloned().unwrap_or_default();
-    rows.sort_by(|a, b| near::natural(&text(&a["name"]), &text(&b["name"])));
+    rows.sort_by(|a, b| natural_order(&text(&a["name"]), &text(&b["name"])));
     let columns = [
         Column::member("name"),
         Column::made("session", |switch| text(&switch["session"]["state"])),
@@ -113,7 +113,7 @@ async fn show(session: &Session, name: &str) -> Done {
         Column::made("degraded", |switch| lines(&switch["degraded"])),
         Column::made("ports", |switch| {
             let mut ports: Vec<String> = switch["ports"].as_array().into_iter().flatten().map(text).collect();
-            ports.sort_by(|a, b| near::natural(a, b));
+            ports.sort_by(|a, b| natural_order(a, b));
             match switch["more_ports"].as_u64() {
                 Some(more) if more > 0 => format!("{} and {more} more", ports.join(", ")),
                 _ => ports.join(", "),

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vtepd::ovsdb::{Cursor, JsonError};
+use ovsdb::{Cursor, JsonError};
 
 fn check(text: &[u8]) -> Result<(), JsonError> {
     let mut cursor = Cursor::new(text);

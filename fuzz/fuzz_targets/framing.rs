@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vtepd::ovsdb::framing::{Framer, FramingError};
+use ovsdb::framing::{Framer, FramingError};
 
 const MAX: usize = 4096;
 

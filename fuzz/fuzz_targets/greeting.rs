@@ -9,8 +9,9 @@ use std::{
 };
 
 use libfuzzer_sys::fuzz_target;
+use ovsdb::transport::greeting::ask;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use vtepd::{ovsdb::transport::greeting::ask, vtep::identity};
+use vtepd_core::vtep::identity;
 
 /// Says what it has to say, and takes what it is told.
 struct Stranger {

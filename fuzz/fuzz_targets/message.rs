@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use vtepd::ovsdb::{Incoming, Raw, Schema, message};
+use ovsdb::{Incoming, Raw, Schema, message};
 
 fuzz_target!(|text: &[u8]| {
     let text = Bytes::copy_from_slice(text);

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vtepd::ovsdb::{Cursor, Outcome, transact::Reply};
+use ovsdb::{Cursor, Outcome, transact::Reply};
 
 fuzz_target!(|input: &[u8]| {
     let Some((operations, text)) = input.split_first() else { return };

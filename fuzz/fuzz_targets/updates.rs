@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vtepd::vtep::{Ownership, Replica, Touched};
+use vtepd_core::vtep::{Ownership, Replica, Touched};
 
 fuzz_target!(|input: &[u8]| {
     let first = input.split(|byte| *byte == b'\n').next().unwrap_or_default();

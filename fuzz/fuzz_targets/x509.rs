@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vtepd::ovsdb::transport::Certificate;
+use ovsdb::transport::Certificate;
 
 fuzz_target!(|der: &[u8]| {
     if let Ok(certificate) = Certificate::parse(der) {

@@ -185,9 +185,10 @@ impl<'a> Look<'a> {
         let mut bindings = FastMap::<NetworkId, (u64, u64)>::default();
         for section in view.target.desired.sections.values() {
             let switch = view.replica.switch(&section.physical_switch);
-            for ((port, vlan), bound) in &section.intent.bindings {
-                let row = switch.and_then(|switch| view.replica.port_of(switch, port));
-                let holder = row.and_then(|(_, row)| row.bindings.get(&vlan.get()));
+            for of @ (port, vlan) in section.intent.bindings.keys() {
+                let row = switch.and_then(|switch| view.replica.port_of(switch, port)).map(|(_, row)| row);
+                let Some(bound) = planner.desired.choose(view.replica, section, row, of) else { continue };
+                let holder = row.and_then(|row| row.bindings.get(&vlan.get()));
                 let holder = holder.and_then(|uuid| view.replica.logical_switch_index(*uuid));
                 let is_right = holder.is_some() && holder == planner.logical_switches(bound.network).0;
                 let (desired, actual) = bindings.entry(bound.network).or_default();
@@ -319,7 +320,8 @@ impl<'a> Look<'a> {
             let since = blocked_since(&port);
             return (Reason::PortMissing { port, switch: row.switch.clone(), present }, since);
         };
-        if let Some(bound) = look.section.intent.bindings.get(&(port.clone(), row.vlan))
+        if let Some(bound) =
+            planner.desired.choose(view.replica, look.section, Some(port_row), &(port.clone(), row.vlan))
             && let (network, [connection, ..]) = (bound.network, bound.connections.as_slice())
             && network != row.network_id
         {
@@ -336,8 +338,8 @@ impl<'a> Look<'a> {
             Some(VniHolder::Foreign(name)) => {
                 return (Reason::VniForeign { logical_switch: name.to_owned(), vni }, blocked_since(&port));
             }
-            Some(VniHolder::Leaving(network)) => {
-                return (Reason::VniLeaving { network, vni }, blocked_since(&port));
+            Some(VniHolder::Ours(network, name)) => {
+                return (Reason::VniInUse { logical_switch: name.to_owned(), network, vni }, blocked_since(&port));
             }
             None => {}
         }

@@ -38,3 +38,4 @@ mod systemd;
 mod transports;
 mod twins;
 mod usecase;
+mod vnis;

@@ -346,6 +346,18 @@ impl Intent {
 // ===== impl SwitchIntent =====
 
 impl SwitchIntent {
+    /// The networks that want a VLAN of a port.
+    pub fn wanting(&self, of: &(String, VlanId)) -> impl Iterator<Item = NetworkId> {
+        let rivals = self.rivals.get(of).into_iter().flatten();
+        self.bindings.get(of).into_iter().chain(rivals).map(|bound| bound.network)
+    }
+
+    /// Whether the same networks want a VLAN of a port in both.
+    #[must_use]
+    pub fn wants_same(&self, other: &Self, of: &(String, VlanId)) -> bool {
+        self.wanting(of).eq(other.wanting(of))
+    }
+
     fn bind(&mut self, binding: Binding, connection: &Connection) {
         // Two networks on one VLAN of a port are refused by the service; should they meet all the same (one had no segment
         // for a while), the lower gateway and connection have it, whichever way the rows were read.

@@ -17,6 +17,7 @@ mod network;
 mod obstacle;
 mod transaction;
 mod view;
+mod vni;
 
 use uuid::Uuid;
 
@@ -27,11 +28,12 @@ pub use extras::{Bfd, Extras, Replication};
 pub use guard::GuardCount;
 pub use obstacle::{Blocked, BlockedSubject, Obstacle};
 pub use transaction::{RowCounts, Transaction};
+pub use vni::VniHolder;
 
 use crate::{
     intent::NetworkIntent,
     model::{
-        MacAddr, NetworkId,
+        MacAddr, NetworkId, Vni,
         indexed::{FastMap, FastSet},
     },
     vtep::{Columns, LogicalSwitchIndex, Owner, Replica, Table},
@@ -89,6 +91,8 @@ pub struct InFlight {
     pub ports: FastSet<Uuid>,
     /// Locators that such a transaction inserts: a second insert of one would violate the index.
     pub locators: FastSet<std::net::Ipv4Addr>,
+    /// VNIs that such a transaction gives to a network's Logical_Switch; in force while the network's key is under way.
+    vnis: FastMap<Vni, NetworkId>,
 }
 
 /// What the guard says of deletions that nothing explains (architecture rule 7).
@@ -111,7 +115,7 @@ pub enum PlanOutcome {
     Added,
     /// Something under way has to end first.
     Wait,
-    /// Foreign rows stand in the way.
+    /// Foreign rows stand in the way, or those of another network of ours.
     Conflict,
     /// It was quarantined.
     Quarantined,
@@ -186,6 +190,14 @@ impl InFlight {
         self.keys.extend(transaction.keys.iter().map(|key| (*key, TransactionStage::Sent)));
         self.ports.extend(transaction.ports());
         self.locators.extend(&transaction.locators);
+        let keys = &self.keys;
+        self.vnis.retain(|_, network| keys.contains_key(&RowKey::Network(*network)));
+        self.vnis.extend(transaction.vnis());
+    }
+
+    /// The network to which a transaction that is under way gives this VNI.
+    fn taker(&self, vni: Vni) -> Option<NetworkId> {
+        self.vnis.get(&vni).copied().filter(|network| self.keys.contains_key(&RowKey::Network(*network)))
     }
 
     /// A transaction was answered. Returns its keys, and whether their update came before the reply.
@@ -198,15 +210,6 @@ impl InFlight {
         }
         transaction.keys.iter().map(|key| (*key, self.keys.remove(key) == Some(TransactionStage::Updated))).collect()
     }
-}
-
-/// Who has a VNI on the switch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum VniHolder<'a> {
-    /// A Logical_Switch that isn't ours, by name.
-    Foreign(&'a str),
-    /// A network of ours that is no longer wanted.
-    Leaving(NetworkId),
 }
 
 // ===== impl Planner =====
@@ -288,19 +291,6 @@ impl<'a> Planner<'a> {
     pub fn logical_switches(&self, network: NetworkId) -> (Option<LogicalSwitchIndex>, Vec<LogicalSwitchIndex>) {
         let mut ours = self.actual.owned(network).iter().copied().filter(|index| self.owner(*index).is_some());
         (ours.next(), ours.collect())
-    }
-
-    /// Another Logical_Switch that has the network's VNI: a foreign one, or one of ours that is still to be removed.
-    #[must_use]
-    pub fn vni_conflict(&self, network: &NetworkIntent) -> Option<VniHolder<'a>> {
-        let vni = i64::from(network.vni?.get());
-        let holder = |index: LogicalSwitchIndex| match self.owner(index) {
-            None => self.actual.logical_switch(index).map(|row| VniHolder::Foreign(row.name.as_str())),
-            // One that is wanted gets its own VNI, if it has it not yet.
-            Some(other) if other == network.id || self.desired.networks.contains_key(&other) => None,
-            Some(other) => Some(VniHolder::Leaving(other)),
-        };
-        self.actual.logical_switches_with_key(vni).filter_map(holder).min()
     }
 
     /// Whether an API call explains that the network is deleted from this database.

@@ -65,9 +65,8 @@ impl Session<'_> {
         let now = &section.intent;
         let networks = before.networks.symmetric_difference(&now.networks);
         let explained = before.buried_networks.symmetric_difference(&now.buried_networks);
-        let bound = |intent: &SwitchIntent, key: &(String, VlanId)| intent.bindings.get(key).map(|bound| bound.network);
         let either = before.bindings.keys().chain(now.bindings.keys());
-        let bindings = either.filter(|key| bound(before, key) != bound(now, key)).map(|(port, vlan)| (port, *vlan));
+        let bindings = either.filter(|key| !before.wants_same(now, key)).map(|(port, vlan)| (port, *vlan));
         let unbound = before.buried_bindings.symmetric_difference(&now.buried_bindings);
         let bindings = bindings.chain(unbound.map(|(_, port, vlan)| (port, *vlan)));
         if let Some(switch) = self.replica.switch(&section.physical_switch) {

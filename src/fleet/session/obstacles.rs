@@ -92,8 +92,8 @@ impl Obstacles {
             BlockedSubject::Switch(switch) => self.wanted.get(switch).is_some_and(|intent| !intent.networks.is_empty()),
             BlockedSubject::Network(network) => self.wanted.values().any(|intent| intent.networks.contains(network)),
             BlockedSubject::Binding { switch, port, vlan, network } => {
-                let bound = self.wanted.get(switch).and_then(|intent| intent.bindings.get(&(port.clone(), *vlan)));
-                bound.is_some_and(|bound| bound.network == *network)
+                let of = (port.clone(), *vlan);
+                self.wanted.get(switch).is_some_and(|intent| intent.wanting(&of).any(|wanting| wanting == *network))
             }
         }
     }

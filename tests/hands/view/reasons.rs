@@ -455,9 +455,7 @@ pub(super) fn a_vni_that_another_network_has_not_given_back() {
         kind: "pending",
         status: "pending",
         name: BINDING,
-        what: &format!(
-            "waits until network {network}, which is being removed from this switch, has given VNI {vni} back"
-        ),
+        what: &format!("Logical_Switch '{logical_switch}' of network {network} still has VNI {vni} on this switch"),
         mend: "l2gw switch diff tor-switch-1",
         resource: &resource,
     };

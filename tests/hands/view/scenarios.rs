@@ -84,7 +84,7 @@ fn of_reason(reason: &Reason) -> Shown {
             Shown::Unit("service::problems::tests::what_passes_at_once_is_pending")
         }
         Reason::Writing => by!(states::what_is_on_its_way),
-        Reason::VniLeaving { .. } => by!(reasons::a_vni_that_another_network_has_not_given_back),
+        Reason::VniInUse { .. } => by!(reasons::a_vni_that_another_network_has_not_given_back),
         Reason::Observed => by!(states::rows_that_are_refused_and_rows_that_are_only_observed),
         Reason::Locked { .. } => by!(super::what_an_operator_or_another_controller_holds),
         Reason::Unwritable(_) => by!(reasons::a_database_that_takes_no_writes),

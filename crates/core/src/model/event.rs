@@ -104,7 +104,7 @@ pub struct BlockedRow {
     pub row: String,
     /// What the row should hold.
     pub change: String,
-    /// What stands in the way: `no_switch`, `no_port`, `foreign_binding`, `foreign_vni`, `leaving_vni`, `no_segment`,
+    /// What stands in the way: `no_switch`, `no_port`, `foreign_binding`, `foreign_vni`, `own_vni`, `no_segment`,
     /// `unknown_network`, `refused` or `contested`.
     pub obstacle: &'static str,
     /// The same in words.

@@ -154,3 +154,32 @@ pub struct Problem {
     #[serde(rename = "mend")]
     pub fix: String,
 }
+
+/// What sort of thing happened. The words are labels of `vtepd_notices`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// Networks moved from one switch of a gateway to the other (`single-active`).
+    Handover,
+}
+
+impl NoticeKind {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Handover];
+}
+
+/// Something that happened and is not wrong, but may need an operator. It is over by itself after a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Notice {
+    /// What sort of thing.
+    pub kind: NoticeKind,
+    /// Where: a gateway.
+    pub name: String,
+    /// What happened.
+    pub what: String,
+    /// When: RFC 3339, UTC.
+    pub since: String,
+    /// What may have to be done.
+    #[serde(rename = "mend")]
+    pub fix: String,
+}

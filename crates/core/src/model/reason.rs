@@ -147,9 +147,11 @@ pub enum Reason {
         /// The VNI.
         vni: Vni,
     },
-    /// A network that is no longer wanted still has the VNI: this one waits until its rows are removed.
-    VniLeaving {
-        /// Who has it.
+    /// A Logical_Switch of another network of ours still has the VNI.
+    VniInUse {
+        /// `Logical_Switch.name`.
+        logical_switch: String,
+        /// The network that has it.
         network: NetworkId,
         /// The VNI.
         vni: Vni,
@@ -321,7 +323,7 @@ impl Reason {
             | Self::NotDelivered
             | Self::NetworkUnknown
             | Self::Writing
-            | Self::VniLeaving { .. }
+            | Self::VniInUse { .. }
             | Self::Observed
             | Self::Locked { .. }
             | Self::Busy { .. } => Status::Pending,
@@ -365,7 +367,7 @@ impl Reason {
             | Self::NotDelivered
             | Self::NetworkUnknown
             | Self::Writing
-            | Self::VniLeaving { .. }
+            | Self::VniInUse { .. }
             | Self::Busy { .. } => ProblemKind::Pending,
             Self::Observed => ProblemKind::Observed,
             Self::Locked { .. } => ProblemKind::Lock,
@@ -408,7 +410,6 @@ impl Reason {
             Self::AwaitsRelease | Self::NotDelivered | Self::NetworkUnknown | Self::Writing | Self::Draining => {
                 "work is under way: look again".to_owned()
             }
-            Self::VniLeaving { .. } => format!("see 'l2gw switch diff {section}': what keeps the other network there"),
             Self::Observed => format!("l2gw switch repair {section}"),
             Self::Locked { fix, .. } => (*fix).to_owned(),
             Self::Unwritable(_) => "look at the load and the log of the switch; it is tried again by itself".to_owned(),
@@ -439,6 +440,11 @@ impl Reason {
             Self::VlanTaken { .. } => "delete one of the two connections".to_owned(),
             Self::VlanForeign { .. } | Self::VniForeign { .. } => {
                 "remove it with the tool that made it, or take another VLAN or VNI".to_owned()
+            }
+            Self::VniInUse { .. } => {
+                format!(
+                    "look again; where it stays so, 'l2gw switch diff {section}' shows what keeps the other network"
+                )
             }
             Self::RowRefused { .. } => format!("see 'l2gw switch show {section}'; it is tried again by itself"),
             Self::RowContested { .. } => format!(

@@ -146,6 +146,12 @@ impl<'a> Planner<'a> {
         section.intent.buried_networks.contains(&network) || VlanId::try_from(i64::from(vlan)).is_ok_and(buried)
     }
 
+    /// Whether a network that wants a VLAN of a port has it.
+    fn is_chosen(&self, section: &Section, row: &PhysicalPort, of: &(String, VlanId), network: NetworkId) -> bool {
+        let bound = self.desired.choose(self.actual, section, Some(row), of);
+        bound.is_some_and(|bound| bound.network == network)
+    }
+
     /// What the bound Logical_Switch is to us.
     pub(super) fn holder(&self, bound: Option<Uuid>) -> Holder {
         let Some(uuid) = bound else { return Holder::Free };
@@ -164,8 +170,11 @@ impl<'a> Planner<'a> {
             let Some(switch) = self.actual.switch(&section.physical_switch).filter(|_| !bindings.is_empty()) else {
                 continue;
             };
-            for (name, vlan) in bindings {
-                found.extend(self.actual.port_of(switch, name).map(|(port, _)| (port, vlan.get())));
+            for of in bindings {
+                let Some((port, row)) = self.actual.port_of(switch, &of.0) else { continue };
+                if self.is_chosen(section, row, of, network) {
+                    found.push((port, of.1.get()));
+                }
             }
         }
         found
@@ -217,7 +226,11 @@ impl<'a> Planner<'a> {
             matches!(holder, Holder::Ours(holder, _) if holder == network)
         };
         let wanted = section.bindings_of(network).iter().filter(|(_, of)| of.get() == vlan);
-        let ports = wanted.map(|(name, _)| self.actual.port_of(switch, name));
+        // A name that another network has meanwhile is as good as missing.
+        let ports = wanted.map(|of| {
+            let port = self.actual.port_of(switch, &of.0);
+            port.filter(|(_, row)| self.is_chosen(section, row, of, network))
+        });
         let to: Vec<_> = ports.filter(|port| !port.is_some_and(|(_, row)| holds(row))).collect();
         if to.is_empty() {
             return counterparts;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     intent::{BoundNetwork, NetworkIntent, SwitchIntent},
     model::{NetworkId, VlanId, indexed::FastMap},
-    vtep::Replica,
+    vtep::{Owner, Replica, rows::PhysicalPort},
 };
 
 /// What one database should hold.
@@ -26,7 +26,7 @@ pub struct Section {
     pub physical_switch: String,
     /// What it should hold. [`Section::set_intent`] replaces it.
     pub intent: Arc<SwitchIntent>,
-    /// `intent.bindings` by network: a port's name and a VLAN of it.
+    /// `intent.bindings` and `intent.rivals` by network: a port's name and a VLAN of it.
     bound: FastMap<NetworkId, Vec<(String, VlanId)>>,
 }
 
@@ -45,12 +45,15 @@ impl Section {
     pub fn set_intent(&mut self, intent: Arc<SwitchIntent>) -> Arc<SwitchIntent> {
         self.bound.clear();
         for ((port, vlan), bound) in &intent.bindings {
-            self.bound.entry(bound.network).or_default().push((port.clone(), *vlan));
+            let rivals = intent.rivals.get(&(port.clone(), *vlan)).into_iter().flatten();
+            for wanted in [bound].into_iter().chain(rivals) {
+                self.bound.entry(wanted.network).or_default().push((port.clone(), *vlan));
+            }
         }
         std::mem::replace(&mut self.intent, intent)
     }
 
-    /// The ports and VLANs to which a network should be bound, sorted.
+    /// The ports and VLANs that a network wants, sorted. [`Desired::choose`] says whether it has them.
     #[must_use]
     pub fn bindings_of(&self, network: NetworkId) -> &[(String, VlanId)] {
         self.bound.get(&network).map_or(&[], Vec::as_slice)
@@ -93,6 +96,26 @@ impl Desired {
     pub fn binding<'a>(&'a self, actual: &'a Replica, port: Uuid, vlan: u16) -> Option<&'a BoundNetwork> {
         let (section, name) = self.section_of(actual, port)?;
         let vlan = VlanId::try_from(i64::from(vlan)).ok()?;
-        section.intent.bindings.get(&(name.to_owned(), vlan))
+        self.choose(actual, section, actual.port(port), &(name.to_owned(), vlan))
+    }
+
+    /// Of the networks that want a VLAN of a section's port (`row`, where the switch has it) the one that should be bound.
+    ///
+    /// Where several want it, the one that is bound keeps it: a network that returns takes it from nobody who uses it.
+    #[must_use]
+    pub fn choose<'a>(
+        &self,
+        actual: &Replica,
+        section: &'a Section,
+        row: Option<&PhysicalPort>,
+        of: &(String, VlanId),
+    ) -> Option<&'a BoundNetwork> {
+        let first = section.intent.bindings.get(of)?;
+        let Some(rivals) = section.intent.rivals.get(of) else { return Some(first) };
+        let bound = row.and_then(|row| row.bindings.get(&of.1.get()));
+        let holder = bound.and_then(|uuid| actual.logical_switch_index(*uuid)).map(|index| actual.owner(index));
+        // Only a network that is desired here is among them: one whose Logical_Switch may be adopted is ours.
+        let network = holder.and_then(Owner::network);
+        Some(rivals.iter().find(|rival| Some(rival.network) == network).unwrap_or(first))
     }
 }

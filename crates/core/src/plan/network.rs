@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use super::{PlanOutcome, Planner, Replication, RowKey, Transaction, Wanted, bindings::Holder};
+use super::{PlanOutcome, Planner, Replication, RowKey, Transaction, Wanted, bindings::Holder, vni::VniMove};
 use crate::{
     intent::NetworkIntent,
     model::{NetworkId, Vni},
@@ -19,7 +19,6 @@ impl Planner<'_> {
                 let Some(vni) = intent.vni else { return PlanOutcome::Right };
                 match self.logical_switches(network).0 {
                     Some(index) => self.keep_right(intent, vni, index, transaction),
-                    None if self.vni_conflict(intent).is_some() => PlanOutcome::Conflict,
                     None => self.set_up(intent, vni, transaction),
                 }
             }
@@ -56,6 +55,10 @@ impl Planner<'_> {
     fn set_up(&self, intent: &NetworkIntent, vni: Vni, transaction: &mut Transaction) -> PlanOutcome {
         let bindings = self.desired_bindings(intent.id);
         let flood = self.flood_list(intent);
+        let moves = match self.take_vni(intent, vni, transaction) {
+            Ok(moves) => moves,
+            Err(verdict) => return verdict,
+        };
         if bindings.iter().any(|(port, _)| self.in_flight.ports.contains(port)) || !self.can_locate(&flood) {
             return PlanOutcome::Wait;
         }
@@ -70,7 +73,9 @@ impl Planner<'_> {
         if !holders.is_empty() && holders.iter().all(|(_, _, holder)| matches!(holder, Holder::Foreign)) {
             return PlanOutcome::Conflict;
         }
+        Self::move_along(moves, transaction);
         transaction.serve(RowKey::Network(intent.id));
+        transaction.take_vni(vni, intent.id);
         let new = transaction.number();
         let logical_switch = LogicalSwitchRef::New(new);
         transaction.insert_logical_switch(intent.id, new);
@@ -105,10 +110,15 @@ impl Planner<'_> {
             return PlanOutcome::Wait;
         }
         let before = transaction.len();
-        // Two Logical_Switches with one VNI are a conflict that the operator resolves. Rows that exist keep following the
-        // network's ports meanwhile.
-        let conflict = self.vni_conflict(intent).is_some();
-        self.repair_row(intent, vni, index, conflict, transaction);
+        let has_vni = self.actual.logical_switch(index).is_some_and(|row| row.tunnel_key == Some(vni.get().into()));
+        // Two Logical_Switches with one VNI would be one network. Rows that exist keep following the network's ports meanwhile.
+        let (new_vni, conflict) = match (!has_vni).then(|| self.take_vni(intent, vni, transaction)) {
+            None => (None, false),
+            Some(Ok(moves)) => (Some((vni, moves)), false),
+            Some(Err(PlanOutcome::Wait)) => return PlanOutcome::Wait,
+            Some(Err(_)) => (None, true),
+        };
+        self.repair_row(intent, new_vni, index, transaction);
         self.repair_flood(intent.id, index, &flood, transaction);
         self.drop_odd_macs(intent.id, index, transaction);
         // Logical_Switches of an earlier prefix beside the one that we use.
@@ -119,23 +129,24 @@ impl Planner<'_> {
         if transaction.len() > before {
             return PlanOutcome::Added;
         }
-        let has_vni = self.actual.logical_switch(index).is_some_and(|row| row.tunnel_key == Some(vni.get().into()));
-        if conflict && !has_vni { PlanOutcome::Conflict } else { PlanOutcome::Right }
+        if conflict { PlanOutcome::Conflict } else { PlanOutcome::Right }
     }
 
     fn repair_row(
         &self,
         intent: &NetworkIntent,
-        vni: Vni,
+        new_vni: Option<(Vni, Vec<VniMove>)>,
         index: LogicalSwitchIndex,
-        conflict: bool,
         transaction: &mut Transaction,
     ) {
-        let Some(LogicalSwitch { tunnel_key, replication_mode, description, .. }) = self.actual.logical_switch(index)
-        else {
+        let Some(LogicalSwitch { replication_mode, description, .. }) = self.actual.logical_switch(index) else {
             return;
         };
-        let vni = (!conflict && *tunnel_key != Some(i64::from(vni.get()))).then_some(vni);
+        let vni = new_vni.map(|(vni, moves)| {
+            Self::move_along(moves, transaction);
+            transaction.take_vni(vni, intent.id);
+            vni
+        });
         let mode = self.replication_mode().filter(|mode| *replication_mode != Some(*mode));
         let description = self.description(intent).filter(|wanted| wanted != description);
         if vni.is_some() || mode.is_some() || description.is_some() {

@@ -49,12 +49,14 @@ pub enum Obstacle {
         /// `Logical_Switch.name`.
         logical_switch: String,
     },
-    /// A network that is no longer wanted still has the network's VNI.
-    LeavingVni {
+    /// A Logical_Switch of another network of ours still has the network's VNI.
+    OwnVni {
         /// The VNI.
         vni: Vni,
-        /// Who has it.
+        /// The network that has it.
         network: NetworkId,
+        /// `Logical_Switch.name`.
+        logical_switch: String,
     },
     /// The network has no VXLAN segment.
     NoSegment,
@@ -98,10 +100,10 @@ pub enum BlockedSubject {
 // ===== impl Obstacle =====
 
 impl Obstacle {
-    /// Whether rows of somebody else's, or missing ones, stand in the way: the desired state is complete.
+    /// Whether rows of the switch are what stands in the way, and not by what we do: the desired state is complete.
     #[must_use]
     pub const fn is_on_the_switch(&self) -> bool {
-        !matches!(self, Obstacle::NoSegment | Obstacle::UnknownNetwork | Obstacle::LeavingVni { .. })
+        !matches!(self, Obstacle::OwnVni { .. } | Obstacle::NoSegment | Obstacle::UnknownNetwork)
     }
 
     /// One word for programs.
@@ -112,7 +114,7 @@ impl Obstacle {
             Obstacle::NoPort { .. } => "no_port",
             Obstacle::ForeignBinding { .. } => "foreign_binding",
             Obstacle::ForeignVni { .. } => "foreign_vni",
-            Obstacle::LeavingVni { .. } => "leaving_vni",
+            Obstacle::OwnVni { .. } => "own_vni",
             Obstacle::NoSegment => "no_segment",
             Obstacle::UnknownNetwork => "unknown_network",
             Obstacle::Refused(_) => "refused",
@@ -136,7 +138,9 @@ impl fmt::Display for Obstacle {
             Obstacle::ForeignVni { vni, logical_switch } => {
                 Reason::VniForeign { logical_switch: logical_switch.clone(), vni: *vni }.fmt(f)
             }
-            Obstacle::LeavingVni { vni, network } => Reason::VniLeaving { network: *network, vni: *vni }.fmt(f),
+            Obstacle::OwnVni { vni, network, logical_switch } => {
+                Reason::VniInUse { logical_switch: logical_switch.clone(), network: *network, vni: *vni }.fmt(f)
+            }
             Obstacle::NoSegment => f.write_str("the network has no VXLAN segment"),
             Obstacle::UnknownNetwork => Reason::NetworkUnknown.fmt(f),
             Obstacle::Refused(error) | Obstacle::Contested(error) => f.write_str(&text::sentence(error)),
@@ -166,8 +170,10 @@ impl Planner<'_> {
             let of_switch = switch.ports.iter().filter_map(|uuid| self.actual.port(*uuid));
             let ports: FastMap<&str, &PhysicalPort> = of_switch.map(|row| (row.name.as_str(), row)).collect();
             let present = Names::new(ports.keys().copied());
-            for ((port, vlan), bound) in &section.intent.bindings {
-                let obstacle = match ports.get(port.as_str()) {
+            for of @ (port, vlan) in section.intent.bindings.keys() {
+                let row = ports.get(port.as_str()).copied();
+                let Some(bound) = self.desired.choose(self.actual, section, row, of) else { continue };
+                let obstacle = match row {
                     None => Some(no_port(port, switch, &present)),
                     Some(row) => self.binding_obstacle(row, *vlan, bound.network),
                 };
@@ -196,7 +202,7 @@ impl Planner<'_> {
         let Some(vni) = intent.vni else { return Some(Obstacle::NoSegment) };
         Some(match self.vni_conflict(intent)? {
             VniHolder::Foreign(name) => Obstacle::ForeignVni { vni, logical_switch: name.to_owned() },
-            VniHolder::Leaving(network) => Obstacle::LeavingVni { vni, network },
+            VniHolder::Ours(network, name) => Obstacle::OwnVni { vni, network, logical_switch: name.to_owned() },
         })
     }
 

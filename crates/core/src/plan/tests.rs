@@ -2,3 +2,4 @@ mod database;
 mod properties;
 mod rules;
 mod scenario;
+mod shared;

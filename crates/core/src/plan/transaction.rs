@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::RowKey;
 use crate::{
     model::{
-        NetworkId, VlanId,
+        NetworkId, VlanId, Vni,
         event::Action,
         indexed::{FastMap, FastSet},
     },
@@ -33,6 +33,8 @@ pub struct Transaction {
     pub locators: FastSet<Ipv4Addr>,
     /// Logical_Switches that it inserts.
     logical_switches: FastMap<NetworkId, u32>,
+    /// VNIs that it gives to a network's Logical_Switch.
+    vnis: FastMap<Vni, NetworkId>,
     /// Ports whose bindings it changes. All changes of a port are one operation: they wait for the port's state before.
     ports: BTreeMap<Uuid, PortEdit>,
     new: u32,
@@ -136,6 +138,20 @@ impl Transaction {
         }
         self.operations.push(operation);
         self.owners.push(index(self.keys.len()));
+    }
+
+    /// VNIs that it gives to a network's Logical_Switch.
+    pub(super) fn vnis(&self) -> impl Iterator<Item = (Vni, NetworkId)> {
+        self.vnis.iter().map(|(vni, network)| (*vni, *network))
+    }
+
+    /// The network to which it gives this VNI.
+    pub(super) fn taker(&self, vni: Vni) -> Option<NetworkId> {
+        self.vnis.get(&vni).copied()
+    }
+
+    pub(super) fn take_vni(&mut self, vni: Vni, network: NetworkId) {
+        self.vnis.insert(vni, network);
     }
 
     /// A number for a row that the transaction inserts.

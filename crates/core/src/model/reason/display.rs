@@ -83,9 +83,10 @@ impl fmt::Display for Reason {
                 "Logical_Switch '{}', which is not ours, has the network's VNI {vni} on this switch",
                 text::name(logical_switch)
             ),
-            Self::VniLeaving { network, vni } => write!(
+            Self::VniInUse { logical_switch, network, vni } => write!(
                 f,
-                "waits until network {network}, which is being removed from this switch, has given VNI {vni} back"
+                "Logical_Switch '{}' of network {network} still has VNI {vni} on this switch: it waits until that is gone",
+                text::name(logical_switch)
             ),
             Self::RowRefused { row, error, more } | Self::RowContested { row, error, more } => {
                 write!(f, "{row}: {}", text::sentence(error))?;

@@ -283,6 +283,19 @@ impl Database {
         rows.first().map(|row| self.sets[&row.set].iter().map(|locator| self.locators[locator]).collect())
     }
 
+    /// Pairs of Logical_Switches with one VNI, of which one at least is ours.
+    pub(super) fn shared_vnis(&self) -> BTreeSet<(Uuid, Uuid)> {
+        let ownership = Ownership::new("vtepd", &["old".to_owned()]);
+        let is_ours = |row: &LogicalSwitch| ownership.owner(&row.name).0.network().is_some();
+        let mut pairs = BTreeSet::new();
+        for (one, row) in &self.logical_switches {
+            let same = |other: &LogicalSwitch| row.key.is_some() && other.key == row.key;
+            let others = self.logical_switches.iter().filter(|(other, of)| one < *other && same(of));
+            pairs.extend(others.filter(|(_, of)| is_ours(row) || is_ours(of)).map(|(other, _)| (*one, *other)));
+        }
+        pairs
+    }
+
     /// The rows that hang on a Logical_Switch, in a comparable form.
     pub(super) fn hanging_on(&self, ls: Uuid) -> Hanging {
         let macs = self.ucast.iter().filter(|(_, row)| row.ls == ls).map(|(uuid, row)| (*uuid, row.clone())).collect();

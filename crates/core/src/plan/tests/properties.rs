@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{database::Database, scenario::*};
+use super::{
+    database::{Database, LogicalSwitch},
+    scenario::*,
+};
 use crate::{
-    model::NetworkId,
+    model::{NetworkId, VlanId},
     plan::{BlockedSubject, Desired, GuardDecision, InFlight, RowCounts},
     vtep::Ownership,
 };
@@ -25,8 +28,16 @@ fn wanted(desired: &Desired) -> (BTreeSet<NetworkId>, BTreeSet<NetworkId>) {
 }
 
 fn foreign(database: &Database) -> Vec<Uuid> {
-    let foreign = |(_, row): &(&Uuid, &super::database::LogicalSwitch)| owner(&row.name).is_none();
+    let foreign = |(_, row): &(&Uuid, &LogicalSwitch)| owner(&row.name).is_none();
     database.logical_switches.iter().filter(foreign).map(|(uuid, _)| *uuid).collect()
+}
+
+/// The network that has a VLAN of a port: of those that want it the one that had it before, or else the first.
+fn has(desired: &Desired, before: &Database, of: &(String, VlanId), port: Uuid) -> Option<NetworkId> {
+    let intent = &desired.sections["tor"].intent;
+    let holder = before.ports[&port].1.get(&of.1.get()).and_then(|ls| owner(&before.logical_switches[ls].name));
+    let mut wanting = intent.wanting(of);
+    holder.filter(|holder| intent.wanting(of).any(|network| network == *holder)).or_else(|| wanting.next())
 }
 
 fn check_end(desired: &Desired, before: &Database, end: &Database) {
@@ -37,14 +48,27 @@ fn check_end(desired: &Desired, before: &Database, end: &Database) {
     }
     let foreign_keys: BTreeSet<i64> = foreign.iter().filter_map(|ls| before.logical_switches[ls].key).collect();
     let ports: BTreeMap<&str, Uuid> = end.ports.iter().map(|(uuid, (name, _))| (name.as_str(), *uuid)).collect();
-    let vni = |id: &NetworkId| desired.networks[id].vni.map(|vni| i64::from(vni.get()));
-    // Learned MACs keep a Logical_Switch of ours that nobody wants, and with it the VNI.
-    let is_leaving = |row: &&super::database::LogicalSwitch| {
-        owner(&row.name).is_some_and(|network| !desired.networks.contains_key(&network))
+    let vni = |id: &NetworkId| desired.networks.get(id)?.vni.map(|vni| i64::from(vni.get()));
+    let is_foreign = |id: &NetworkId| vni(id).is_some_and(|vni| foreign_keys.contains(&vni));
+    let chosen = |id: &NetworkId| ["vtepd", "old"].iter().find_map(|prefix| end.ls_named(&format!("{prefix}-{id}")));
+    // Others of ours that have the VNI at the end: the network waits for them.
+    let holders = |id: &NetworkId| -> Vec<Uuid> {
+        let of = |(ls, row): &(&Uuid, &LogicalSwitch)| {
+            vni(id).is_some() && row.key == vni(id) && Some(**ls) != chosen(id) && owner(&row.name).is_some()
+        };
+        end.logical_switches.iter().filter(of).map(|(ls, _)| *ls).collect()
     };
-    let leaving: BTreeSet<i64> = end.logical_switches.values().filter(is_leaving).filter_map(|row| row.key).collect();
-    let is_foreign = |id: &NetworkId| vni(id).is_some_and(|vni| foreign_keys.contains(&vni) || leaving.contains(&vni));
-    let conflicts = |id: &NetworkId| vni(id).is_none() || is_foreign(id);
+    for id in &here {
+        for ls in holders(id) {
+            let holder = owner(&end.logical_switches[&ls].name).unwrap();
+            // Who isn't wanted here is judged below.
+            let is_wanted = here.contains(&holder) && chosen(&holder) == Some(ls) && vni(&holder).is_some();
+            let keeps = vni(&holder) == vni(id) || is_foreign(&holder) || !holders(&holder).is_empty();
+            assert!(!is_wanted || keeps, "{holder} keeps the VNI of {id} without a reason");
+        }
+    }
+    let is_blocked = |id: &NetworkId| is_foreign(id) || !holders(id).is_empty();
+    let conflicts = |id: &NetworkId| vni(id).is_none() || is_blocked(id);
 
     for (ls, row) in &end.logical_switches {
         let Some(network) = owner(&row.name) else { continue };
@@ -63,14 +87,18 @@ fn check_end(desired: &Desired, before: &Database, end: &Database) {
 
     for id in here.iter().filter(|id| vni(id).is_some()) {
         let intent = &desired.networks[id];
-        let bound = desired.sections["tor"].intent.bindings.iter().filter(|(_, bound)| bound.network == *id);
-        let bound: Vec<(Uuid, u16)> =
-            bound.filter_map(|((port, vlan), _)| Some((*ports.get(port.as_str())?, vlan.get()))).collect();
+        let bound: Vec<(Uuid, u16)> = desired.sections["tor"]
+            .bindings_of(*id)
+            .iter()
+            .filter_map(|of| Some((of, *ports.get(of.0.as_str())?)))
+            .filter(|(of, port)| has(desired, before, of, *port) == Some(*id))
+            .map(|((_, vlan), port)| (port, vlan.get()))
+            .collect();
         let free = |(port, vlan): &(Uuid, u16)| before.ports[port].1.get(vlan).is_none_or(|ls| !foreign.contains(ls));
         let rightful: BTreeSet<_> = bound.iter().copied().filter(free).collect();
         let names = ["vtepd", "old"].map(|prefix| format!("{prefix}-{id}"));
         let found: Vec<_> = names.iter().filter_map(|name| end.ls_named(name)).collect();
-        if found.is_empty() && is_foreign(id) {
+        if found.is_empty() && is_blocked(id) {
             continue;
         }
         if found.is_empty() {
@@ -93,12 +121,15 @@ fn check_end(desired: &Desired, before: &Database, end: &Database) {
         assert_eq!(end.macs_of(ls), macs);
         assert_eq!(end.ucast.values().filter(|row| row.ls == ls).count(), macs.len(), "a duplicate is left over");
         let held: BTreeSet<_> = end.bound_to(ls);
-        if is_foreign(id) {
+        if is_blocked(id) {
             // What stands stays, and follows the network's ports; nothing new is bound to a VNI that two have.
             assert_eq!(row.key, before.logical_switches[&ls].key);
             let stood = names.iter().filter_map(|name| before.ls_named(name)).flat_map(|ls| before.bound_to(ls));
             let stood: BTreeSet<_> = stood.filter(|binding| rightful.contains(binding)).collect();
-            assert_eq!(held, stood, "bindings of {id}");
+            // While nobody had the VNI yet, more may have been bound.
+            let is_right =
+                if is_foreign(id) { held == stood } else { held.is_superset(&stood) && held.is_subset(&rightful) };
+            assert!(is_right, "bindings of {id}: {held:?}, not {stood:?}");
         } else {
             assert_eq!(row.key, vni(id));
             assert_eq!(held, rightful, "bindings of {id}");
@@ -165,9 +196,10 @@ proptest! {
         let dry = planner.dry_run(200, 1000, &[]);
         prop_assert_eq!((dry.row_counts, dry.blocked_total), (RowCounts::default(), blocked.len()));
         let section = &desired.sections["tor"];
-        for ((port, vlan), bound) in &section.intent.bindings {
-            let network = bound.network;
-            let port_row = database.ports.values().find(|(name, _)| name == port);
+        for of @ (port, vlan) in section.intent.bindings.keys() {
+            let found = database.ports.iter().find(|(_, (name, _))| name == port);
+            let network = found.map_or(section.intent.bindings[of].network, |(uuid, _)| has(&desired, &database, of, *uuid).unwrap());
+            let port_row = found.map(|(_, row)| row);
             let holder = port_row.and_then(|(_, bindings)| bindings.get(&vlan.get()));
             let is_right = holder.is_some_and(|ls| owner(&database.logical_switches[ls].name) == Some(network));
             let subject = BlockedSubject::Binding { switch: "tor".to_owned(), port: port.clone(), vlan: *vlan, network };

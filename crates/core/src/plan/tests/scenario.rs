@@ -87,8 +87,13 @@ pub(super) fn converge(desired: &Desired, database: &mut Database, guard: GuardD
             return sent;
         }
         for (i, transaction) in transactions.iter().enumerate() {
+            let shared = database.shared_vnis();
             match database.transact(&transaction.operations) {
-                Ok(()) => sent += 1,
+                Ok(()) => {
+                    sent += 1;
+                    let now = database.shared_vnis();
+                    assert!(now.is_subset(&shared), "one VNI twice: {transaction:#?}\n{database:#?}");
+                }
                 // A transaction before it dropped the last reference to a locator: the worker plans again.
                 Err(error) if i > 0 && error.contains("Physical_Locator") => break,
                 Err(error) => panic!("transaction {i}: {error}\n{transaction:#?}\n{database:#?}"),
@@ -142,18 +147,25 @@ pub(super) fn intent(n: u8, network: &AnyNetwork) -> NetworkIntent {
 /// Two sections: `tor` is in the database, `absent` isn't. A network number for a port and VLAN, or none.
 pub(super) fn any_desired() -> impl Strategy<Value = Desired> {
     let bindings = collection::btree_map((0usize..PORTS.len(), 0u16..4), 0u8..NETWORKS, 0..6);
+    let rivals = collection::btree_map((0usize..PORTS.len(), 0u16..4), 0u8..NETWORKS, 0..6);
+    let bindings = (bindings, rivals);
     let networks = collection::btree_map(0u8..NETWORKS, any_network(), 0..NETWORKS as usize + 1);
     let buried = collection::btree_set(0u8..NETWORKS, 0..3);
     (bindings.clone(), bindings, networks, buried).prop_map(|(here, absent, networks, buried)| {
-        let section = |name: &str, bindings: BTreeMap<(usize, u16), u8>| {
+        let section = |name: &str, (bindings, rivals): (BTreeMap<(usize, u16), u8>, BTreeMap<(usize, u16), u8>)| {
             let bound = |n| BoundNetwork { network: network_id(n), connections: vec![ConnectionId(Uuid::nil())] };
+            let key = |(p, v): (usize, u16)| (PORTS[p].to_owned(), vlan(v));
             let known: BTreeMap<_, _> = bindings.into_iter().filter(|(_, n)| networks.contains_key(n)).collect();
+            let is_rival = |(of, n): &((usize, u16), u8)| {
+                networks.contains_key(n) && known.get(of).is_some_and(|bound| bound != n)
+            };
+            let rivals: BTreeMap<_, _> = rivals.into_iter().filter(is_rival).collect();
             let intent = SwitchIntent {
-                networks: known.values().map(|n| network_id(*n)).collect(),
-                bindings: known.into_iter().map(|((p, v), n)| ((PORTS[p].to_owned(), vlan(v)), bound(n))).collect(),
+                networks: known.values().chain(rivals.values()).map(|n| network_id(*n)).collect(),
+                rivals: rivals.into_iter().map(|(of, n)| (key(of), vec![bound(n)])).collect(),
+                bindings: known.into_iter().map(|(of, n)| (key(of), bound(n))).collect(),
                 buried_networks: buried.iter().map(|n| network_id(*n)).collect(),
                 buried_bindings: BTreeSet::new(),
-                rivals: BTreeMap::new(),
             };
             (name.to_owned(), Section::new(name.to_owned(), Arc::new(intent)))
         };

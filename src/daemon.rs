@@ -68,7 +68,7 @@ const DEADLINE: Duration = Duration::from_secs(14);
 /// Confirmed revisions that wait for the store.
 const CONFIRMED: usize = 1024;
 
-/// Events of the fleet that wait for the journal.
+/// Events of the fleet, and hand-overs, that wait for the journal.
 const EVENTS: usize = 1024;
 /// Reports of switches that wait for the relay; more wait in the workers, each as one key. Few, so that a switch with much
 /// to report delays no other: workers get their places in turn.
@@ -125,7 +125,8 @@ impl Daemon {
         let (reports, told) = mpsc::channel(REPORTS);
         let (fleet, supervisor) = Fleet::start(settings, store.feed(), confirm, reports);
 
-        let keeper = Keeper::new(store.clone(), Arc::new(config.relay.clone()), fleet.fdb().clone(), told);
+        let (moved, handovers) = mpsc::channel(EVENTS);
+        let keeper = Keeper::new(store.clone(), Arc::new(config.relay.clone()), fleet.fdb().clone(), told, moved);
         let shutdown = CancellationToken::new();
         let (journal, pending) = Journal::new();
         let settings =
@@ -159,7 +160,7 @@ impl Daemon {
         workers.spawn(named("record of confirmations", confirm::record(store.clone(), confirmed)));
         workers.spawn(named("relay", keeper.run(shutdown.clone())));
         let limits = JournalLimits { age: config.admin.journal_age, bytes: config.admin.journal_size };
-        workers.spawn(named("journal", journal::record(store.clone(), pending, happened, limits)));
+        workers.spawn(named("journal", journal::record(store.clone(), pending, (happened, handovers), limits)));
         workers.spawn(named("pulse", until(shutdown.clone(), pulse.beat())));
         if let Some(follow) = follow {
             workers.spawn(named("source", until(shutdown.clone(), follow.run(store.clone(), service))));
@@ -348,6 +349,7 @@ fn metrics(service: &Service) -> Metrics {
                 switches: &overview.switches,
                 connections: &connections,
                 problems: &overview.problems,
+                notices: &overview.notices,
                 strangers: &overview.strangers,
             })
         }

@@ -19,6 +19,7 @@ mod handover;
 mod hub;
 mod keeper;
 mod ledger;
+mod moves;
 mod notices;
 mod render;
 
@@ -27,5 +28,6 @@ pub use gateways::PortState;
 pub use hub::{Hub, HubChange, Next, Scope, Snapshot};
 pub use keeper::{Keeper, LearnedPlaces, Report, ReportContent};
 pub use ledger::Place;
+pub use moves::Moved;
 pub use notices::Notices;
 pub use render::{FdbChange, FdbNetwork, FdbSnapshot, View};

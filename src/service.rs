@@ -11,6 +11,7 @@ mod error;
 mod fdb;
 mod follow;
 mod gateways;
+mod handovers;
 pub mod journal;
 mod networks;
 mod notices;

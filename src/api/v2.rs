@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     model::{
-        problem::Problem,
+        problem::{Notice, Problem},
         status::{Strangers, SwitchStatus},
     },
     relay::{FdbChange, FdbNetwork, FdbSnapshot},
@@ -53,6 +53,7 @@ pub(super) fn calls(api: &mut Calls) {
         let mut problems = list_of("problems", &api.schema::<Problem>());
         problems["properties"]["more"] =
             json!({"type": "integer", "minimum": 0, "description": "number of problems that aren't listed"});
+        problems["properties"]["notices"] = json!({"type": "array", "items": api.schema::<Notice>()});
         api.call("get", path, none(), None, json!({"200": problems}));
     });
     api.get("/v2/source", source::show, |api, path| {

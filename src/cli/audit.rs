@@ -47,6 +47,8 @@ pub(super) enum Kind {
     Drift,
     /// Sessions that came and went.
     Session,
+    /// Networks that moved from one switch of a gateway to the other (single-active).
+    Handover,
     /// Entries that could not be kept.
     Loss,
 }
@@ -120,7 +122,7 @@ pub(super) fn line(entry: &Value, with_rows: bool) -> String {
         "session" => &result,
         _ => "",
     };
-    let kind = terminal::painted(word, &format!("{kind:7}"));
+    let kind = terminal::painted(word, &format!("{kind:8}"));
     let by = match member("who") {
         who if who.is_empty() => who,
         who => format!(" by {who}"),
@@ -187,6 +189,7 @@ pub(super) fn details(entry: &Value, with_rows: bool) -> String {
             format!("changed {seen}{back}: {}", row(&details["repair"]))
         }
         "session" => text(&details["reason"]),
+        "handover" => format!("network {} of gateway {}", text(&details["network_id"]), text(&details["gateway_id"])),
         _ => String::new(),
     }
 }

@@ -31,6 +31,9 @@ impl Status {
                 if let Some(more) = status["more_problems"].as_u64().filter(|more| *more > 0) {
                     Output::text(&format!("{more} more problems are not shown: fix these first\n"))?;
                 }
+                for notice in status["notices"].as_array().into_iter().flatten() {
+                    Output::text(&print_notice(notice))?;
+                }
             }
             Format::Json | Format::Yaml => session.output.show(&[], &status)?,
             Format::Csv | Format::Name => session.output.list(&columns(), &problems)?,
@@ -77,6 +80,12 @@ pub(super) fn print(problem: &Value) -> String {
     lines
 }
 
+/// What happened, and is not wrong: as a problem, without a status.
+fn print_notice(notice: &Value) -> String {
+    let of = |member: &str| one_line(&text(&notice[member])).into_owned();
+    format!("notice   {}: {} (at {})\n         -> {}\n", of("name"), of("what"), of("since"), of("mend"))
+}
+
 fn columns() -> [Column; 7] {
     ["status", "name", "what", "mend", "kind", "since", "impact"].map(Column::member)
 }
@@ -98,5 +107,9 @@ mod tests {
         let problem =
             json!({"status": "held", "name": "t", "what": "held", "since": "", "impact": "", "mend": "release"});
         assert_eq!(plain(&problem), "held     t: held\n         -> release\n");
+        let notice = json!({"kind": "handover", "name": "gw", "what": "it moved", "since": "2026-11-27T10:00:00Z",
+            "mend": "flush"});
+        let printed = "notice   gw: it moved (at 2026-11-27T10:00:00Z)\n         -> flush\n";
+        assert_eq!(print_notice(&notice), printed);
     }
 }

@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(card.lines().count(), 5, "{}", card);
         fits_a_terminal(&output::names(std::slice::from_ref(&row)))?;
         prop_assert_eq!(output::names(&[row]).lines().count(), 1);
-        for kind in ["call", "plan", "drift", "session", "loss"] {
+        for kind in ["call", "plan", "drift", "session", "handover", "loss"] {
             let line = audit::line(&entry(kind, &name), false);
             // Colours are drawn by the writer, which knows them by marks.
             fits_a_terminal(&line.replace(MARKS, ""))?;

@@ -7,7 +7,7 @@ use prometheus_client::{
 };
 
 use crate::model::{
-    problem::{Problem, ProblemKind},
+    problem::{Notice, NoticeKind, Problem, ProblemKind},
     status::{SessionState, Status, Strangers, SwitchStatus, TunnelStatus},
     text,
 };
@@ -81,6 +81,8 @@ pub struct Figures<'a> {
     pub connections: &'a [Status],
     /// All that is wrong.
     pub problems: &'a [Problem],
+    /// What happened and is not wrong.
+    pub notices: &'a [Notice],
     /// Who dialled in and was refused.
     pub strangers: &'a Strangers,
 }
@@ -111,7 +113,7 @@ fn number(value: u64) -> i64 {
 
 /// A registry with these figures.
 #[must_use]
-pub fn sample(Figures { switches, connections, problems, strangers }: Figures<'_>) -> Registry {
+pub fn sample(Figures { switches, connections, problems, notices, strangers }: Figures<'_>) -> Registry {
     let mut registry = Registry::with_prefix("vtepd");
     let r = &mut registry;
     let sessions = gauge::<InState>(r, "sessions", "Switches by the state of their session");
@@ -128,7 +130,7 @@ pub fn sample(Figures { switches, connections, problems, strangers }: Figures<'_
     let refused = Counter::<u64>::default();
     r.register("strangers", "Connections of switches that dialled in and were refused", refused.clone());
     refused.inc_by(strangers.count);
-    of_the_whole(r, connections, problems);
+    of_the_whole(r, connections, problems, notices);
     for state in STATES {
         // A state without a switch is a zero, not a gap.
         sessions.get_or_create(&InState { state: word(state) }).set(0);
@@ -161,7 +163,7 @@ pub fn sample(Figures { switches, connections, problems, strangers }: Figures<'_
 }
 
 /// Connections by status, and what is wrong by kind. What there is none of is a zero, not a gap.
-fn of_the_whole(r: &mut Registry, connections: &[Status], problems: &[Problem]) {
+fn of_the_whole(r: &mut Registry, connections: &[Status], problems: &[Problem], notices: &[Notice]) {
     let by_status = gauge::<InStatus>(r, "connections", "Connections by status");
     for status in STATUSES {
         let count = connections.iter().filter(|of| **of == status).count();
@@ -170,6 +172,11 @@ fn of_the_whole(r: &mut Registry, connections: &[Status], problems: &[Problem]) 
     let by_kind = gauge::<OfKind>(r, "problems", "What is wrong, by kind: as l2gw status lists it");
     for kind in ProblemKind::ALL {
         let count = problems.iter().filter(|problem| problem.kind == kind).count();
+        by_kind.get_or_create(&OfKind { kind: word(kind) }).set(number(count as u64));
+    }
+    let by_kind = gauge::<OfKind>(r, "notices", "What happened a short while ago and is not wrong, by kind");
+    for kind in NoticeKind::ALL {
+        let count = notices.iter().filter(|notice| notice.kind == kind).count();
         by_kind.get_or_create(&OfKind { kind: word(kind) }).set(number(count as u64));
     }
 }
@@ -250,7 +257,7 @@ mod tests {
         #[test]
         fn any_name_is_a_label(host in any::<String>()) {
             let switches = [switch("t", &host)];
-            let figures = Figures { switches: &switches, connections: &[], problems: &[], strangers: &Strangers::default() };
+            let figures = Figures { switches: &switches, connections: &[], problems: &[], notices: &[], strangers: &Strangers::default() };
             let mut text = String::new();
             encode(&mut text, &sample(figures)).unwrap();
             prop_assert!(text.lines().all(|line| line.chars().all(is_printable)), "{:?}", text);

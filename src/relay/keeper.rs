@@ -20,6 +20,7 @@ use super::{
     gateways::{GatewayWrite, Gateways, PortState},
     hub::Hub,
     ledger::{Ledger, Place},
+    moves::{Moved, Moves},
     notices::{self, Notices},
 };
 use crate::{
@@ -91,6 +92,9 @@ pub struct Keeper {
     /// Gateways as the store has them.
     topology: Topology,
     gateways: Gateways,
+    moves: Moves,
+    /// For the journal.
+    moved: mpsc::Sender<Moved>,
     /// Where switches are reached, as they said since the last write.
     vteps: BTreeMap<VtepsKey, Vec<Ipv4Addr>>,
     writing: Option<JoinHandle<Option<Revision>>>,
@@ -119,9 +123,15 @@ struct Batch {
 // ===== impl Keeper =====
 
 impl Keeper {
-    /// A keeper of what comes as `reports`.
+    /// A keeper of what comes as `reports`. Hand-overs are sent to `moved`.
     #[must_use]
-    pub fn new(store: Store, policy: Arc<RelayConfig>, hub: Arc<Hub>, reports: mpsc::Receiver<Report>) -> Self {
+    pub fn new(
+        store: Store,
+        policy: Arc<RelayConfig>,
+        hub: Arc<Hub>,
+        reports: mpsc::Receiver<Report>,
+        moved: mpsc::Sender<Moved>,
+    ) -> Self {
         let feed = store.feed_without_ports();
         let clock = Clock(Instant::now());
         Self {
@@ -135,6 +145,8 @@ impl Keeper {
             ledger: Ledger::new(policy.max_learned_macs),
             topology: Topology::new(policy.clone()),
             gateways: Gateways::new(policy, clock.now_ms()),
+            moves: Moves::default(),
+            moved,
             vteps: BTreeMap::new(),
             writing: None,
             written: 0,
@@ -172,7 +184,8 @@ impl Keeper {
 
     /// How long nothing happens by itself.
     fn wait(&self) -> Duration {
-        let next = self.ledger.next_ms().into_iter().chain(self.gateways.next_ms()).min();
+        let times = [self.ledger.next_ms(), self.gateways.next_ms(), self.moves.next_ms()];
+        let next = times.into_iter().flatten().min();
         let wait = next.map_or(u64::MAX, |next| next.saturating_sub(self.clock.now_ms()));
         Duration::from_millis(wait.clamp(1, 3_600_000))
     }
@@ -251,6 +264,7 @@ impl Keeper {
             writes.extend(self.gateways.withdrew(&self.topology, &switch, network, at, has_learned));
         }
         writes.extend(self.gateways.decide(&self.topology, now, has_learned));
+        self.note_moves(&writes, now);
         let topology = &self.topology;
         self.vteps.retain(|(switch, network), vteps| match network {
             Some(network) => topology.broadcasts(switch, *network) != vteps.as_slice(),
@@ -259,7 +273,8 @@ impl Keeper {
         let vteps = std::mem::take(&mut self.vteps);
         let row = |((switch, network), vteps)| SwitchVteps { switch, network, vteps };
         let batch = Batch { vteps: vteps.into_iter().map(row).collect(), learned, writes };
-        let notices = notices::of(&mut self.ledger, &self.topology, now);
+        let moved = self.moves.shown(&self.topology, now);
+        let notices = notices::of(&mut self.ledger, moved, &self.topology, now);
         if notices != self.shown {
             self.shown = notices.clone();
             self.hub.notice(notices);
@@ -267,6 +282,18 @@ impl Keeper {
         if !(batch.vteps.is_empty() && batch.learned.is_empty() && batch.writes.is_empty()) {
             log(&batch.writes);
             self.writing = Some(tokio::spawn(batch.write(self.store.clone())));
+        }
+    }
+
+    /// Hand-overs of `single-active`, for the status and for the journal.
+    fn note_moves(&mut self, writes: &[GatewayWrite], now_ms: u64) {
+        for write in writes {
+            if let GatewayWrite::Elected(election, ..) = write
+                && let Some(moved) = self.moves.note(&self.topology, election, now_ms, SystemTime::now())
+                && self.moved.try_send(moved).is_err()
+            {
+                tracing::warn!(gateway = %election.gateway, network = %election.network, "the journal could not take a hand-over");
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{gateways::bound_alone, ledger::Ledger};
+use super::{gateways::bound_alone, ledger::Ledger, moves::Moved};
 use crate::{
     model::{GatewayId, MacAddr, NetworkId},
     topology::Topology,
@@ -25,13 +25,16 @@ pub struct Notices {
     pub overflowing: HashMap<Arc<str>, usize>,
     /// In `single-active`: the switch that is bound; `None`: none, because the last one hasn't let go.
     pub bound: HashMap<(GatewayId, NetworkId), Option<String>>,
+    /// In `single-active`: networks that moved a short while ago.
+    pub moved: Vec<Moved>,
 }
 
-pub(super) fn of(ledger: &mut Ledger, topology: &Topology, now_ms: u64) -> Notices {
+pub(super) fn of(ledger: &mut Ledger, moved: Vec<Moved>, topology: &Topology, now_ms: u64) -> Notices {
     let mut notices = Notices {
         throttled: ledger.throttled(now_ms),
         overflowing: ledger.overflowing().map(|(switch, count)| (switch.clone(), count)).collect(),
         bound: bound_alone(topology).map(|(pair, switch)| (pair, switch.map(str::to_owned))).collect(),
+        moved,
         ..Notices::default()
     };
     for ((network, mac), switches) in ledger.flapping() {

@@ -4,7 +4,8 @@
 //! ```text
 //!   front ends ── Journal::note ──┐
 //!                                 ├── record ── batches ──▶ store
-//!   fleet ────── events ──────────┘      └── broadcast ──▶ watchers
+//!   fleet ────── events ──────────┤      └── broadcast ──▶ watchers
+//!   relay ────── hand-overs ──────┘
 //! ```
 
 use std::{
@@ -29,6 +30,7 @@ use crate::{
         Revision,
         event::{AppliedPlan, Drift, FleetEvent, PlannedRow},
     },
+    relay::Moved,
     store::Store,
 };
 
@@ -147,10 +149,15 @@ impl Journal {
     }
 }
 
-/// Writes what is noted and what the fleet reports, until the fleet has ended and all is written.
-pub async fn record(store: Store, pending: Pending, reports: Reports, limits: JournalLimits) {
+/// Writes what is noted, what the fleet reports and what the relay hands over, until the fleet has ended and all is written.
+pub async fn record(
+    store: Store,
+    pending: Pending,
+    (mut reports, mut handovers): (Reports, mpsc::Receiver<Moved>),
+    limits: JournalLimits,
+) {
     let mut recorder = Recorder { store, live: pending.live, batch: Vec::new(), due: None, lost: 0, ill: false };
-    let (mut calls, mut flushes, mut reports) = (pending.queue, pending.flushes, reports);
+    let (mut calls, mut flushes) = (pending.queue, pending.flushes);
     let mut prune = interval(PRUNE);
     prune.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -162,6 +169,7 @@ pub async fn record(store: Store, pending: Pending, reports: Reports, limits: Jo
             },
             // The handles may be gone before the fleet is.
             Some(call) = calls.recv() => recorder.take(call),
+            Some(moved) = handovers.recv() => recorder.take(handed_over(&moved)),
             () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
                 recorder.lost += pending.lost.swap(0, Ordering::Relaxed) + reports.take_lost();
                 recorder.write().await;
@@ -169,6 +177,9 @@ pub async fn record(store: Store, pending: Pending, reports: Reports, limits: Jo
             Some(done) = flushes.recv() => {
                 while let Ok(call) = calls.try_recv() {
                     recorder.take(call);
+                }
+                while let Ok(moved) = handovers.try_recv() {
+                    recorder.take(handed_over(&moved));
                 }
                 recorder.write().await;
                 // Its reader may have gone.
@@ -182,6 +193,9 @@ pub async fn record(store: Store, pending: Pending, reports: Reports, limits: Jo
     }
     while let Ok(call) = calls.try_recv() {
         recorder.take(call);
+    }
+    while let Ok(moved) = handovers.try_recv() {
+        recorder.take(handed_over(&moved));
     }
     recorder.write().await;
 }
@@ -292,6 +306,12 @@ fn drifted(drift: &Drift) -> JournalEntry {
     let details =
         details(&json!({"seen": time(drift.seen), "put_back": drift.put_back.map(time), "repair": drift.row}));
     entry(JournalKind::Drift, drift.switches.join(","), None, result, details)
+}
+
+fn handed_over(Moved { gateway, network, from, to, at }: &Moved) -> JournalEntry {
+    let details = details(&json!({"gateway_id": gateway, "network_id": network, "from": from, "to": to}));
+    let result = format!("moved from {from} to {to}");
+    JournalEntry { at: *at, ..entry(JournalKind::Handover, format!("{from},{to}"), None, result, details) }
 }
 
 fn entry(

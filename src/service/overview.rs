@@ -10,14 +10,14 @@ use std::{
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{
-    ConnectionStatus, Service,
+    ConnectionStatus, Service, handovers,
     problems::{ConnectionFact, Facts, of_source, problems},
     status::{Statuses, Unbound},
 };
 use crate::{
     model::{
         Connection, Gateway, GatewayId, NetworkId, Revision,
-        problem::Problem,
+        problem::{Notice, Problem},
         status::{Status, Strangers, SwitchStatus},
     },
     source::Source,
@@ -42,6 +42,8 @@ pub struct Overview {
     pub holds: Vec<String>,
     /// All that is wrong, the worst first.
     pub problems: Vec<Problem>,
+    /// What happened and is not wrong.
+    pub notices: Vec<Notice>,
 }
 
 /// Parts of the daemon that report what is wrong with themselves, and what was wrong at the last request.
@@ -150,9 +152,11 @@ impl Service {
             unreached: &unreached,
             endpoints: known.endpoints(),
         });
+        let name = |id| gateways.get(&id).map(|gateway| gateway.name.as_str());
+        let notices = handovers::notices(&known.notices().moved, name);
         let connections = facts.into_iter().map(|fact| fact.status).collect();
         let holds = holds.into_iter().map(|(name, _)| name).collect();
-        Overview { revision, switches, connections, strangers: self.strangers(), holds, problems }
+        Overview { revision, switches, connections, strangers: self.strangers(), holds, problems, notices }
     }
 
     async fn stored(&self) -> Result<Stored, StoreError> {

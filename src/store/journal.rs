@@ -32,6 +32,8 @@ pub enum JournalKind {
     Drift,
     /// A session came or went.
     Session,
+    /// A network moved from one switch of a gateway to the other (`single-active`).
+    Handover,
     /// Entries were lost: more happened than could be written.
     Loss,
 }
@@ -90,11 +92,12 @@ pub struct JournalLimits {
 // ===== impl JournalKind =====
 
 impl JournalKind {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Call, "call"),
         (Self::Plan, "plan"),
         (Self::Drift, "drift"),
         (Self::Session, "session"),
+        (Self::Handover, "handover"),
         (Self::Loss, "loss"),
     ];
 
@@ -110,7 +113,9 @@ impl FromStr for JournalKind {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let found = Self::ALL.iter().find(|(_, name)| *name == text);
-        found.map(|(kind, _)| *kind).ok_or_else(|| format!("'{text}' is none of call, plan, drift, session, loss"))
+        found
+            .map(|(kind, _)| *kind)
+            .ok_or_else(|| format!("'{text}' is none of call, plan, drift, session, handover, loss"))
     }
 }
 

@@ -73,12 +73,22 @@ impl Scene {
 
     /// With these lines in the first switch's section.
     pub(crate) fn with(lines: &str) -> Self {
+        Self::on(lines, "")
+    }
+
+    /// With further sections of plumgrid.ini.
+    pub(crate) fn with_more(sections: &str) -> Self {
+        Self::on("", sections)
+    }
+
+    fn on(lines: &str, sections: &str) -> Self {
         let tors = [Tor::start("tor-switch-1", "192.0.2.1"), Tor::start("tor-switch-2", "192.0.2.2")];
         let section =
             |tor: &Tor, lines: &str| format!("management_ip = {}\nport = {}\n{lines}\n", tor.host(), tor.port());
         let home = Home::new()
             .switch("tor-switch-1", &section(&tors[0], lines))
-            .switch("tor-switch-2", &section(&tors[1], ""));
+            .switch("tor-switch-2", &section(&tors[1], ""))
+            .more(sections);
         Self { daemon: home.start(), tors }
     }
 

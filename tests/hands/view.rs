@@ -1,5 +1,6 @@
 //! One view of what is wrong: for each status and reason, `l2gw status`, REST, `/metrics` and `/readyz` show the same.
 
+mod handover;
 mod reasons;
 mod scenarios;
 mod states;

@@ -219,6 +219,29 @@ fn in_single_active_one_switch_is_bound_and_lets_go_before_its_twin_binds() {
     assert!(!twins.bound(first));
     assert_eq!(twins.forwarder(), other);
     twins.rest.wait_status(&twins.connection, "active");
+    is_noticed(&twins, ["a", "b"][first], ["a", "b"][other]);
+}
+
+/// The hand-over is told, and no problem: bridges behind the switches have to forget.
+fn is_noticed(twins: &Twins, from: &str, to: &str) {
+    let notice = eventually("the hand-over is told", Duration::from_secs(10), || {
+        let told = twins.rest.get("/v2/problems").expect(200);
+        match told["notices"].as_array().map(Vec::as_slice) {
+            Some([notice]) => Ok(notice.clone()),
+            _ => Err(told.to_string()),
+        }
+    });
+    let words = format!("network {} moved from {from} to {to}", twins.network);
+    assert!(notice["what"].as_str().is_some_and(|what| what.contains(&words)), "{notice}");
+    assert_eq!((&notice["kind"], &notice["name"]), (&"handover".into(), &"twins".into()));
+    assert!(notice["mend"].as_str().is_some_and(|fix| fix.contains("flush the MAC tables")), "{notice}");
+    let metrics = String::from_utf8(twins.rest.get("/metrics").body).expect("UTF-8");
+    assert!(metrics.contains("vtepd_notices{kind=\"handover\"} 1"), "{metrics}");
+    let entries = twins.daemon.admin("audit", &serde_json::json!({"kinds": ["handover"], "subject": to}));
+    let entries = entries["entries"].as_array().expect("entries");
+    let [entry] = entries.as_slice() else { panic!("{entries:#?}") };
+    assert_eq!(entry["result"], format!("moved from {from} to {to}"));
+    assert_eq!((&entry["details"]["network_id"], &entry["at"].is_string()), (&twins.network.as_str().into(), &true));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     admin::controls::Reload,
     model::{
         Revision,
-        problem::Problem,
+        problem::{Notice, Problem},
         reason::Reason,
         status::{SessionState, Status, Strangers, SwitchStatus},
     },
@@ -41,7 +41,7 @@ struct Levels {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
-    /// call, plan, drift, session, loss; all where it is not given.
+    /// call, plan, drift, session, handover, loss; all where it is not given.
     kinds: Option<Vec<String>>,
     /// About this method or switch.
     subject: Option<String>,
@@ -59,14 +59,15 @@ pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     r.read("status", "The whole: version, store, switches, and what is wrong.", status)?;
     r.change("log_level", "Changes the levels of the running log, until the next reload.", log_level)?;
     r.change("reload", "Reads plumgrid.ini again, as SIGHUP does, and tells what came of it.", reload)?;
-    r.read("audit", "The journal: calls, plans, drift, sessions; the last entries, oldest first.", audit)
+    r.read("audit", "The journal: calls, plans, drift, sessions, hand-overs; the last entries, oldest first.", audit)
 }
 
 /// The whole in a few lines.
 async fn status(call: Call, _: NoParams) -> Answer<Whole> {
     let service = call.service();
     let store = service.health().err().map(|error| error.to_string());
-    let Overview { revision, switches, connections, strangers, holds, mut problems } = service.overview().await;
+    let Overview { revision, switches, connections, strangers, holds, mut problems, notices } =
+        service.overview().await;
     let more_problems = problems.len().saturating_sub(PROBLEMS);
     problems.truncate(PROBLEMS);
     raw(&Whole {
@@ -79,6 +80,7 @@ async fn status(call: Call, _: NoParams) -> Answer<Whole> {
         switches: switches.into_iter().map(Glance::from).collect(),
         problems,
         more_problems,
+        notices,
         strangers,
         source: service.source().into(),
     })
@@ -137,6 +139,8 @@ struct Whole {
     problems: Vec<Problem>,
     /// and the number of further ones.
     more_problems: usize,
+    /// What happened and is not wrong, for a while.
+    notices: Vec<Notice>,
     strangers: Strangers,
     source: SourceView,
 }

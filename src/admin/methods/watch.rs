@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Which {
-    /// call, plan, drift, session, loss; all where it is not given.
+    /// call, plan, drift, session, handover, loss; all where it is not given.
     kinds: Option<Vec<String>>,
 }
 

@@ -11,7 +11,7 @@ use super::{
     rules::{self, NAME, invalid},
 };
 use crate::{
-    model::{AddressPair, Elsewhere, FixedIp, MacAddr, NetworkId, Port, PortId, Tombstone},
+    model::{AddressPair, Elsewhere, FixedIp, MacAddr, NetworkId, Port, PortId, Tombstone, check_pair_ip},
     store::{Annotated, Attributes, PORT_ATTRIBUTES, PortColumn, Read, Selection, StoreError, Write},
 };
 
@@ -209,6 +209,10 @@ fn check_pairs(at: &str, pairs: &[AddressPairDraft]) -> Result<()> {
         if let Some(mac) = pair.mac {
             rules::unicast(&format!("{at}allowed_address_pairs[{i}].mac_address"), mac)?;
         }
+        check_pair_ip(pair.ip).map_err(|problem| {
+            let field = format!("{at}allowed_address_pairs[{i}].ip_address");
+            invalid(field, format!("{} {problem}: give the address of one station, or a prefix", pair.ip))
+        })?;
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use ipnetwork::IpNetwork;
 
 use crate::model::{
-    AddressPair, Elsewhere, FixedIp, MacAddr, Network, NetworkId, Port, PortId, Vni, check_host_ip, check_vtep,
+    AddressPair, Elsewhere, FixedIp, MacAddr, Network, NetworkId, Port, PortId, Vni, check_host_ip, check_pair_ip,
+    check_vtep,
 };
 
 /// Neutron's word for the binding that counts.
@@ -172,15 +173,11 @@ fn host_ip(text: &str) -> Result<IpAddr, String> {
     Ok(ip)
 }
 
-/// An address, or a prefix of addresses: 0.0.0.0/0 is 'any', and the MAC beside it counts.
+/// An address, or a prefix of addresses. Of 'any' (0.0.0.0/0) the MAC beside it counts.
 fn pair_ip(text: &str) -> Result<IpNetwork, String> {
     let network: IpNetwork = text.parse().map_err(|_| format!("'{}' is no IP address or prefix", shown(text)))?;
-    let ip = network.ip();
-    let is_one = network.prefix() == if ip.is_ipv4() { 32 } else { 128 };
-    match check_host_ip(ip) {
-        Err(why) if is_one || ip.is_multicast() => Err(format!("{network} {why}")),
-        _ => Ok(network),
-    }
+    check_pair_ip(network).map_err(|why| format!("{network} {why}"))?;
+    Ok(network)
 }
 
 /// From a row of `networks` and one of its VXLAN segments.

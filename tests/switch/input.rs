@@ -83,6 +83,11 @@ fn malformed_input_is_told_as_such() {
         json!({"gateway_id": scene.gateway, "network_id": scene.network, "default_segmentation_id": vlan}).to_string()
     };
     let port = |port: Value| json!({"port": port}).to_string();
+    // What no single station has.
+    let pair = |mac: &str, ip: &str| {
+        let pairs = json!({"allowed_address_pairs": [{"mac_address": mac, "ip_address": ip}]});
+        ("PUT", format!("/v2.0/ports/{}", scene.ports[0]), port(pairs), 400)
+    };
     let cases: Vec<(&str, String, String, u16)> = vec![
         ("POST", gateways.into(), "{".into(), 400),
         ("POST", gateways.into(), "[]".into(), 400),
@@ -128,6 +133,14 @@ fn malformed_input_is_told_as_such() {
             400,
         ),
         ("POST", "/v2.0/ports".into(), port(json!({})), 400),
+        pair("01:00:5e:7f:00:64", "10.0.0.100"),
+        pair("03:bf:0a:00:00:64", "10.0.0.100"),
+        pair("ff:ff:ff:ff:ff:ff", "10.0.0.100"),
+        pair("00:00:00:00:00:00", "10.0.0.100"),
+        pair("00:00:5e:00:01:01", "224.0.0.18"),
+        pair("00:00:5e:00:01:01", "ff02::12"),
+        pair("00:00:5e:00:01:01", "224.0.0.0/4"),
+        pair("00:00:5e:00:01:01", "255.255.255.255"),
         ("POST", "/v2.0/ports".into(), port(json!({"network_id": unknown})), 404),
         ("POST", "/v2.0/ports".into(), port(json!({"network_id": scene.network, "mac_address": "nonsense"})), 400),
         (

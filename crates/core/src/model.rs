@@ -25,7 +25,9 @@ pub use topology::{
     AddressPair, Binding, Connection, Device, Elsewhere, FixedIp, Gateway, Interface, Network, Port, Subnet,
     TunnelEndpoint, bindings,
 };
-pub use unicast::{NotUnicastIp, NotUnicastMac, NotVtep, check_host_ip, check_vtep, is_host_ip, is_vtep};
+pub use unicast::{
+    NotUnicastIp, NotUnicastMac, NotVtep, check_host_ip, check_pair_ip, check_vtep, is_host_ip, is_vtep,
+};
 pub use vxlan::{InvalidVlan, InvalidVni, VlanId, Vni};
 
 #[cfg(test)]

@@ -81,6 +81,16 @@ pub fn check_host_ip(ip: IpAddr) -> Result<(), NotUnicastIp> {
     }
 }
 
+/// Whether an allowed address pair may have it: the address of one host, or a prefix of such. 0.0.0.0/0 is 'any'.
+///
+/// # Errors
+/// What it is instead.
+pub fn check_pair_ip(network: ipnetwork::IpNetwork) -> Result<(), NotUnicastIp> {
+    let ip = network.ip();
+    let is_one = network.prefix() == if ip.is_ipv4() { 32 } else { 128 };
+    if is_one || ip.is_multicast() { check_host_ip(ip) } else { Ok(()) }
+}
+
 /// As [`check_host_ip`], where the reason doesn't matter.
 #[must_use]
 pub fn is_host_ip(ip: IpAddr) -> bool {

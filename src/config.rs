@@ -125,7 +125,17 @@ impl Config {
     /// The keys in which `new` differs from `self` and that take effect after a restart only, as `[section] key`.
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
-        self.restart.differing(&new.restart)
+        let mut found = self.restart.differing(&new.restart);
+        // Keys of [l2gateway] that sections read at the start which no reload reaches.
+        if self.listen.pssl.is_some() && new.listen.pssl.is_some() && self.listen.tls != new.listen.tls {
+            found.push("[l2gateway] private_key, certificate, ca_cert or peer_verify for pssl of [listen]");
+        }
+        if let (Some(old), Some(new)) = (&self.source, &new.source)
+            && (old.guard_percent, old.guard_min_rows) != (new.guard_percent, new.guard_min_rows)
+        {
+            found.push("[l2gateway] guard_percent or guard_min_rows for [source]");
+        }
+        found
     }
 }
 

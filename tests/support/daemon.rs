@@ -33,6 +33,8 @@ pub(crate) struct Home {
     api: String,
     auth: &'static str,
     env: Vec<(&'static str, String)>,
+    /// The whole file, where the test writes it.
+    whole: Option<String>,
     scratch: Scratch,
 }
 
@@ -45,6 +47,7 @@ impl Home {
             api: String::new(),
             auth: "token",
             env: Vec::new(),
+            whole: None,
             scratch: Scratch::new(),
         }
     }
@@ -119,6 +122,11 @@ impl Home {
         }
         secrets.retain(|secret| secret.len() >= 8);
         secrets
+    }
+
+    /// Replaces all of plumgrid.ini.
+    pub(crate) fn whole(&mut self, text: String) {
+        self.whole = Some(text);
     }
 
     /// Replaces the lines of a section.
@@ -202,6 +210,7 @@ impl Home {
         for (name, lines) in &self.switches {
             let _ = write!(ini, "\n[switch:{name}]\n{lines}");
         }
+        let ini = self.whole.clone().unwrap_or(ini);
         // A file with a password must be nobody else's.
         let mut options = fs::OpenOptions::new();
         let file = options.create(true).write(true).truncate(true).mode(0o600).open(self.ini());

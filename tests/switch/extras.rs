@@ -12,7 +12,7 @@ fn lines(tor: &Tor, more: &str) -> String {
 }
 
 /// A tunnel to compute-1, as the switch writes it.
-fn tunnel(tor: &Tor) {
+pub(crate) fn tunnel(tor: &Tor) {
     let locator = |name: &str, ip: &str| {
         json!({"op": "insert", "table": "Physical_Locator", "uuid-name": name,
                "row": {"encapsulation_type": "vxlan_over_ipv4", "dst_ip": ip}})

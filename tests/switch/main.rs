@@ -22,6 +22,7 @@ mod hostile;
 mod identity;
 mod idle;
 mod input;
+mod keys;
 mod learned;
 mod lifecycle;
 mod lines;

@@ -281,6 +281,34 @@ fn ssh_refuses_whoever_is_not_the_switch() {
     refused.mend(&lines);
 }
 
+/// The account of [l2gateway], or a switch's own instead: what is wrong is corrected, and takes effect with a reload.
+#[test]
+fn the_account_of_all_switches_is_changed() {
+    let Some(sshd) = Sshd::start(LogIn::Password) else { return };
+    let file = password_file(&sshd);
+    for own in [false, true] {
+        let tor = Tor::start("t", "192.0.2.1");
+        let lines = format!("{}ovsdb_socket = {}\n", sshd.lines(), tor.socket().display());
+        let lines: Vec<&str> = lines.lines().filter(|line| !line.starts_with("username")).collect();
+        let account = "[l2gateway]\nsw_username = nobody\nsw_password = wr0ng-Pw#geheim\n";
+        let home = Home::new().more(account).switch("t", &format!("{}\n", lines.join("\n")));
+        let mut refused = Refused::new(home, &tor, "refused the password of the user 'nobody'");
+        let ini = fs::read_to_string(refused.scene.daemon.home.ini()).expect("plumgrid.ini");
+        let named = ini.replace("sw_username = nobody", &format!("sw_username = {USER}"));
+        refused.scene.daemon.home.whole(named.clone());
+        refused.scene.daemon.reload();
+        let right = if own {
+            ini.replace("[switch:t]", &format!("[switch:t]\nusername = {USER}\npassword_file = {file}"))
+        } else {
+            named.replace("wr0ng-Pw#geheim", PASSWORD)
+        };
+        refused.because("refused the password of the user 'labsw'");
+        refused.scene.daemon.home.whole(right);
+        refused.scene.daemon.reload();
+        refused.scene.rest.wait_status(&refused.scene.connection, "active");
+    }
+}
+
 /// The switch's SSH server freezes, and its kernel answers for it: the keep-alive finds it, in five times inactivity_probe.
 #[test]
 fn a_half_open_ssh_session_is_found_and_replaced() {

@@ -1,7 +1,7 @@
 //! VNIs on one switch. Two Logical_Switches with one `tunnel_key` would be one network to the hardware, so a network takes
 //! its VNI only when no other Logical_Switch has it, or where those that have it leave it in the same transaction.
 
-use super::{RowKey, Planner, Transaction, PlanOutcome, Wanted};
+use super::{PlanOutcome, Planner, RowKey, Transaction, Wanted};
 use crate::{
     intent::NetworkIntent,
     model::{NetworkId, Vni},

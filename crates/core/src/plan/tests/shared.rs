@@ -12,7 +12,10 @@ use super::{database::Database, scenario::*};
 use crate::{
     intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
     model::{ConnectionId, NetworkId, Vni},
-    plan::{Desired, TransactionStage, GuardDecision, InFlight, RowKey, Obstacle, Section, Transaction, PlanOutcome, VniHolder},
+    plan::{
+        Desired, GuardDecision, InFlight, Obstacle, PlanOutcome, RowKey, Section, Transaction, TransactionStage,
+        VniHolder,
+    },
     vtep::Operation,
 };
 
@@ -218,8 +221,10 @@ fn an_exchange_waits_while_one_of_its_rows_is_quarantined() {
     let later = desired(&[(0, 6, 50), (1, 5, 51)], &[]);
     let replica = database.replica();
     let refused = |key: &RowKey| *key == RowKey::Network(network_id(1));
-    let planner =
-        crate::plan::Planner { quarantined: &refused, ..planner(&later, &replica, &policy, &in_flight, GuardDecision::Pass) };
+    let planner = crate::plan::Planner {
+        quarantined: &refused,
+        ..planner(&later, &replica, &policy, &in_flight, GuardDecision::Pass)
+    };
     let mut transaction = Transaction::default();
     assert_eq!(planner.add(RowKey::Network(network_id(0)), &mut transaction), PlanOutcome::Conflict);
     assert!(transaction.is_empty(), "{transaction:?}");

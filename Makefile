@@ -50,6 +50,10 @@ soak: deps ## tests that take too long for every run
 bench: deps ## the daemon beside a bare client and its peers, and the hot path by itself (release build)
 	tests/run.sh bench
 
+.PHONY: figures
+figures: deps ## figures with packets: the lab on a release build
+	tests/run.sh figures
+
 .PHONY: bench-large
 bench-large: deps ## a million MACs, 200 switches, 1000 sessions: gigabytes of memory, many minutes
 	tests/run.sh bench-large

@@ -94,6 +94,12 @@ step_bench() {
     cargo bench --locked --bench load -- --plot target/load.svg
 }
 
+# One test at a time; each prints its figures.
+step_figures() {
+    cargo test --quiet --locked --release --test lab -- --nocapture --test-threads 1 \
+        figures:: gateways:: twenty_connections ten_thousand_entries five_hundred_networks </dev/null
+}
+
 step_bench-large() {
     packaging/deps.sh bench
     cargo bench --locked --bench load -- --large --runs 1

@@ -12,6 +12,7 @@ mod hostd;
 mod independent;
 mod inside;
 mod keys;
+mod monitor;
 mod net;
 mod ovs;
 mod reach;

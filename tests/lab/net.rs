@@ -43,7 +43,7 @@ impl Ns {
         vec!["nsenter".to_owned(), format!("--net=/run/netns/{}", self.0), "--".to_owned()]
     }
 
-    fn line(&self, args: &[&str]) -> Vec<String> {
+    pub(crate) fn line(&self, args: &[&str]) -> Vec<String> {
         self.enter().into_iter().chain(args.iter().map(|arg| (*arg).to_owned())).collect()
     }
 

@@ -90,3 +90,65 @@ fn arp_does_not_leave_the_node_where_vtepd_knows_the_answer() {
         assert!(!frames.iter().any(|frame| frame.contains(&format!("who-has {}", vm_2.ip))), "{frames:#?}");
     });
 }
+
+/// `mtu` of vtep-hostd.ini, changed while the interfaces exist: large packets pass, or don't, by what it says now.
+#[test]
+fn a_changed_mtu_holds_for_interfaces_that_exist() {
+    inside(|| {
+        let mut world = World::start_with(0, 2, &[], "", "mtu = 1400\n");
+        let ((vm_1, _), (vm_2, _)) = (world.vm(1, 1), world.vm(2, 2));
+        reaches(&vm_1.ns, &vm_2.ip, SOON);
+        let whole = || vm_1.ns.try_run(&["ping", "-c1", "-W1", "-M", "do", "-s", "1422", &vm_2.ip]);
+        assert!(!whole().0, "1,450 bytes don't fit into 1,400");
+        // The default is what the underlay carries.
+        world.restart_hostd(1);
+        world.restart_hostd(2);
+        eventually("a packet of 1,450 bytes passes", SOON, || {
+            let (passes, said) = whole();
+            if passes { Ok(()) } else { Err(said) }
+        });
+    });
+}
+
+/// All interfaces of 42 networks are made at one start, and packets pass; nothing is refused by the kernel.
+#[test]
+fn a_start_with_many_networks_carries_packets_without_an_error() {
+    const NETWORKS: u32 = 42;
+    inside(|| {
+        let mut world = World::start(0, 2, &[], "");
+        let rest = world.rest();
+        for n in 1..NETWORKS {
+            let network = rest.network_with_vni(&format!("more-{n}"), VNI + n);
+            for (node, kind) in [("node-1", 0xa1), ("node-2", 0xa2)] {
+                rest.port(&network, &format!("02:{kind:x}:00:00:00:{n:02x}"), &format!("192.168.60.{n}"), node);
+            }
+        }
+        let ((vm_1, _), (vm_2, _)) = (world.vm(1, 1), world.vm(2, 2));
+        reaches(&vm_1.ns, &vm_2.ip, SOON);
+        let count = |world: &World| world.lab.nodes[0].ns.sh("ip -o link show type vxlan | wc -l").trim().to_owned();
+        let all = |world: &World| {
+            eventually("all networks", SOON, || match count(world) {
+                there if there == NETWORKS.to_string() => Ok(()),
+                there => Err(there),
+            });
+        };
+        all(&world);
+        world.kill_hostd(1);
+        let node = &world.lab.nodes[0].ns;
+        node.sh("for i in $(ip -o link show type vxlan | cut -d: -f2); do ip link del $i; done");
+        node.sh("for i in $(ip -o link show type bridge | cut -d: -f2); do ip link del $i; done");
+        assert!(!answers(&vm_1.ns, &vm_2.ip), "there is no way");
+        let log = world.lab.log("node-1");
+        let before = std::fs::read_to_string(&log).expect("its log").len();
+        world.restart_hostd(1);
+        vm_1.plug(&world.lab.nodes[0], VNI);
+        reaches(&vm_1.ns, &vm_2.ip, SOON);
+        reaches(&vm_2.ns, &vm_1.ip, SOON);
+        all(&world);
+        let log = std::fs::read_to_string(&log).expect("its log");
+        let news = &log[before..];
+        for word in ["ERROR", "not as it should be", "tried again", "EBUSY", "os error 16"] {
+            assert!(!news.contains(word), "{word} in {news}");
+        }
+    });
+}

@@ -1,8 +1,12 @@
 //! Packets: sent, counted, captured.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use super::net::Ns;
+use super::{net::Ns, world::SOON};
 use crate::support::{eventually, process::Process};
 
 /// Whether `target` answers one echo request.
@@ -16,6 +20,16 @@ pub(crate) fn reaches(from: &Ns, target: &str, patience: Duration) {
         let (good, output) = from.try_run(&["ping", "-c1", "-W1", target]);
         if good { Ok(()) } else { Err(output) }
     });
+}
+
+/// How long until a machine is answered that knows no neighbour's MAC.
+pub(crate) fn first_ping(from: &Ns, target: &str) -> Duration {
+    let begun = Instant::now();
+    eventually(&format!("{} reaches {target}", from.name()), SOON, || {
+        let (good, output) = from.try_run(&["ping", "-c1", "-W0.2", target]);
+        if good { Ok(()) } else { Err(output) }
+    });
+    begun.elapsed()
 }
 
 /// A command that sends echo requests to everybody. ping lets only a root do that more often than once a second: who isn't

@@ -57,9 +57,14 @@ impl World {
         Self { daemon, network, lab, hostds }
     }
 
-    /// Kills a node's vtep-hostd and starts another.
-    pub(crate) fn restart_hostd(&mut self, node: usize) {
+    /// Kills a node's vtep-hostd.
+    pub(crate) fn kill_hostd(&mut self, node: usize) {
         self.hostds[node - 1].kill();
+    }
+
+    /// Kills a node's vtep-hostd and starts another, with nothing but the defaults.
+    pub(crate) fn restart_hostd(&mut self, node: usize) {
+        self.kill_hostd(node);
         self.hostds[node - 1] = self.lab.nodes[node - 1].hostd(self.lab.scratch.path(), "");
     }
 

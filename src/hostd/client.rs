@@ -32,14 +32,14 @@ pub enum VtepdClientError {
     #[error("{0}")]
     Http(String),
     /// An answer that is no good.
-    #[error("vtepd answers {status}: {words}{mend}")]
+    #[error("vtepd answers {status}: {words}{fix}")]
     Status {
         /// The status.
         status: StatusCode,
         /// Its own words.
         words: String,
         /// What to do.
-        mend: &'static str,
+        fix: &'static str,
     },
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Response, VtepdClien
     if status.is_success() {
         return Ok(response);
     }
-    let mend = match status {
+    let fix = match status {
         StatusCode::UNAUTHORIZED => {
             "; is this host's token in vtepd's host_token_file, and in [vtepd] token_file here?"
         }
@@ -114,7 +114,7 @@ pub(super) async fn send(request: RequestBuilder) -> Result<Response, VtepdClien
         _ => "",
     };
     let text = response.text().await.unwrap_or_default();
-    Err(VtepdClientError::Status { status, words: said(&text), mend })
+    Err(VtepdClientError::Status { status, words: said(&text), fix })
 }
 
 /// The message of an answer in Neutron's or Keystone's form; else its first words, in one line.

@@ -52,7 +52,7 @@ fn the_journal_explains_each_row_of_a_day() {
     let learned = journal.plan("tor-switch-2", BARE).expect("the learned MAC").1.clone();
     assert!(learned["reason"].as_str().expect("why").contains("learned"), "{learned}");
     assert!(scene.tors[1].dump().macs().iter().any(|row| row.logical_switch == blue && row.address == BARE));
-    journal.mends_each_drift();
+    journal.repairs_each_drift();
     let reasons: Vec<&str> =
         journal.of_kind("session").filter_map(|entry| entry["details"]["reason"].as_str()).collect();
     for words in ["the lock was taken by another controller", "the lock is ours"] {
@@ -200,20 +200,20 @@ impl Journal {
     }
 
     /// Each row that was changed behind our back was put back, by a plan that says so.
-    fn mends_each_drift(&self) {
+    fn repairs_each_drift(&self) {
         let mut rows = BTreeSet::new();
         for drift in self.of_kind("drift") {
             assert_eq!(drift["result"], "put back", "{drift}");
             let (details, repair) = (&drift["details"], &drift["details"]["repair"]);
             assert!(details["put_back"].as_str() >= details["seen"].as_str(), "{drift}");
-            let mends = |plan: &&Value| {
+            let repairs = |plan: &&Value| {
                 let told = plan["details"]["rows"].as_array().expect("rows");
                 plan["subject"] == drift["subject"]
                     && plan["at"].as_str() >= details["put_back"].as_str()
                     && plan["details"]["drifted"].as_u64() > Some(0)
                     && told.contains(repair)
             };
-            assert!(self.of_kind("plan").any(|plan| mends(&plan)), "no plan mends {drift}");
+            assert!(self.of_kind("plan").any(|plan| repairs(&plan)), "no plan repairs {drift}");
             rows.insert((drift["subject"].to_string(), repair["row"].to_string()));
         }
         assert!(rows.len() >= 7, "three rows a switch, and one without the lock: {rows:?}");

@@ -101,7 +101,7 @@ fn the_twin_takes_over_without_a_frame_twice_when_management_is_cut_silently() {
 
 /// Only the session with the designated forwarder is lost: its uplink and its cable stay up, and it forwards whatever
 /// still reaches it. Broadcasts and unicast go through the twin within 3 s, and no frame comes twice.
-fn without_its_session(settings: &str, cut_off: impl Fn(&Switch), mend: impl Fn(&Switch)) {
+fn without_its_session(settings: &str, cut_off: impl Fn(&Switch), fix: impl Fn(&Switch)) {
     inside(|| {
         let Twins { world, vm, connection } = Twins::start(BUNDLE, settings);
         world.wait_node("bm-1 is learned", 1, SOON, |world| world.destinations(1, &bm_mac(1)).len() == 1);
@@ -143,7 +143,7 @@ fn without_its_session(settings: &str, cut_off: impl Fn(&Switch), mend: impl Fn(
         assert!(answered + 2 >= asked, "{answered} of {asked} answers");
 
         // It comes back, and is no forwarder any more.
-        mend(forwarder);
+        fix(forwarder);
         let name = forwarder.name.clone();
         world.rest().wait_switch(&name, "its session is up", |switch| switch["session"]["state"] == "up");
         world.rest().wait_status(&connection, "active");

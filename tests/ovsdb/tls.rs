@@ -70,7 +70,7 @@ async fn a_common_name_alone_needs_chain_or_a_pin() {
     let us = pki.issue("vtepd");
     let tor = Tor::with_tls("tor-1", "10.0.0.1", &server);
     let error = refused(&ssl(tor.port(), Some(&us), Some(pki.ca()), Verify::Name)).await;
-    assert!(matches!(&error, TlsError::WrongName { mend, .. } if mend.contains("peer_verify = chain")), "{error}");
+    assert!(matches!(&error, TlsError::WrongName { fix, .. } if fix.contains("peer_verify = chain")), "{error}");
     dial(&ssl(tor.port(), Some(&us), Some(pki.ca()), Verify::Chain), PATIENCE).await.unwrap();
 }
 
@@ -108,7 +108,7 @@ async fn a_server_that_refuses_us_is_understood() {
     let stranger = other.issue("vtepd");
     let expired = pki.sign(&Spec::new("expired").valid((2019, 1, 1), (2020, 1, 1)));
     let tor = Tor::with_tls("tor-1", "10.0.0.1", &server);
-    for (identity, mend) in [
+    for (identity, fix) in [
         (None, "set private_key and certificate"),
         (Some(&stranger), "signed by a CA that the switch knows"),
         (Some(&expired), "renew the file"),
@@ -121,7 +121,7 @@ async fn a_server_that_refuses_us_is_understood() {
                 other => panic!("{other:?}"),
             },
         };
-        assert!(error.contains("refused our certificate") && error.contains(mend), "{error}");
+        assert!(error.contains("refused our certificate") && error.contains(fix), "{error}");
     }
 }
 

@@ -68,6 +68,7 @@ impl Pair {
 
 #[test]
 fn a_learned_mac_reaches_compute_nodes_and_the_other_gateway() {
+    const MACS: usize = 15;
     let pair = Pair::begin("");
     let [left, right] = &pair.tors;
     let name = pair.name();
@@ -102,7 +103,6 @@ fn a_learned_mac_reaches_compute_nodes_and_the_other_gateway() {
     left.wait("nothing is left", |dump| dump.macs().is_empty());
 
     // A gateway that is disconnected takes its MACs and its VTEP along.
-    const MACS: usize = 15;
     for i in 0..MACS {
         left.learn(&name, &format!("02:00:00:00:01:{i:02x}"), "");
     }

@@ -78,7 +78,7 @@ impl<'a> Refused<'a> {
     }
 
     /// Other lines, with which it works.
-    fn mend(mut self, lines: &str) {
+    fn fix(mut self, lines: &str) {
         self.scene.daemon.home.rewrite("t", lines);
         self.scene.daemon.reload();
         self.scene.rest.wait_status(&self.scene.connection, "active");
@@ -134,7 +134,7 @@ fn tls_refuses_whoever_is_not_the_switch() {
     let stranger = other.issue("vtepd");
     let strange = Identity509 { ca: pki.ca(), ..stranger };
     refused.rewrite(&format!("{}peer_verify = chain\n", ssl(&tor, &strange)), "signed by a CA that the switch knows");
-    refused.mend(&format!("{lines}peer_verify = chain\n"));
+    refused.fix(&format!("{lines}peer_verify = chain\n"));
 }
 
 /// An expired certificate is renewed: the files alone change, and no signal is sent.
@@ -278,7 +278,7 @@ fn ssh_refuses_whoever_is_not_the_switch() {
     refused.rewrite(&lines.replace(USER, "nobody"), "refused the password of the user 'nobody'");
     let nowhere = lines.replace(&tor.socket().display().to_string(), "/nonexistent.sock");
     refused.rewrite(&nowhere, "opened no channel to /nonexistent.sock");
-    refused.mend(&lines);
+    refused.fix(&lines);
 }
 
 /// The account of [l2gateway], or a switch's own instead: what is wrong is corrected, and takes effect with a reload.

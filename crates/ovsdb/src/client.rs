@@ -1,4 +1,4 @@
-//! A client for callers who want answers rather than events: `vtepd --check`, tests, tools.
+//! A client for callers who want answers rather than events: checks, tests, tools.
 //!
 //! A driver task owns the [`Connection`] and pairs replies with requests; a [`Client`] is a handle to it. At most
 //! [`WINDOW`] requests are under way at once. The connection lives as long as any handle, [`PendingCall`], [`Updates`] or

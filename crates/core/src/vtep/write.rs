@@ -230,7 +230,10 @@ pub(super) fn mac(out: &mut Vec<u8>, value: MacAddr) {
 pub(super) fn ip(out: &mut Vec<u8>, value: Option<IpAddr>) {
     out.push(b'"');
     match value {
-        Some(IpAddr::V4(ip)) => dotted(out, ip),
+        Some(IpAddr::V4(ip)) => {
+            let (text, end) = octets(ip, b'.');
+            out.extend_from_slice(&text[..end]);
+        }
         Some(IpAddr::V6(ip)) => display(out, &ip),
         None => {}
     }
@@ -282,11 +285,9 @@ pub(super) fn bindings(out: &mut Vec<u8>, value: &BTreeMap<u16, Uuid>) {
 
 /// A `uuid-name` is an `<id>`: letters, digits and underscores.
 pub(super) fn locator_name(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    out.extend_from_slice(b"vtep");
-    for octet in ip.octets() {
-        out.push(b'_');
-        number(out, octet);
-    }
+    out.extend_from_slice(b"vtep_");
+    let (text, end) = octets(ip, b'_');
+    out.extend_from_slice(&text[..end]);
 }
 
 /// The `uuid-name` of a row by its number in the transaction.
@@ -308,13 +309,24 @@ fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn dotted(out: &mut Vec<u8>, ip: Ipv4Addr) {
+/// The octets with a separator between them, and their length. Into a buffer: most operations hold two addresses.
+fn octets(ip: Ipv4Addr, separator: u8) -> ([u8; 15], usize) {
+    let (mut text, mut end) = ([separator; 15], 0);
     for (i, octet) in ip.octets().into_iter().enumerate() {
-        if i > 0 {
-            out.push(b'.');
+        // The separator is there already.
+        end += usize::from(i > 0);
+        if octet >= 100 {
+            text[end] = b'0' + octet / 100;
+            end += 1;
         }
-        number(out, octet);
+        if octet >= 10 {
+            text[end] = b'0' + octet / 10 % 10;
+            end += 1;
+        }
+        text[end] = b'0' + octet % 10;
+        end += 1;
     }
+    (text, end)
 }
 
 fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
@@ -325,5 +337,19 @@ fn display(out: &mut Vec<u8>, value: &dyn std::fmt::Display) {
 fn comma(out: &mut Vec<u8>, before: usize) {
     if before > 0 {
         out.push(b',');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_the_standard_library_does() {
+        for octet in 0..=u8::MAX {
+            let ip = Ipv4Addr::new(octet, 255 - octet, 0, octet / 3);
+            let (text, end) = octets(ip, b'.');
+            assert_eq!(std::str::from_utf8(&text[..end]), Ok(ip.to_string().as_str()));
+        }
     }
 }

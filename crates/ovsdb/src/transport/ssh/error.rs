@@ -21,7 +21,7 @@ pub enum SshError {
     },
     /// Another key than the one that was confirmed.
     #[error(
-        "{peer} has the host key {fingerprint} ({algorithm}), which is not the one of {wanted}: if the switch has a new key, compare it there and change that; otherwise somebody stands between"
+        "{peer} has the host key {fingerprint} ({algorithm}), which is not the one of {wanted}: if the switch has a new key, compare it there and change that; otherwise another machine answers in its place"
     )]
     ChangedHostKey {
         /// The peer.

@@ -59,7 +59,7 @@ pub enum TlsError {
         ca: String,
     },
     /// For another name.
-    #[error("{peer} shows the certificate {certificate}, which is not for '{wanted}': {mend}")]
+    #[error("{peer} shows the certificate {certificate}, which is not for '{wanted}': {fix}")]
     WrongName {
         /// The peer.
         peer: String,
@@ -68,7 +68,7 @@ pub enum TlsError {
         /// What was dialled.
         wanted: String,
         /// What to do.
-        mend: &'static str,
+        fix: &'static str,
     },
     /// Too old.
     #[error("{peer} shows the certificate {certificate}, which expired on {since}: renew it on the switch")]
@@ -90,7 +90,7 @@ pub enum TlsError {
     },
     /// Not the one that was pinned.
     #[error(
-        "{peer} shows the certificate {certificate} with the fingerprint {found}, not the one of peer_fingerprint: if the switch has a new certificate, compare it there and change the key; otherwise somebody stands between"
+        "{peer} shows the certificate {certificate} with the fingerprint {found}, not the one of peer_fingerprint: if the switch has a new certificate, compare it there and change the key; otherwise another machine answers in its place"
     )]
     NotPinned {
         /// The peer.
@@ -143,14 +143,14 @@ pub enum TlsError {
         peer: String,
     },
     /// The peer refused us.
-    #[error("{peer} refused our certificate ({alert}): {mend}")]
+    #[error("{peer} refused our certificate ({alert}): {fix}")]
     Refused {
         /// The peer.
         peer: String,
         /// The alert's name.
         alert: String,
         /// What to do.
-        mend: &'static str,
+        fix: &'static str,
     },
     /// The connection broke.
     #[error("the TLS handshake with {peer} failed: {why}")]
@@ -233,7 +233,7 @@ impl TlsError {
                 Self::WrongCa { peer, certificate, ca: name(tls.ca_cert.as_deref()) }
             }
             (None, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
-                Self::WrongName { peer, certificate, wanted: wanted.to_owned(), mend: mend(shown, tls.verify) }
+                Self::WrongName { peer, certificate, wanted: wanted.to_owned(), fix: fix(shown, tls.verify) }
             }
             (
                 None,
@@ -248,7 +248,7 @@ impl TlsError {
     pub(super) fn alert(peer: &str, error: &io::Error, showed: bool) -> Option<Self> {
         let Some(Error::AlertReceived(alert)) = inner(error) else { return None };
         let peer = peer.to_owned();
-        let mend = match alert {
+        let fix = match alert {
             AlertDescription::ProtocolVersion => {
                 return Some(Self::TooOld { peer, why: "it says so itself".to_owned() });
             }
@@ -265,7 +265,7 @@ impl TlsError {
             | AlertDescription::CertificateRevoked => "it must be one that the switch accepts",
             _ => return None,
         };
-        Some(Self::Refused { peer, alert: format!("{alert:?}"), mend })
+        Some(Self::Refused { peer, alert: format!("{alert:?}"), fix })
     }
 }
 
@@ -277,7 +277,7 @@ fn name(path: Option<&Path>) -> String {
     path.map_or_else(|| "ours".to_owned(), |path| path.display().to_string())
 }
 
-fn mend(shown: &Certificate, verify: Verify) -> &'static str {
+fn fix(shown: &Certificate, verify: Verify) -> &'static str {
     match verify {
         Verify::Name if shown.dns_names.is_empty() && shown.ip_addresses.is_empty() => {
             "it has a common name alone: set peer_verify = chain, or pin it with peer_fingerprint"

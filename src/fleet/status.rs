@@ -15,6 +15,7 @@ use crate::{
     intent::{BoundNetwork, HostNames, NetworkIntent},
     model::{
         NetworkId, VlanId, check_vtep,
+        event::Action,
         indexed::FastMap,
         reason::{Reason, RowName},
         status::{
@@ -204,7 +205,7 @@ impl<'a> Look<'a> {
                 }
                 RowKey::Binding(port, vlan) => add(&mut faults_of_bindings, (port, vlan), *key, quarantine),
                 // They are the switch's, not a binding's.
-                RowKey::Tunnel(_) | RowKey::Managers => {}
+                RowKey::Tunnel(_) | RowKey::Table(_) => {}
             }
         }
         Self { view, planner, certificates, hosts, bindings, faults_of_networks, faults_of_bindings }
@@ -281,7 +282,8 @@ impl<'a> Look<'a> {
         }
         let mut of_switch = view.faults.iter().filter_map(|(key, fault)| match key {
             RowKey::Tunnel(_) => Some((RowName::Tunnel, fault)),
-            RowKey::Managers => Some((RowName::Managers, fault)),
+            // By the key of plumgrid.ini that asks for them.
+            RowKey::Table(table) => Some((RowName::Setting(table.reason(Action::Insert)), fault)),
             RowKey::Network(_) | RowKey::Binding(..) | RowKey::Mac(..) => None,
         });
         if let Some((row, fault)) = of_switch.next() {
@@ -387,7 +389,7 @@ impl<'a> Look<'a> {
         let name = match *key {
             RowKey::Mac(_, mac) => RowName::Mac(mac),
             RowKey::Binding(..) => RowName::Binding { port: row.port.clone(), vlan: row.vlan },
-            RowKey::Network(_) | RowKey::Tunnel(_) | RowKey::Managers => RowName::Network,
+            RowKey::Network(_) | RowKey::Tunnel(_) | RowKey::Table(_) => RowName::Network,
         };
         let error = quarantine.error.as_str().into();
         let reason = if quarantine.fight {

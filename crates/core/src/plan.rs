@@ -52,8 +52,8 @@ pub enum RowKey {
     Mac(NetworkId, MacAddr),
     /// BFD of a row of Tunnel.
     Tunnel(Uuid),
-    /// The rows of Manager that plumgrid.ini names.
-    Managers,
+    /// The rows of a table that plumgrid.ini names: all of them are compared at once.
+    Table(Table),
 }
 
 /// What the operator decided.
@@ -163,21 +163,12 @@ enum Wanted<'a> {
 // ===== impl RowKey =====
 
 impl RowKey {
-    /// The key of the rows of a table that are compared all at once.
-    #[must_use]
-    pub fn of_table(table: Table) -> Option<Self> {
-        match table {
-            Table::Manager | Table::Global => Some(Self::Managers),
-            _ => None,
-        }
-    }
-
     /// The network whose rows these are; a binding's may change.
     #[must_use]
     pub fn network(&self) -> Option<NetworkId> {
         match self {
             RowKey::Network(network) | RowKey::Mac(network, _) => Some(*network),
-            RowKey::Binding(..) | RowKey::Tunnel(_) | RowKey::Managers => None,
+            RowKey::Binding(..) | RowKey::Tunnel(_) | RowKey::Table(_) => None,
         }
     }
 }
@@ -265,7 +256,7 @@ impl<'a> Planner<'a> {
             RowKey::Network(network) => self.add_network(network, transaction),
             RowKey::Binding(port, vlan) => self.add_binding(port, vlan, &mut seen.moves, transaction),
             RowKey::Tunnel(row) => self.add_tunnel(row, transaction),
-            RowKey::Managers => self.add_managers(transaction),
+            RowKey::Table(table) => self.add_table(table, transaction),
             RowKey::Mac(network, mac) => {
                 let view = match &mut seen.view {
                     Some(view) if view.network == network => view,

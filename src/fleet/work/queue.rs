@@ -85,7 +85,7 @@ impl Queue {
         match key {
             RowKey::Network(network) => drop(self.networks.insert(network)),
             RowKey::Binding(port, vlan) => drop(self.bindings.insert((port, vlan))),
-            RowKey::Tunnel(_) | RowKey::Managers => drop(self.extras.insert(key)),
+            RowKey::Tunnel(_) | RowKey::Table(_) => drop(self.extras.insert(key)),
             RowKey::Mac(network, mac) => {
                 if !self.macs.push(network, mac) {
                     self.overfull.insert(network);

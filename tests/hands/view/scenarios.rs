@@ -123,7 +123,7 @@ fn of_reason(reason: &Reason) -> Shown {
 fn of_refused(row: &RowName) -> Shown {
     match row {
         RowName::Mac(_) | RowName::Binding { .. } => by!(states::rows_that_are_refused_and_rows_that_are_only_observed),
-        RowName::Network | RowName::Tunnel | RowName::Managers => by!(reasons::rows_of_each_kind_that_are_refused),
+        RowName::Network | RowName::Tunnel | RowName::Setting(_) => by!(reasons::rows_of_each_kind_that_are_refused),
     }
 }
 
@@ -151,7 +151,7 @@ fn each_status_kind_and_reason_has_a_scenario() {
     let few = [
         Reason::None,
         Reason::NetworkUnknown,
-        Reason::RowRefused { row: RowName::Managers, error: "".into(), more: 0 },
+        Reason::RowRefused { row: RowName::Setting("manager_targets"), error: "".into(), more: 0 },
     ];
     let all = statuses.map(of_status).into_iter().chain(sessions.map(of_session));
     let all = all.chain(ProblemKind::ALL.map(of_kind)).chain(few.iter().map(of_reason));

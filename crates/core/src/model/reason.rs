@@ -286,8 +286,8 @@ pub enum RowName {
     Mac(MacAddr),
     /// BFD of a row of Tunnel.
     Tunnel,
-    /// Manager.
-    Managers,
+    /// Rows that this key of plumgrid.ini asks for.
+    Setting(&'static str),
 }
 
 /// Whose certificate.
@@ -338,8 +338,8 @@ impl Reason {
             | Self::HostsUnreached(_)
             | Self::EndpointIsSwitch { .. }
             | Self::Certificate { .. }
-            | Self::RowRefused { row: RowName::Tunnel | RowName::Managers, .. }
-            | Self::RowContested { row: RowName::Tunnel | RowName::Managers, .. } => Status::Degraded,
+            | Self::RowRefused { row: RowName::Tunnel | RowName::Setting(_), .. }
+            | Self::RowContested { row: RowName::Tunnel | RowName::Setting(_), .. } => Status::Degraded,
             Self::HeldByOperator | Self::HeldByGuard => Status::Held,
             Self::NoSession(_) | Self::PeerRefused { .. } => Status::Down,
             Self::VlanTaken { .. }

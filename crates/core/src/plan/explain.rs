@@ -303,7 +303,7 @@ fn own_row(action: Action, table: Table, row: String, change: String) -> Planned
 fn network_of(key: RowKey) -> Option<NetworkId> {
     match key {
         RowKey::Network(network) | RowKey::Mac(network, _) => Some(network),
-        RowKey::Binding(..) | RowKey::Tunnel(_) | RowKey::Managers => None,
+        RowKey::Binding(..) | RowKey::Tunnel(_) | RowKey::Table(_) => None,
     }
 }
 

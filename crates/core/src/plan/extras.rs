@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use uuid::Uuid;
 
 use super::{PlanOutcome, Planner, RowKey, Transaction};
-use crate::vtep::{Operation, Strings, Tunnel};
+use crate::vtep::{Operation, Strings, Table, Tunnel};
 
 /// What plumgrid.ini asks for beside the networks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,11 +46,22 @@ fn missing(wanted: &Strings, actual: &Strings) -> Strings {
     wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+impl RowKey {
+    /// The key of the rows of a table that are compared all at once.
+    #[must_use]
+    pub fn of_table(table: Table) -> Option<Self> {
+        match table {
+            Table::Manager | Table::Global => Some(Self::Table(Table::Manager)),
+            _ => None,
+        }
+    }
+}
+
 impl<'a> Planner<'a> {
     /// All keys that an audit looks at.
     pub(super) fn extras(&self) -> impl Iterator<Item = RowKey> + 'a {
         let tunnels = self.actual.tunnels().map(|(uuid, _)| RowKey::Tunnel(uuid));
-        tunnels.chain([RowKey::Managers])
+        tunnels.chain([RowKey::Table(Table::Manager)])
     }
 
     /// Tunnels of switches that are configured; behind one server there may be others.
@@ -75,12 +86,19 @@ impl<'a> Planner<'a> {
         PlanOutcome::Added
     }
 
-    pub(super) fn add_managers(&self, transaction: &mut Transaction) -> PlanOutcome {
+    pub(super) fn add_table(&self, table: Table, transaction: &mut Transaction) -> PlanOutcome {
+        match table {
+            Table::Manager => self.add_managers(transaction),
+            _ => PlanOutcome::Right,
+        }
+    }
+
+    fn add_managers(&self, transaction: &mut Transaction) -> PlanOutcome {
         let has = |target: &&String| self.actual.managers().any(|(_, row)| row.target == **target);
         let missing: Vec<_> = self.policy.extras.managers.iter().filter(|target| !has(target)).collect();
         // Without Global there is no switch yet.
         let Some(global) = self.actual.global().filter(|_| !missing.is_empty()) else { return PlanOutcome::Right };
-        transaction.serve(RowKey::Managers);
+        transaction.serve(RowKey::Table(Table::Manager));
         let mut new = Vec::new();
         for target in missing {
             let number = transaction.number();

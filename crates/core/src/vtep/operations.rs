@@ -188,6 +188,7 @@ pub fn encode<'a>(lock: Option<&str>, operations: impl IntoIterator<Item = &'a O
 impl Operation {
     /// What it does to a row of its own; `None`: it checks or changes columns of a row that others share.
     #[must_use]
+    #[inline]
     pub fn action(&self) -> Option<Action> {
         match self {
             Operation::InsertLogicalSwitch { .. }
@@ -209,6 +210,7 @@ impl Operation {
 
     /// Whether the row lives as long as those that refer to it: it is not counted then.
     #[must_use]
+    #[inline]
     pub fn is_collected(&self) -> bool {
         matches!(self, Operation::InsertLocator { .. } | Operation::InsertLocatorSet { .. })
     }

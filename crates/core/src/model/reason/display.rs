@@ -168,7 +168,7 @@ impl fmt::Display for RowName {
             Self::Binding { port, vlan } => write!(f, "VLAN {vlan} of port {}", text::name(port)),
             Self::Mac(mac) => write!(f, "MAC {mac}"),
             Self::Tunnel => f.write_str("BFD of a tunnel"),
-            Self::Managers => f.write_str("manager_targets"),
+            Self::Setting(key) => f.write_str(key),
         }
     }
 }

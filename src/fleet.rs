@@ -16,6 +16,7 @@
 mod adopt;
 mod certificates;
 mod database;
+mod detached;
 mod driver;
 mod events;
 mod mailbox;
@@ -29,6 +30,7 @@ mod session;
 mod status;
 mod supervisor;
 mod target;
+mod throttle;
 mod work;
 mod worker;
 
@@ -171,12 +173,6 @@ impl Fleet {
         let _ = self.commands.send(Command::Stop).await;
     }
 
-    /// A fleet without switches: what tests of the rooms above stand on.
-    #[must_use]
-    pub fn detached() -> Self {
-        Self { commands: mpsc::channel(1).0, fdb: Arc::default(), lobby: Arc::default() }
-    }
-
     /// What compute nodes need.
     #[must_use]
     pub fn fdb(&self) -> &Arc<Hub> {
@@ -194,9 +190,14 @@ impl Fleet {
         self.lobby.strangers()
     }
 
-    /// One switch by its section's name; `None`: there is no such section.
-    pub async fn switch(&self, name: &str) -> Option<SwitchStatus> {
-        self.ask(|answer| Command::Switch(name.to_owned(), answer)).await.flatten()
+    /// One switch by its section's name.
+    ///
+    /// # Errors
+    /// [`SwitchError`] where no section bears the name, or nobody knows.
+    pub async fn switch(&self, name: &str) -> Result<SwitchStatus, SwitchError> {
+        let answer = self.ask(|answer| Command::Switch(name.to_owned(), answer)).await;
+        let found = answer.ok_or_else(|| SwitchError::Stopping(name.to_owned()))?;
+        found.ok_or_else(|| UnknownSwitch(name.to_owned()).into())
     }
 
     /// Lets deletions through that the guard holds on this switch (`l2gw switch release`).

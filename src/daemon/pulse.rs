@@ -110,7 +110,7 @@ impl Pulse {
                 match timeout(AT_LEAST, self.fleet.switches()).await {
                     Ok(switches) => {
                         sessions = counted(&switches, configured.len());
-                        let answered = switches.into_iter().map(|switch| switch.name).collect();
+                        let answered = answering(&switches);
                         if workers.answer(&configured, &answered, Instant::now()) && feed {
                             notify(ServiceState::Watchdog);
                         }
@@ -150,6 +150,11 @@ async fn session_changed(events: &mut broadcast::Receiver<std::sync::Arc<crate::
     }
 }
 
+/// The switches whose workers have answered, and not what they had published before.
+fn answering(switches: &[SwitchStatus]) -> BTreeSet<String> {
+    switches.iter().filter(|switch| !switch.is_of_busy_worker()).map(|switch| switch.name.clone()).collect()
+}
+
 /// `3 of 4 switches up`
 fn counted(switches: &[SwitchStatus], configured: usize) -> String {
     let up = switches.iter().filter(|switch| switch.session.state == SessionState::Up).count();
@@ -183,6 +188,7 @@ impl Workers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::reason::Reason;
 
     fn names(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -202,5 +208,20 @@ mod tests {
         assert!(workers.answer(&names(&["a"]), &names(&["a"]), at(400)), "its section is gone");
         assert!(workers.answer(&both, &names(&["a"]), at(410)), "and comes again");
         assert!(workers.answer(&names(&[]), &names(&[]), at(1000)));
+    }
+
+    /// What a busy worker published before is shown, and is no sign of its life.
+    #[test]
+    fn a_worker_that_stays_busy_is_stuck() {
+        let mut busy = SwitchStatus::example("b");
+        busy.add(Reason::Busy { at: String::new() });
+        let (both, all) = (names(&["a", "b"]), [SwitchStatus::example("a"), busy]);
+        assert_eq!(counted(&all, 2), "2 of 2 switches up", "it is shown");
+        let answered = answering(&all);
+        assert_eq!(answered, names(&["a"]));
+        let (mut workers, begun) = (Workers::default(), Instant::now());
+        assert!(workers.answer(&both, &answered, begun));
+        assert!(workers.answer(&both, &answered, begun + SILENT - Duration::from_secs(1)), "it may be busy");
+        assert!(!workers.answer(&both, &answered, begun + SILENT), "not for ever");
     }
 }

@@ -1,11 +1,11 @@
 //! The supervisor's half of switches that dial in: sections that one session serves have one worker, and a live session
 //! is not disturbed by a second one.
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Command, Database,
-    passive::{self, Arrival},
+    passive::{self, Arrival, KEPT},
     query::Query,
     supervisor::{Running, Supervisor},
 };
@@ -34,6 +34,9 @@ impl Supervisor {
                 return;
             }
         };
+        if self.is_resting(&claimed, &arrival) {
+            return;
+        }
         if claimed.iter().any(|name| self.adopting.contains(name)) {
             tracing::debug!(switch = claimed.join(","), peer = %arrival.peer, "another connection of the switch is being looked at");
             return;
@@ -64,7 +67,12 @@ impl Supervisor {
         let all = sections.join(",");
         sections.retain(|name| !alive.contains(name));
         if sections.is_empty() {
-            tracing::info!(switch = all, peer = %arrival.peer, "a second connection of the switch was refused: the first one lives");
+            if let Some(left_out) = self.turned_away.note(Instant::now().into_std()) {
+                tracing::info!(switch = all, peer = %arrival.peer, left_out, "a second connection of the switch was refused: the first one lives");
+            }
+            return;
+        }
+        if self.is_resting(&sections, &arrival) {
             return;
         }
         let switch = sections.join(",");
@@ -79,6 +87,17 @@ impl Supervisor {
             // A worker that doesn't read loses the connection, and the switch dials again.
             let _ = running.queries.try_send(Query::Adopt(Box::new(arrival)));
         }
+    }
+
+    /// Whether the database rests for so long that the switch would hang up before: then it is closed, and dials again.
+    fn is_resting(&mut self, sections: &[String], arrival: &Arrival) -> bool {
+        let left = self.lobby.resting(sections).map(|until| until.saturating_duration_since(Instant::now()));
+        let Some(left) = left.filter(|left| *left > KEPT) else { return false };
+        if let Some(left_out) = self.turned_away.note(Instant::now().into_std()) {
+            let (switch, rest_ms) = (sections.join(","), left.as_millis());
+            tracing::info!(switch, peer = %arrival.peer, rest_ms, left_out, "a connection of the switch was closed: its database rests after the last session");
+        }
+        true
     }
 
     /// One worker for these sections, which nobody serves now; those that they shared a worker with get their own.

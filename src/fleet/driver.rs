@@ -1,6 +1,9 @@
 //! The I/O of one session: what comes in goes to the state machine, what it decides goes out.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -13,15 +16,18 @@ use super::{
     certificates::Shown,
     events::Events,
     mailbox::Mailbox,
+    passive::Lobby,
     query::{Query, Stopped},
     session::{Ended, Input, Session},
     status::{self, Published},
     target::{Moment, Target},
+    throttle::Throttle,
 };
 use crate::{
     intent::HostNames,
     model::{
         Revision,
+        reason::Reason,
         status::{SessionState, SwitchStatus},
     },
     ovsdb::{
@@ -32,6 +38,8 @@ use crate::{
 
 /// Messages and comparisons beyond this are handled off the runtime's fast path, so that others are served meanwhile.
 const LARGE: usize = 256 * 1024;
+/// Before work that takes long the status is published, unless it is so new.
+const FRESH: Duration = Duration::from_millis(500);
 
 /// What a worker hears and says beside its connection.
 #[derive(Debug)]
@@ -44,6 +52,8 @@ pub(super) struct Channels {
     pub(super) events: Events,
     /// For the long messages of all switches together.
     pub(super) memory: Memory,
+    /// Where switches that dial in are kept waiting.
+    pub(super) lobby: Arc<Lobby>,
     /// The last status, for those who ask while the worker is busy.
     pub(super) publish: watch::Sender<Published>,
     /// The certificates of the session, with TLS.
@@ -69,6 +79,11 @@ struct Driver<'w> {
     /// The state that was published last.
     state: SessionState,
     turn: Turn,
+    /// When the status was published last.
+    published: Instant,
+    throttle: Throttle,
+    /// Rows a second that are read.
+    rate: u32,
 }
 
 /// Runs a session until it or the worker ends.
@@ -78,6 +93,7 @@ pub(super) async fn run(
     connection: Connection,
     mut inbox: Inbox,
     backoff: &mut Backoff,
+    rate: u32,
 ) -> Result<Ended, Stopped> {
     let Channels { mailbox, queries, confirm, reports, events, publish, shown, warned, .. } = io;
     let database = target.settings.database.clone();
@@ -93,6 +109,9 @@ pub(super) async fn run(
         hosts: Arc::default(),
         state: SessionState::Connecting,
         turn: Turn::default(),
+        published: Instant::now(),
+        throttle: Throttle::new(now().at),
+        rate,
     };
     let mut alarm = Alarm::new();
     let ended = loop {
@@ -159,12 +178,11 @@ impl Driver<'_> {
     /// Has done what was decided, until nothing is left, or others should have their turn (true).
     fn advance(&mut self) -> Result<bool, Ended> {
         let more = loop {
-            let effort = self.session.effort();
-            if effort > LARGE {
+            if self.session.effort() > LARGE && self.published.elapsed() > FRESH {
                 self.publish();
             }
-            let session = &mut self.session;
-            let more = self.turn.work(|| fast_or_apart(effort, || session.advance()));
+            let (step, session) = (self.session.next_step(), &mut self.session);
+            let more = self.turn.work(|| fast_or_apart(step, || session.advance()));
             // What was decided before it went wrong is done first.
             self.perform()?;
             let more = more?;
@@ -172,12 +190,20 @@ impl Driver<'_> {
                 break more;
             }
         };
+        self.look_at_throttle();
         let state = self.session.target().session.state;
         if state != self.state {
             self.state = state;
             self.publish();
         }
         Ok(more)
+    }
+
+    fn look_at_throttle(&mut self) {
+        if self.throttle.look(self.connection.throttled(), now().at) {
+            let switch = self.session.target().names();
+            tracing::warn!(%switch, rate = self.rate, "the switch's rows change too fast: it is read at that rate");
+        }
     }
 
     fn perform(&mut self) -> Result<(), Ended> {
@@ -189,7 +215,7 @@ impl Driver<'_> {
                 // The inbox is read to its end: it says why.
                 Err(RequestError::Closed(_)) => break,
                 Err(error) => {
-                    sent = Err(Ended::lost(error.to_string()));
+                    sent = Err(error.into());
                     break;
                 }
             }
@@ -242,17 +268,20 @@ impl Driver<'_> {
 
     /// Publishes the status, and returns it.
     fn publish(&mut self) -> Vec<SwitchStatus> {
+        self.look_at_throttle();
         let certificates = self.shown.status();
         let session = &mut self.session;
         let statuses = if session.is_up() {
             if session.wants_look() {
                 fast_or_apart(session.audit_size(), || session.look());
             }
-            status::with_session(&session.view(), &certificates, &self.hosts)
+            let throttled = self.throttle.is_shown(now().at).then_some(Reason::Throttled { rate: self.rate });
+            status::with_session(&session.view(), &certificates, &self.hosts, throttled.as_ref())
         } else {
             status::without_session(session.target(), &certificates)
         };
         self.publish.send_replace(Published::new(statuses.clone(), SystemTime::now()));
+        self.published = Instant::now();
         statuses
     }
 }

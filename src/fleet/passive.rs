@@ -13,6 +13,7 @@ mod door;
 mod strangers;
 
 use std::{
+    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
     sync::{Mutex, PoisonError},
@@ -22,7 +23,7 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,9 @@ pub(super) use strangers::Registry;
 
 /// How long a switch may take to say who it is, the handshake included.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A switch that comes while its database rests is kept, unread, if that is over so soon; ovsdb-server hangs up where its probe
+/// stays unanswered for 10 s.
+pub(super) const KEPT: Duration = Duration::from_secs(8);
 /// The longest answer to our question, in bytes: some thousands of Physical_Switches.
 const LONGEST: usize = 256 << 10;
 /// Pause after an `accept` that failed: file descriptors are out.
@@ -68,6 +72,9 @@ pub(super) struct Lobby {
     pub(super) strangers: Mutex<Registry>,
     /// `peer_fingerprint` of the sections that dial in.
     pinned: Mutex<Vec<Fingerprint>>,
+    /// Sections that no session is begun for before: their last one ended. It outlives their worker, because who dials in
+    /// chooses the Physical_Switches that it speaks for, and so the worker.
+    rests: Mutex<HashMap<String, Instant>>,
 }
 
 /// The listeners can't start.
@@ -105,6 +112,24 @@ impl Lobby {
             Verify::Name | Verify::Chain => None,
         });
         *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = pinned.collect();
+    }
+
+    /// No session is begun for these sections before that moment.
+    pub(super) fn rest(&self, sections: &[String], until: Instant) {
+        let now = Instant::now();
+        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        rests.retain(|_, until| *until > now);
+        for section in sections {
+            let known = rests.entry(section.clone()).or_insert(until);
+            *known = until.max(*known);
+        }
+    }
+
+    /// When a session may begin for these sections, if not now.
+    pub(super) fn resting(&self, sections: &[String]) -> Option<Instant> {
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = sections.iter().filter_map(|section| rests.get(section)).max()?;
+        (*until > Instant::now()).then_some(*until)
     }
 
     pub(super) fn strangers(&self) -> Strangers {

@@ -2,7 +2,7 @@
 //! So it has a bound, and what is reported is never older than the replica.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
@@ -12,7 +12,9 @@ use uuid::Uuid;
 use super::Database;
 use crate::{
     model::{
-        Ips, MacAddr, NetworkId, NotUnicastIp, NotVtep, SwitchVteps, check_host_ip, check_vtep, is_vtep,
+        Ips, MacAddr, NetworkId, NotUnicastIp, NotVtep, SwitchVteps, check_host_ip, check_vtep,
+        indexed::FastSet,
+        is_vtep,
         reason::{Ignored, Reason},
     },
     plan::{Desired, Section},
@@ -25,6 +27,8 @@ use crate::{
 
 /// MACs or ports of one report.
 const BATCH: usize = 1024;
+/// Rows of Ucast_Macs_Local that are looked through for one report.
+const PLACES: usize = 8 * BATCH;
 /// MACs that are remembered for what is ignored of them.
 const IGNORED: usize = 64;
 
@@ -39,9 +43,19 @@ pub(super) struct Reporter {
     /// The VTEPs of the switches.
     switches: bool,
     floods: BTreeSet<NetworkId>,
-    macs: HashSet<(NetworkId, MacAddr)>,
+    /// MACs that changed, the first one first, each once.
+    macs: VecDeque<(NetworkId, MacAddr)>,
+    queued: FastSet<(NetworkId, MacAddr)>,
     ports: BTreeSet<Uuid>,
-    /// Names of ports as they were reported, for those that go.
+    sweep: Option<Sweep>,
+    /// All has to be told anew: a Logical_Switch with learned MACs is another network's now, or there were more learned MACs
+    /// than the relay remembers.
+    outdated: bool,
+    /// Learned MACs of a switch that are relayed at most (`max_learned_macs`).
+    most: usize,
+    /// There were more than the relay remembers.
+    overflowed: bool,
+    /// Names of ports as they were told, for those that go.
     told: HashMap<Uuid, (Arc<str>, String)>,
     /// Whose Logical_Switches are, and were: their rows may go together with them.
     owners: HashMap<LogicalSwitchIndex, NetworkId>,
@@ -50,18 +64,31 @@ pub(super) struct Reporter {
     ignored_vtep: Option<Ignored>,
 }
 
+/// Everything is told, a part at a time. What changes meanwhile is told besides.
+#[derive(Debug)]
+struct Sweep {
+    ports: Vec<Uuid>,
+    /// The next row of Ucast_Macs_Local.
+    place: usize,
+}
+
 // ===== impl Reporter =====
 
 impl Reporter {
-    pub(super) fn new(database: &Database) -> Self {
+    pub(super) fn new(database: &Database, most: usize) -> Self {
         Self {
             database: database.to_string().into(),
             beginning: false,
             completing: false,
             switches: false,
             floods: BTreeSet::new(),
-            macs: HashSet::new(),
+            macs: VecDeque::new(),
+            queued: FastSet::default(),
             ports: BTreeSet::new(),
+            sweep: None,
+            outdated: false,
+            most,
+            overflowed: false,
             told: HashMap::new(),
             owners: HashMap::new(),
             ignored: BTreeMap::new(),
@@ -72,30 +99,44 @@ impl Reporter {
     /// The replica is complete: all of it is news.
     pub(super) fn begin(&mut self, replica: &Replica) {
         (self.beginning, self.completing) = (true, true);
+        (self.outdated, self.overflowed) = (false, self.overflows(replica));
         self.touch_all(replica);
+    }
+
+    /// Whether it has to begin anew, which is the session's to time: a switch can have it so again and again.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.outdated
+    }
+
+    /// The relay remembers as many MACs that it left out as it takes.
+    fn overflows(&self, replica: &Replica) -> bool {
+        replica.local_total() > self.most.saturating_mul(2)
     }
 
     /// Switches or their VTEPs changed, and with them perhaps what is whose.
     pub(super) fn touch_all(&mut self, replica: &Replica) {
         self.switches = true;
-        for row in replica.local_macs() {
-            if let Some(network) = self.owner(replica, row.logical_switch) {
-                self.macs.insert((network, row.mac));
-            }
-        }
         for row in replica.local_multicasts() {
             let network = self.owner(replica, row.logical_switch);
             self.floods.extend(network);
         }
-        self.ports.extend(replica.switches().flat_map(|switch| &switch.ports));
+        let ports = replica.switches().flat_map(|switch| &switch.ports).copied().collect();
+        self.sweep = Some(Sweep { ports, place: 0 });
     }
 
     /// Rows changed on the switch.
     pub(super) fn touch(&mut self, touched: &Touched, replica: &Replica) {
         for (index, mac) in &touched.local_macs {
-            if let Some(network) = self.owner(replica, *index) {
-                self.macs.insert((network, *mac));
+            if let Some(network) = self.owner(replica, *index)
+                && self.queued.insert((network, *mac))
+            {
+                self.macs.push_back((network, *mac));
             }
+        }
+        if self.overflows(replica) {
+            self.overflowed = true;
+        } else if self.overflowed && replica.local_total() <= self.most {
+            self.outdated = true;
         }
         for index in &touched.local_floods {
             let network = self.owner(replica, *index);
@@ -106,10 +147,8 @@ impl Reporter {
         for index in &touched.rows {
             let before = self.owners.get(index).copied();
             if self.owner(replica, *index) != before {
-                let rows = replica.local_macs().filter(|row| row.logical_switch == *index).map(|row| row.mac);
-                let macs: Vec<_> = rows.collect();
-                let networks = before.into_iter().chain(self.owners.get(index).copied());
-                self.macs.extend(networks.flat_map(|network| macs.iter().map(move |mac| (network, *mac))));
+                // A new one has none yet.
+                self.outdated |= replica.local_count(*index) > 0;
                 self.ports.extend(replica.bindings_to(*index).map(|(port, _)| port));
             }
         }
@@ -145,6 +184,7 @@ impl Reporter {
         self.beginning
             || self.completing
             || self.switches
+            || self.sweep.is_some()
             || !(self.floods.is_empty() && self.macs.is_empty() && self.ports.is_empty())
     }
 
@@ -161,33 +201,63 @@ impl Reporter {
         } else if !self.floods.is_empty() {
             ReportContent::Vteps(floods(&std::mem::take(&mut self.floods), desired, replica))
         } else if !self.ports.is_empty() {
-            let ports: Vec<_> = self.ports.iter().copied().take(BATCH).collect();
-            let state = |port: &Uuid| self.port(*port, desired, replica);
-            let states = ports.iter().filter_map(state).collect();
-            for port in ports {
-                self.ports.remove(&port);
-            }
-            ReportContent::Ports(states)
+            let ports: Vec<_> = std::iter::from_fn(|| self.ports.pop_first()).take(BATCH).collect();
+            ReportContent::Ports(ports.into_iter().filter_map(|port| self.port(port, desired, replica)).collect())
         } else if !self.macs.is_empty() {
-            let keys: Vec<_> = self.macs.iter().copied().take(BATCH).collect();
-            let mut told = Vec::with_capacity(keys.len());
-            for key in keys {
-                self.macs.remove(&key);
-                let (heard, ignored) = heard(key.0, key.1, desired, replica);
-                told.push(heard);
-                self.ignore(key, ignored);
+            let keys: Vec<_> = self.macs.drain(..self.macs.len().min(BATCH)).collect();
+            for key in &keys {
+                self.queued.remove(key);
             }
-            // A big table that was emptied keeps its slots, which are scanned each time.
             if self.macs.is_empty() {
-                self.macs = HashSet::new();
+                // What a burst took.
+                (self.macs, self.queued) = (VecDeque::new(), FastSet::default());
             }
-            ReportContent::Macs(told)
+            ReportContent::Macs(self.macs_of(keys, desired, replica))
+        } else if let Some(told) = self.sweep_on(desired, replica) {
+            told
         } else if std::mem::take(&mut self.completing) {
             ReportContent::Complete
         } else {
             return None;
         };
         Some(Report { database: self.database.clone(), content })
+    }
+
+    /// The next part of everything; `None`: all was told.
+    fn sweep_on(&mut self, desired: &Desired, replica: &Replica) -> Option<ReportContent> {
+        let Sweep { mut ports, place } = self.sweep.take()?;
+        if !ports.is_empty() {
+            let some = ports.split_off(ports.len().saturating_sub(BATCH));
+            self.sweep = Some(Sweep { ports, place });
+            return Some(ReportContent::Ports(
+                some.into_iter().filter_map(|port| self.port(port, desired, replica)).collect(),
+            ));
+        }
+        let (mut keys, mut next, end) = (Vec::new(), Some(place), place.saturating_add(PLACES));
+        // Rows of foreign Logical_Switches are passed over.
+        while let Some(from) = next.filter(|from| *from < end && keys.is_empty()) {
+            let rows;
+            (rows, next) = replica.some_local_macs(from, BATCH);
+            for row in rows {
+                // A MAC may have thousands of rows, all of which are looked at for it: it is told with the first one.
+                let mut same = replica.local_macs_with(row.logical_switch, row.mac);
+                if same.next().is_some_and(|first| first.uuid == row.uuid) {
+                    keys.extend(self.owner(replica, row.logical_switch).map(|network| (network, row.mac)));
+                }
+            }
+        }
+        self.sweep = next.map(|place| Sweep { ports, place });
+        Some(ReportContent::Macs(self.macs_of(keys, desired, replica)))
+    }
+
+    fn macs_of(&mut self, keys: Vec<(NetworkId, MacAddr)>, desired: &Desired, replica: &Replica) -> Vec<LearnedPlaces> {
+        let mut told = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (heard, ignored) = heard(key.0, key.1, desired, replica);
+            told.push(heard);
+            self.ignore(key, ignored);
+        }
+        told
     }
 
     fn port(&mut self, uuid: Uuid, desired: &Desired, replica: &Replica) -> Option<PortState> {

@@ -49,9 +49,9 @@ use super::{
 use crate::{
     model::{NetworkId, Revision, status::SessionState},
     ovsdb::{CloseReason, Incoming, Raw, RpcError},
-    plan::{GuardDecision, Planner, Policy},
+    plan::{Counting, GuardDecision, Planner, Policy},
     relay::Report,
-    vtep::{Ownership, Replica},
+    vtep::{Budget, Ownership, Replica},
 };
 
 /// The monitor's id.
@@ -88,8 +88,8 @@ pub(super) struct Session<'t> {
     setup: Setup,
     role: Role,
     lock: Lock,
-    /// The request for the lock that isn't answered.
-    lock_request: Option<u64>,
+    /// The request for the lock that isn't answered, and when it was sent.
+    lock_request: Option<(u64, Instant)>,
     /// Since when the lock stands in the way.
     locked_since: Option<Instant>,
     /// Since when deletions are held.
@@ -104,6 +104,8 @@ pub(super) struct Session<'t> {
     work: Work,
     pace: Pace,
     guard: GuardDecision,
+    /// Deletions that nothing explains are being counted. While they are the session takes no input, so that the count holds.
+    counting: Option<Counting>,
     audits: Audits,
     journal: Journal,
     reporter: Reporter,
@@ -124,6 +126,12 @@ struct Progress {
 
 type Step<T = ()> = Result<T, Ended>;
 
+/// What the database may have us keep. Learned MACs beyond `max_learned_macs` are told of before there are too many.
+fn budget(max_learned_macs: usize) -> Budget {
+    let default = Budget::default();
+    Budget { local_macs: default.local_macs.max(max_learned_macs.saturating_mul(2)), ..default }
+}
+
 // ===== impl Session: what its driver calls =====
 
 impl<'t> Session<'t> {
@@ -134,6 +142,7 @@ impl<'t> Session<'t> {
         let event = target.enter(SessionState::Identifying, String::new(), now.date);
         actions.events.extend(event);
         target.obstacles.begin_session();
+        let most_learned = target.settings.max_learned_macs;
         let ownership = Ownership::new(&target.settings.deployment, &target.settings.previous_prefixes);
         Self {
             now,
@@ -145,16 +154,17 @@ impl<'t> Session<'t> {
             locked_since: None,
             held_since: None,
             policy: policy(&target.settings.sections, target.hold),
-            replica: Replica::new(ownership),
+            replica: Replica::new(ownership).with_budget(budget(most_learned)),
             pending: None,
             switches_next: now.at,
             switches_changed: false,
             work: Work::default(),
             pace: Pace::default(),
             guard: GuardDecision::Unknown,
+            counting: None,
             audits: Audits::new(now.at),
             journal: Journal::default(),
-            reporter: Reporter::new(&target.settings.database),
+            reporter: Reporter::new(&target.settings.database, most_learned),
             alive: None,
             progress: Progress { draining: BTreeSet::new(), draining_unknown: true, confirmed: None },
             noises: Noises::default(),
@@ -205,20 +215,24 @@ impl<'t> Session<'t> {
             self.observe();
             return Ok(false);
         }
-        self.compare();
-        if !self.send_next() {
-            self.rest()?;
-            return Ok(false);
+        if self.compare() || self.count_on() || self.send_next() {
+            return Ok(true);
         }
-        Ok(true)
+        self.rest()?;
+        Ok(false)
     }
 
-    /// The size of what [`Session::advance`] compares next, in bytes: a large piece is done off the runtime's fast path.
+    /// The size of what [`Session::advance`] has to compare until it takes input again, in bytes.
     pub(super) fn effort(&self) -> usize {
         if self.pending.is_some() { self.loaded_size() } else { self.comparison() }
     }
 
-    /// What is to be done. The driver leaves it empty.
+    /// The size of what it compares in its next step, in bytes: a large one is done off the runtime's fast path.
+    pub(super) fn next_step(&self) -> usize {
+        if self.pending.is_some() { self.loaded_size() } else { self.step() }
+    }
+
+    /// What is to be done. Whoever does it leaves it empty.
     pub(super) fn actions(&mut self) -> &mut Actions {
         &mut self.actions
     }
@@ -229,8 +243,9 @@ impl<'t> Session<'t> {
             return self.setup.next();
         }
         let alive = self.alive.as_ref().map(|asked| asked.until);
-        let switches = self.switches_changed.then_some(self.switches_next);
-        let timers = [self.work.next_tick(), alive, self.lock.due(), self.answer_due(), switches];
+        let switches = (self.switches_changed || self.reporter.is_outdated()).then_some(self.switches_next);
+        let timers =
+            [self.work.next_tick(), alive, self.lock.due(), self.answer_due(), switches, self.target.obstacles.due()];
         timers.into_iter().flatten().fold(self.audits.next, Instant::min)
     }
 
@@ -266,9 +281,7 @@ impl Session<'_> {
             Incoming::Update { monitor, updates } if monitor == role::MONITOR => self.role_changed(&updates),
             Incoming::Locked(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Granted),
             Incoming::Stolen(name) if name == self.target.settings.deployment => self.lock_event(&LockEvent::Stolen),
-            Incoming::MonitorCanceled(monitor) if monitor == MONITOR => {
-                Err(Ended::lost("the switch's database was converted or removed"))
-            }
+            Incoming::MonitorCanceled(monitor) if monitor == MONITOR => Err(Ended::MonitorCanceled),
             Incoming::MonitorCanceled(_)
             | Incoming::Update { .. }
             | Incoming::Update2 { .. }
@@ -279,7 +292,7 @@ impl Session<'_> {
     }
 
     fn reply(&mut self, id: u64, result: Result<Raw, RpcError>) -> Step {
-        if self.lock_request == Some(id) {
+        if self.lock_request.is_some_and(|(request, _)| request == id) {
             self.lock_request = None;
             return self.lock_answered(result);
         }
@@ -303,6 +316,9 @@ impl Session<'_> {
         self.check_unanswered()?;
         self.work.tick(self.now.at);
         self.look_at_switches()?;
+        if self.target.obstacles.due().is_some() {
+            self.obstacles_changed();
+        }
         if self.audits.next <= self.now.at {
             self.actions.check_certificates = true;
             self.audit();

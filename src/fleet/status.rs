@@ -48,8 +48,10 @@ impl Published {
     /// The same, marked: the worker doesn't answer.
     pub(super) fn when_busy(&self) -> Vec<SwitchStatus> {
         let mut statuses = self.statuses.clone();
+        let busy = Reason::Busy { at: rfc3339(self.at) };
         for status in &mut statuses {
-            status.add_since(Reason::Busy { at: rfc3339(self.at) }, rfc3339(self.at));
+            status.add_since(busy.clone(), rfc3339(self.at));
+            status.bindings.iter_mut().for_each(|row| row.worsen(busy.clone()));
         }
         statuses
     }
@@ -148,9 +150,14 @@ pub(super) fn with_session(
     view: &SessionView<'_>,
     certificates: &[CertificateStatus],
     hosts: &HostNames,
+    throttled: Option<&Reason>,
 ) -> Vec<SwitchStatus> {
     let look = Look::new(view, certificates, hosts);
-    view.target.settings.sections.iter().map(|config| look.switch(config)).collect()
+    let mut statuses: Vec<_> = view.target.settings.sections.iter().map(|config| look.switch(config)).collect();
+    for status in &mut statuses {
+        throttled.into_iter().for_each(|reason| status.add(reason.clone()));
+    }
+    statuses
 }
 
 /// One look at a session for the status: what is counted once for all of its bindings.
@@ -269,7 +276,7 @@ impl<'a> Look<'a> {
             status.add_since(reason, date(view.locked_since));
         }
         if let Some(trouble) = &view.target.trouble {
-            status.add_since(Reason::Unwritable(trouble.text.as_str().into()), date(Some(trouble.since)));
+            status.add_since(Reason::Unwritable(trouble.why.to_string().into()), date(Some(trouble.since)));
         }
         if !status.faults.is_empty() {
             status.add(Reason::Faults(Names::new(status.faults.iter().map(String::as_str))));
@@ -367,7 +374,7 @@ impl<'a> Look<'a> {
             } else if let Some(reason) = locked(view) {
                 (reason, view.locked_since)
             } else if let Some(trouble) = &view.target.trouble {
-                (Reason::Unwritable(trouble.text.as_str().into()), Some(trouble.since))
+                (Reason::Unwritable(trouble.why.to_string().into()), Some(trouble.since))
             } else {
                 (Reason::Writing, None)
             };

@@ -30,6 +30,7 @@ use crate::{
     model::{FeedEvent, Revision, status::SwitchStatus},
     ovsdb::{Memory, turn::Turn},
     relay::{Hub, Report},
+    telemetry::Repeats,
 };
 
 /// How long a worker may take to report its status: it is never busy for longer than some milliseconds.
@@ -55,6 +56,8 @@ pub(super) struct Supervisor {
     pub(super) commands: mpsc::WeakSender<Command>,
     /// Sections of switches that dialled in and are being looked at.
     pub(super) adopting: HashSet<String>,
+    /// Connections of switches that were not taken.
+    pub(super) turned_away: Repeats,
     confirm: mpsc::Sender<(String, Revision)>,
     confirmations: mpsc::Receiver<(Database, Revision)>,
     confirmed: mpsc::Sender<(Database, Revision)>,
@@ -109,6 +112,7 @@ impl Supervisor {
             lobby,
             commands,
             adopting: HashSet::new(),
+            turned_away: Repeats::default(),
             confirm,
             confirmations,
             confirmed,
@@ -377,6 +381,7 @@ impl Supervisor {
             sections: sections.clone(),
             deployment: self.settings.deployment.clone(),
             previous_prefixes: self.settings.previous_prefixes.clone(),
+            max_learned_macs: self.settings.relay.max_learned_macs,
         };
         let hold = sections.iter().any(|section| self.settings.holds.contains(&section.name));
         let target = Target::new(settings, hold, SystemTime::now());
@@ -390,6 +395,7 @@ impl Supervisor {
             reports: self.reports.clone(),
             events: self.settings.events.clone(),
             memory: self.memory.clone(),
+            lobby: self.lobby.clone(),
             shown: Shown::default(),
             warned: None,
         };

@@ -16,6 +16,7 @@ use crate::{
         event::FleetEvent,
         status::{Counters, SessionState},
     },
+    ovsdb::RpcError,
     plan::{Desired, Section},
 };
 
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub(super) sections: Vec<SwitchConfig>,
     pub(super) deployment: String,
     pub(super) previous_prefixes: Vec<String>,
+    /// Of `[relay]`.
+    pub(super) max_learned_macs: usize,
 }
 
 /// See the module.
@@ -59,11 +62,22 @@ pub(super) struct Target {
 /// The database takes no writes, whatever they are about.
 #[derive(Debug, Clone)]
 pub(super) struct Trouble {
-    /// Why, in the switch's words.
-    pub(super) text: String,
+    pub(super) why: Unwritable,
     /// The wait before the next attempt.
     pub(super) wait: Duration,
     pub(super) since: Instant,
+}
+
+/// Why a database takes no writes.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Unwritable {
+    #[error("the switch refuses transactions as a whole: {0}")]
+    RefusesAll(RpcError),
+    /// In the switch's words.
+    #[error("the switch's database is in trouble: {0}")]
+    Database(String),
+    #[error("the switch left a transaction unanswered for {seconds} s: look at its load, and its log")]
+    Unanswered { seconds: u64 },
 }
 
 /// The state of the session, for the status.
@@ -76,6 +90,8 @@ pub(super) struct SessionRecord {
     /// Why it isn't up.
     pub(super) reason: String,
     pub(super) peer: String,
+    /// How many addresses the name has that was dialled.
+    pub(super) addresses: usize,
     /// The Physical_Switches that a switch which dialled in said it is.
     pub(super) introduced: Option<Vec<String>>,
     /// What was last reported: the session is up.
@@ -147,6 +163,7 @@ impl Target {
                 lost: Some(now),
                 reason: String::new(),
                 peer: String::new(),
+                addresses: 1,
                 introduced: None,
                 reported: None,
             },

@@ -13,12 +13,15 @@ pub(super) use self::{
     queue::Queue,
 };
 use crate::{
-    model::{NetworkId, event::PlannedRow},
+    model::{NetworkId, event::PlannedRow, indexed::FastSet},
     plan::{InFlight, RowKey, Transaction, TransactionStage},
 };
 
 /// How long the update of a committed transaction may take before its rows are compared again.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// Keys that wait for something under way at most, MACs beyond that by their network.
+const MAX_WAITING: usize = 100_000;
 
 /// A transaction that isn't answered yet.
 #[derive(Debug)]
@@ -43,7 +46,9 @@ pub(super) struct Work {
     /// Networks of which everything is to be compared before anything else is taken from the queue.
     unsynced: BTreeSet<NetworkId>,
     /// Keys that wait for something that is under way.
-    waiting: Vec<RowKey>,
+    waiting: FastSet<RowKey>,
+    /// Networks of which so many MACs wait that comparing all of them costs less.
+    waiting_networks: BTreeSet<NetworkId>,
     /// Keys of committed transactions whose update hasn't come, and when they are compared all the same.
     settling: VecDeque<(Instant, RowKey)>,
     /// Keys whose rows changed without us.
@@ -91,8 +96,13 @@ impl Work {
         keys.into_iter().for_each(|key| self.touch(key));
     }
 
-    pub(super) fn take_drifted(&mut self) -> BTreeSet<RowKey> {
-        std::mem::take(&mut self.drifted)
+    /// So many of the keys whose rows changed without us, or fewer.
+    pub(super) fn take_drifted(&mut self, limit: usize) -> Vec<RowKey> {
+        std::iter::from_fn(|| self.drifted.pop_first()).take(limit).collect()
+    }
+
+    pub(super) fn has_drifted(&self) -> bool {
+        !self.drifted.is_empty()
     }
 
     /// Forgets what waits: nothing is going to be sent.
@@ -101,12 +111,17 @@ impl Work {
         self.faults = Faults::default();
         self.unsynced.clear();
         self.waiting.clear();
+        self.waiting_networks.clear();
         self.drifted.clear();
         self.conflicts.clear();
     }
 
     pub(super) fn wait(&mut self, key: RowKey) {
-        self.waiting.push(key);
+        match key {
+            RowKey::Mac(network, _) if self.waiting.len() >= MAX_WAITING => drop(self.waiting_networks.insert(network)),
+            // There are no more of these than rows and desired bindings.
+            _ => drop(self.waiting.insert(key)),
+        }
     }
 
     pub(super) fn block(&mut self, key: RowKey) {
@@ -121,6 +136,7 @@ impl Work {
     /// Something under way ended: what waited for it is checked again.
     fn wake(&mut self) {
         self.queue.extend(std::mem::take(&mut self.waiting));
+        self.unsynced.append(&mut self.waiting_networks);
     }
 
     /// Rows that wait, are under way or failed, by network: those that aren't right.
@@ -129,7 +145,8 @@ impl Work {
         self.queue.count(&mut rows);
         let failed = self.faults.iter().map(|(key, _)| key);
         let keys = self.in_flight.keys.keys().chain(failed).chain(&self.waiting).chain(&self.drifted);
-        for network in keys.filter_map(RowKey::network).chain(self.unsynced.iter().copied()) {
+        let networks = self.unsynced.iter().chain(&self.waiting_networks).copied();
+        for network in keys.filter_map(RowKey::network).chain(networks) {
             *rows.entry(network).or_default() += 1;
         }
         rows
@@ -140,6 +157,7 @@ impl Work {
         self.queue.is_empty()
             && self.unsynced.is_empty()
             && self.waiting.is_empty()
+            && self.waiting_networks.is_empty()
             && self.drifted.is_empty()
             && self.sent.is_empty()
             && self.in_flight.keys.is_empty()
@@ -267,6 +285,6 @@ mod tests {
         work.touch(mac(1));
         work.touch(mac(2));
         assert_eq!(work.in_flight.keys[&mac(1)], TransactionStage::Updated);
-        assert_eq!(work.take_drifted(), BTreeSet::from([mac(2)]));
+        assert_eq!(work.take_drifted(9), [mac(2)]);
     }
 }

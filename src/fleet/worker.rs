@@ -2,12 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio::time::{Instant, sleep_until};
+
 use super::{
     Database,
     certificates::Shown,
     database::{endpoint, tls},
     driver::{self, Channels},
-    passive::Arrival,
+    passive::{Arrival, KEPT},
     query::{Query, Stopped},
     session::Ended,
     status::{self, Published},
@@ -15,57 +17,74 @@ use super::{
 };
 use crate::{
     model::status::SessionState,
-    ovsdb::{Connection, Limits, dial, session::Backoff, transport::Connected},
+    ovsdb::{Connection, Limits, dial_behind, session::Backoff, transport::Connected},
     relay::{Report, ReportContent},
 };
-
-/// After a log-in that was refused: each further one brings the account nearer to being locked.
-const AFTER_REFUSED_LOG_IN: Duration = Duration::from_mins(1);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Worker {
     target: Target,
     io: Channels,
+    /// The switch dialled in while its database rests: nothing is read of it until then.
+    guest: Option<Arrival>,
+    /// The address of the last session, where its server was the wrong one of a cluster.
+    follower: String,
 }
 
 // ===== impl Worker =====
 
 impl Worker {
     pub(super) fn new(target: Target, io: Channels) -> Self {
-        Self { target, io }
+        Self { target, io, guest: None, follower: String::new() }
     }
 
     /// Works until the supervisor drops its end.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
+        // Another worker may have served these sections before.
+        if let Some(until) = self.io.lobby.resting(&self.target.section_names())
+            && self.attend(sleep_until(until)).await.is_err()
+        {
+            return;
+        }
         loop {
             let attempt = self.attempt(&mut backoff).await;
-            let silence = attempt.as_ref().map_or(Duration::ZERO, |ended| ended.silence);
+            let silence = attempt.as_ref().map_or(Duration::ZERO, Ended::silence);
             let lost = Report {
                 database: self.target.settings.database.to_string().into(),
                 content: ReportContent::Lost { silence },
             };
-            let Ok(reason) = attempt else {
-                // Where there is no room, no receiver is left, or the next session of this database tells more.
+            let Ok(ended) = attempt else {
+                // Where there is no room, nobody is left to hear it, or the next session of this database tells more.
                 let _ = self.io.reports.try_send(lost);
                 return;
             };
+            let wait = backoff.closed(std::time::Instant::now(), random()).max(ended.rest());
+            let until = Instant::now() + wait;
+            self.rest(until);
             let reports = self.io.reports.clone();
             if self.attend(async move { reports.send(lost).await }).await.is_err() {
                 return;
             }
-            let wait = backoff.closed(std::time::Instant::now(), random()).max(reason.rest);
-            // Who dials in waits by himself, or not.
-            let wait =
-                if matches!(self.target.settings.database, Database::DialsIn(_)) { Duration::ZERO } else { wait };
-            let state = if reason.refused { SessionState::Refused } else { SessionState::Backoff };
+            let state = if ended.is_refusal() { SessionState::Refused } else { SessionState::Backoff };
             let address = self.target.settings.database.to_string();
-            tracing::warn!(switch = %self.target.names(), %address, reason = %reason.text, retry_ms = wait.as_millis(), "no session with the switch");
-            self.enter(state, reason.text);
-            if self.attend(tokio::time::sleep(wait)).await.is_err() {
+            tracing::warn!(switch = %self.target.names(), %address, reason = %ended, retry_ms = wait.as_millis(), "no session with the switch");
+            self.enter(state, ended.to_string());
+            if self.attend(sleep_until(until)).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Has a switch that dials in wait as long as one that is dialled.
+    fn rest(&mut self, until: Instant) {
+        if matches!(self.target.settings.database, Database::DialsIn(_)) {
+            self.io.lobby.rest(&self.target.section_names(), until);
+        }
+        // One that came meanwhile would hang up before.
+        if until > Instant::now() + KEPT {
+            self.guest = None;
         }
     }
 
@@ -78,28 +97,30 @@ impl Worker {
                     let reason = self.target.session.reason.clone();
                     self.enter(SessionState::Connecting, reason);
                 }
-                self.attend(async move { dial(&endpoint, endpoint.patience()).await }).await?
+                let last = std::mem::take(&mut self.follower);
+                self.attend(async move { dial_behind(&endpoint, endpoint.patience(), &last).await }).await?
             }
         };
-        let Connected { stream, wire, peer, certificates } = match connected {
+        let Connected { stream, wire, peer, addresses, certificates } = match connected {
             Ok(connected) => connected,
-            Err(error) => {
-                let rest = if error.is_log_in() { AFTER_REFUSED_LOG_IN } else { Duration::ZERO };
-                let (text, refused) = (error.to_string(), error.is_refusal());
-                return Ok(Ended { text, refused, rest, silence: Duration::ZERO });
-            }
+            Err(error) => return Ok(error.into()),
         };
         backoff.connected(std::time::Instant::now());
         self.target.counters.sessions += 1;
         let memory = self.io.memory.clone();
         let limits = Limits { probe: self.inactivity_probe(), memory, ..Limits::default() };
+        let rate = limits.rate;
         let (connection, inbox) = Connection::watched(stream, wire, limits);
-        self.target.session.peer = peer;
+        self.target.session.peer.clone_from(&peer);
+        self.target.session.addresses = addresses;
         let tls = self.target.settings.sections.first().map(|section| tls(&section.tls)).unwrap_or_default();
         self.io.shown = Shown::new(certificates, tls);
         self.io.shown.warn_of_expiry(&self.target.names(), &mut self.io.warned);
-        let ended = driver::run(&mut self.target, &mut self.io, connection, inbox, backoff).await;
+        let ended = driver::run(&mut self.target, &mut self.io, connection, inbox, backoff, rate).await;
         self.target.session.peer.clear();
+        if matches!(ended, Ok(Ended::NotLeader(_))) {
+            self.follower = peer;
+        }
         ended
     }
 
@@ -123,7 +144,8 @@ impl Worker {
                 done = &mut other => return Ok(done),
                 news = self.io.mailbox.take() => drop(self.target.merge(news)),
                 query = self.io.queries.recv() => match query {
-                    Some(query) => drop(self.answer(query)),
+                    // The newest one: those before it may be dead.
+                    Some(query) => self.guest = self.answer(query).or(self.guest.take()),
                     None => return Err(Stopped),
                 },
             }
@@ -139,13 +161,15 @@ impl Worker {
             self.enter(SessionState::Connecting, reason);
         }
         loop {
+            if let Some(Arrival { stream, wire, peer, certificates, names, .. }) = self.guest.take() {
+                self.target.session.introduced = Some(names);
+                let peer = peer.to_string();
+                return Ok(Connected { stream, wire: Some(wire), peer, addresses: 1, certificates });
+            }
             tokio::select! {
                 news = self.io.mailbox.take() => drop(self.target.merge(news)),
                 query = self.io.queries.recv() => match query {
-                    Some(query) => if let Some(Arrival { stream, wire, peer, certificates, names, .. }) = self.answer(query) {
-                        self.target.session.introduced = Some(names);
-                        return Ok(Connected { stream, wire: Some(wire), peer: peer.to_string(), certificates });
-                    },
+                    Some(query) => self.guest = self.answer(query),
                     None => return Err(Stopped),
                 },
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{ConnectionStatus, Result, Service, ServiceError, connections};
 use crate::{
-    fleet::{PlanError, UnknownSwitch},
+    fleet::PlanError,
     model::{
         Binding, Connection, Gateway, NetworkId, VlanId, bindings,
         event::Preview,
@@ -49,8 +49,7 @@ impl Service {
 
     /// One switch by its section's name.
     pub async fn switch(&self, name: &str) -> Result<SwitchStatus> {
-        let switch = self.fleet.switch(name).await;
-        let mut switch = switch.ok_or_else(|| ServiceError::from(UnknownSwitch(name.to_owned())))?;
+        let mut switch = self.fleet.switch(name).await?;
         self.known().await.add_to(&mut switch);
         Ok(switch)
     }

@@ -1,6 +1,9 @@
 //! A switch database as a RAFT cluster of three ovsdb-servers, and an OVSDB relay in front of a server.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
 
 use super::{
     PATIENCE, eventually,
@@ -43,6 +46,17 @@ impl Cluster {
 
     pub(crate) fn socket(&self, member: usize) -> PathBuf {
         socket(&self.scratch, member)
+    }
+
+    /// Has member N listen at 127.0.0.(N + 1) too, all of them at the port that is returned.
+    pub(crate) fn listen(&self) -> u16 {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        for member in 0..MEMBERS {
+            let control = self.scratch.join(format!("{member}.ctl")).display().to_string();
+            let target = format!("ptcp:{port}:127.0.0.{}", member + 1);
+            run("ovs-appctl", &["-t", &control, "ovsdb-server/add-remote", &target]);
+        }
+        port
     }
 
     /// Waits until there is a leader, and says which.

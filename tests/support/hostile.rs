@@ -27,6 +27,8 @@ pub(crate) struct Attack {
     pub(crate) name: &'static str,
     /// What the reason of its status says in the end; `None`: its session stays.
     pub(crate) ends: Option<&'static str>,
+    /// `Physical_Switch.name`, which it says when it dials in.
+    switch: String,
     schema: Option<Text>,
     rows: Text,
     flood: Flood,
@@ -48,7 +50,7 @@ impl Hostile {
             }
             let attack = attack.clone();
             // Ends with the connection.
-            thread::spawn(move || drop(serve(&stream, &attack)));
+            thread::spawn(move || drop(serve(&stream, &attack, |_| {})));
         });
         Self { door, streams }
     }
@@ -68,7 +70,8 @@ impl Drop for Hostile {
     }
 }
 
-fn serve(stream: &TcpStream, attack: &Attack) -> io::Result<()> {
+/// Speaks OVSDB as its attack says, and tells each request that comes.
+pub(super) fn serve(stream: &TcpStream, attack: &Attack, asked: impl Fn(&str)) -> io::Result<()> {
     let output = Arc::new(Mutex::new(io::BufWriter::with_capacity(1 << 16, stream.try_clone()?)));
     let mut framer = Framer::default();
     let (mut input, mut chunk) = (stream, vec![0; 1 << 16]);
@@ -80,6 +83,7 @@ fn serve(stream: &TcpStream, attack: &Attack) -> io::Result<()> {
         while let Some(frame) = framer.next() {
             let message: Value = serde_json::from_slice(&frame)?;
             let (id, method) = (&message["id"], message["method"].as_str().unwrap_or_default());
+            asked(method);
             let answer = |result: &dyn Fn(&mut dyn Write) -> io::Result<()>| {
                 with(&output, |output| {
                     write!(output, "{{\"id\":{id},\"error\":null,\"result\":")?;
@@ -114,6 +118,9 @@ fn serve(stream: &TcpStream, attack: &Attack) -> io::Result<()> {
                     });
                 }
                 "lock" | "steal" => plain(json!({"locked": true}))?,
+                "transact" if message["params"][1]["op"] == "select" => {
+                    plain(json!([{"rows": [{"name": attack.switch}]}]))?;
+                }
                 "transact" => {
                     let operations = message["params"].as_array().map_or(1, Vec::len) - 1;
                     plain(Value::Array(vec![json!({"count": 1}); operations]))?;
@@ -212,15 +219,32 @@ fn switch(name: &str, ports: u64) -> String {
     )
 }
 
+/// One that says more within a moment than it may say in four seconds, and nothing afterwards.
+pub(crate) fn noisy(name: &str, network: &str) -> Attack {
+    let of = |method| format!("{{\"id\":null,\"method\":\"{method}\",\"params\":[\"vtepd\"]}}");
+    // Each costs 200 of 20,000 a second, and of 200,000 at once.
+    let noise = format!("{}{}", of("stolen"), of("locked")).repeat(700);
+    Attack {
+        name: "noise that ends",
+        ends: None,
+        switch: name.to_owned(),
+        schema: None,
+        rows: tables(name, network, 2, |_| Ok(())),
+        flood: Arc::new(move |send| send(&noise)),
+    }
+}
+
 /// All that a switch of this name can do to us, with a network of ours on it; the first replies at `scale` in 1 to 1000, where
 /// 1000 is what was seen to stop a daemon.
 #[allow(clippy::too_many_lines)] // One attack after the other.
 pub(crate) fn attacks(name: &str, network: &str, scale: u64) -> Vec<Attack> {
     let honest = || tables(name, network, 2, |_| Ok(()));
     let quiet: Flood = Arc::new(|_| Ok(()));
-    let attack = |name, rows, flood| Attack { name, ends: None, schema: None, rows, flood };
-    let ends = |name, ends, rows| Attack { name, ends: Some(ends), schema: None, rows, flood: quiet.clone() };
     let owner = name.to_owned();
+    let named = || owner.clone();
+    let attack = |name, rows, flood| Attack { name, ends: None, switch: named(), schema: None, rows, flood };
+    let ends =
+        |name, ends, rows| Attack { name, ends: Some(ends), switch: named(), schema: None, rows, flood: quiet.clone() };
     // Under a known seed all of these would have one hash: the second half of each is the seed of `FixedState`.
     let colliding = |n: u64| {
         let half = format!("{n:016x}");

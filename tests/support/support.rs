@@ -10,6 +10,7 @@
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod daemon;
+pub(crate) mod dialler;
 pub(crate) mod door;
 pub(crate) mod dump;
 pub(crate) mod hostile;

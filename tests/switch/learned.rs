@@ -265,6 +265,29 @@ fn a_switch_that_floods_is_cut_off_at_its_limit() {
     });
 }
 
+/// Of more than twice as many MACs as are taken the relay forgets which they are: it hears of all of them again once they are few
+/// enough, in the same session.
+#[test]
+fn a_flood_that_ends_leaves_nothing_out() {
+    let pair = Pair::begin("[relay]\nmax_learned_macs = 3\n");
+    let name = pair.name();
+    let mac = |i: u8| format!("02:00:00:00:01:{i:02x}");
+    for i in 0..16 {
+        pair.tors[0].learn(&name, &mac(i), "");
+    }
+    pair.rest.wait_switch("left", "it says so", |now| now["status"] == "degraded");
+    let since = pair.rest.switch("left")["session"]["since"].clone();
+    for i in 0..13 {
+        pair.tors[0].unlearn(&name, &mac(i));
+    }
+    pair.tors[1].wait("the three that are left", |dump| {
+        let macs = dump.macs();
+        macs.len() == 3 && (13..16).all(|i| macs.iter().any(|row| row.address == mac(i)))
+    });
+    let now = pair.rest.wait_switch("left", "it is over", |now| now["status"] == "active");
+    assert_eq!(now["session"]["since"], since);
+}
+
 #[test]
 fn a_mac_that_flaps_is_held_and_reported() {
     let pair = Pair::begin("");

@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -12,7 +12,9 @@ use super::scene::{MACHINES, Scene};
 use crate::support::{
     PATIENCE,
     daemon::Home,
+    dialler::Dialler,
     eventually,
+    hostile::attacks,
     line::{Line, Quality},
     pki::{Identity509, Pki, Spec},
     rest::Rest,
@@ -288,4 +290,55 @@ fn the_door_is_bounded() {
     let tor = Tor::start("t", "192.0.2.1");
     tor.dial(&format!("tcp:{at}"));
     rest.wait_switch("t", "it is served", |now| now["session"]["state"] == "up");
+}
+
+/// A switch that was cut off rests, though it dials in again at once: it is closed before a session costs anything. Another
+/// switch of the same listener is not disturbed.
+#[test]
+fn a_switch_that_was_cut_off_rests() {
+    let good = Tor::start("good", "192.0.2.1");
+    let home = Home::new().more(PTCP).switch("good", "transport = passive\n").switch("bad", "transport = passive\n");
+    let scene = Scene::begin(home, &["good"]);
+    let at = scene.daemon.listens("ptcp");
+    good.dial(&format!("tcp:{at}"));
+    scene.rest.wait_status(&scene.connection, "active");
+    let mut kinds = attacks("bad", "11111111-2222-4333-8444-555555555555", 1);
+    kinds.retain(|attack| attack.name == "400,000 ports");
+    let bad = Dialler::start(at, &kinds[0]);
+    let now = scene.rest.wait_switch("bad", "it is cut off", |now| {
+        now["session"]["state"] == "backoff" && now["reason"].as_str().is_some_and(|why| why.contains("65536 rows"))
+    });
+    let since = now["session"]["since"].clone();
+    // It dials again and again, and gets no session, nor another reason.
+    let (dialled, sessions) = (bad.dialled(), bad.sessions());
+    assert_eq!(sessions, 1, "{now}");
+    eventually("it dials", PATIENCE, || match bad.dialled() - dialled {
+        0..50 => Err(bad.dialled().to_string()),
+        _ => Ok(()),
+    });
+    let now = scene.rest.switch("bad");
+    assert_eq!((bad.sessions(), &now["session"]["since"]), (sessions, &since), "{now}");
+    assert!(now["reason"].as_str().is_some_and(|why| why.contains("65536 rows")), "{now}");
+    assert_eq!(scene.rest.switch("good")["session"]["state"], "up");
+    let lines = scene.daemon.home.log().lines().filter(|line| line.contains("its database rests")).count();
+    assert!((1..=10).contains(&lines), "{lines} lines of {} connections", bad.dialled());
+}
+
+/// An honest one that hangs up is kept for a moment, unread, and served without dialling again.
+#[test]
+fn a_switch_that_hung_up_is_served_after_a_moment() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let home = Home::new().more(PTCP).switch("t", "transport = passive\n");
+    let scene = Scene::begin(home, &["t"]);
+    let at = scene.daemon.listens("ptcp");
+    let line = Line::to(at);
+    tor.dial(&format!("tcp:127.0.0.1:{}", line.port()));
+    scene.rest.wait_status(&scene.connection, "active");
+    let before = line.connections();
+    line.cut();
+    let begun = Instant::now();
+    scene.rest.wait_switch("t", "it is down", |now| now["session"]["state"] != "up");
+    scene.rest.wait_switch("t", "it is up again", |now| now["session"]["state"] == "up");
+    assert_eq!(line.connections(), before + 1, "one connection was enough");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

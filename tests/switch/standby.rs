@@ -1,7 +1,7 @@
 //! Servers that aren't to be written, whoever holds their lock: the standby of a replicated pair, followers of a cluster,
 //! relays.
 
-use std::path::Path;
+use std::{env, fs, path::Path, process::Command, thread};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::support::{
     PATIENCE,
     cluster::{Cluster, MEMBERS, Relay},
     daemon::{Daemon, Home},
+    process::Scratch,
     recorder::Recorder,
     tor::Tor,
 };
@@ -70,15 +71,33 @@ fn a_relay_is_not_written_unless_the_lock_is_off() {
     assert!(scene.is_on(&tor.dump()), "{:#?}", tor.dump());
 }
 
-/// A daemon on a member of the cluster, which wants one network there.
-fn on_member(cluster: &Cluster, member: usize) -> (Daemon, Recorder, String) {
-    let recorder = Recorder::start(cluster.socket(member));
-    let lines = format!("management_ip = 127.0.0.1\nport = {}\n", recorder.port());
-    let daemon = Home::new().switch("t", &lines).start();
+/// A cluster that holds the switch `t`.
+fn cluster() -> Cluster {
+    let cluster = Cluster::start();
+    cluster.rpc(0).transact(&[
+        json!({"op": "insert", "table": "Physical_Port", "row": {"name": "Ethernet40"}, "uuid-name": "p"}),
+        json!({"op": "insert", "table": "Physical_Switch", "uuid-name": "s",
+               "row": {"name": "t", "tunnel_ips": "192.0.2.1", "ports": ["named-uuid", "p"]}}),
+        json!({"op": "insert", "table": "Global", "row": {"switches": ["named-uuid", "s"]}}),
+    ]);
+    cluster
+}
+
+/// A daemon that wants one network on the switch `t`; with the connection.
+fn wanting(lines: &str) -> (Daemon, String) {
+    let daemon = Home::new().switch("t", lines).start();
     let rest = daemon.rest();
     let network = rest.network_with_vni("network1", 5000);
     let gateway = rest.gateway("vtep-gateway-1", &[("t", &["Ethernet40"])]);
     let connection = rest.connect(&gateway, &network, 50);
+    (daemon, connection)
+}
+
+/// A daemon on a member of the cluster, which wants one network there.
+fn on_member(cluster: &Cluster, member: usize) -> (Daemon, Recorder, String) {
+    let recorder = Recorder::start(cluster.socket(member));
+    let lines = format!("management_ip = 127.0.0.1\nport = {}\n", recorder.port());
+    let (daemon, connection) = wanting(&lines);
     (daemon, recorder, connection)
 }
 
@@ -86,13 +105,7 @@ fn on_member(cluster: &Cluster, member: usize) -> (Daemon, Recorder, String) {
 /// next daemon does.
 #[test]
 fn only_the_leader_of_a_cluster_is_written() {
-    let mut cluster = Cluster::start();
-    cluster.rpc(0).transact(&[
-        json!({"op": "insert", "table": "Physical_Port", "row": {"name": "Ethernet40"}, "uuid-name": "p"}),
-        json!({"op": "insert", "table": "Physical_Switch", "uuid-name": "s",
-               "row": {"name": "t", "tunnel_ips": "192.0.2.1", "ports": ["named-uuid", "p"]}}),
-        json!({"op": "insert", "table": "Global", "row": {"switches": ["named-uuid", "s"]}}),
-    ]);
+    let mut cluster = cluster();
     let daemons: Vec<_> = (0..MEMBERS).map(|member| on_member(&cluster, member)).collect();
     let mut alive: Vec<usize> = (0..MEMBERS).collect();
     for round in 0..2 {
@@ -113,4 +126,66 @@ fn only_the_leader_of_a_cluster_is_written() {
             alive.retain(|member| *member != leader);
         }
     }
+}
+
+/// A follower passes transactions on to its leader: where the operator says that nobody else writes, it is written.
+#[test]
+fn a_follower_is_written_where_the_lock_is_off() {
+    let cluster = cluster();
+    let leader = cluster.wait_leader();
+    let follower = (leader + 1) % MEMBERS;
+    let (daemon, connection) = wanting(&format!("{}lock = off\n", on_unix(&cluster.socket(follower))));
+    daemon.rest().wait_status(&connection, "active");
+    assert_eq!(lock(&daemon.rest().switch("t")), "off");
+    assert_eq!(cluster.rpc(leader).select("Logical_Switch").len(), 1);
+}
+
+/// A name with the addresses of all members: the leader is found among them, and the next one after it.
+#[test]
+fn the_leader_is_found_among_the_addresses_of_a_name() {
+    with_hosts("127.0.0.1 cluster\n127.0.0.2 cluster\n127.0.0.3 cluster\n", || {
+        let mut cluster = cluster();
+        let port = cluster.listen();
+        let (daemon, connection) = wanting(&format!("management_ip = cluster\nport = {port}\n"));
+        let rest = daemon.rest();
+        for round in 0..2 {
+            let leader = cluster.wait_leader();
+            let peer = format!("127.0.0.{}:{port}", leader + 1);
+            rest.wait_switch("t", &format!("the leader in round {round}"), |now| {
+                now["session"]["state"] == "up" && now["session"]["peer"] == peer.as_str() && lock(now) == "held"
+            });
+            rest.wait_status(&connection, "active");
+            if round == 0 {
+                cluster.kill(leader);
+            }
+        }
+    });
+}
+
+/// Runs `body` where the file of hosts has these lines: the test runs itself again in a mount namespace of its own.
+fn with_hosts(lines: &str, body: impl FnOnce()) {
+    const MARK: &str = "VTEPD_TEST_HOSTS";
+    if env::var_os(MARK).is_some() {
+        return body();
+    }
+    let root = nix::unistd::Uid::effective().is_root();
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(if root { &["--mount"][..] } else { &["--map-root-user", "--mount"] });
+        command
+    };
+    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
+        assert!(env::var_os("CI").is_none(), "no mount namespace");
+        eprintln!("SKIPPED: this machine gives no mount namespace");
+        return;
+    }
+    let scratch = Scratch::new();
+    let hosts = scratch.join("hosts");
+    fs::write(&hosts, format!("127.0.0.1 localhost\n{lines}")).expect("a file of hosts");
+    let name = thread::current().name().expect("libtest names a test's thread after it").to_owned();
+    let mut again = unshare();
+    again.args(["sh", "-c", "mount --bind \"$0\" /etc/hosts && exec \"$@\""]);
+    again.arg(hosts).arg(env::current_exe().expect("the test knows itself"));
+    let status = again.args(["--exact", &name, "--nocapture"]).env(MARK, "1").status();
+    assert!(status.expect("unshare runs").success(), "inside");
 }

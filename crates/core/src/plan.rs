@@ -21,11 +21,11 @@ mod vni;
 
 use uuid::Uuid;
 
-pub use audit::Audit;
+pub use audit::{Audit, Comparison};
 pub use desired::{Desired, Section};
 pub use dry_run::{DryRun, HeldDeletions};
 pub use extras::{Bfd, Extras, Replication};
-pub use guard::GuardCount;
+pub use guard::{Counting, GuardCount};
 pub use obstacle::{Blocked, BlockedSubject, Obstacle};
 pub use transaction::{RowCounts, Transaction};
 pub use vni::VniHolder;

@@ -19,7 +19,7 @@ mod updates;
 mod write;
 
 pub use budget::{Budget, BudgetExcess};
-pub use columns::Columns;
+pub use columns::{Columns, MissingColumn};
 pub use operations::{LocatorRef, LogicalSwitchRef, Operation, encode};
 pub use ownership::{Owner, Ownership};
 pub use replica::{Replica, Touched};

@@ -41,4 +41,4 @@ pub use message::{Incoming, Raw, RpcError};
 pub use schema::Schema;
 pub use transact::Outcome;
 #[cfg(feature = "client")]
-pub use transport::{Address, Endpoint, Stream, dial};
+pub use transport::{Address, Endpoint, Stream, dial, dial_behind};

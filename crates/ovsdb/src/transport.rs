@@ -112,6 +112,8 @@ pub struct Connected {
     pub wire: Option<Wire>,
     /// Whom it reached.
     pub peer: String,
+    /// How many addresses the name has.
+    pub addresses: usize,
     /// Who showed what, with TLS.
     pub certificates: Certificates,
 }
@@ -291,27 +293,39 @@ impl TransportError {
 /// Connects to a server. All addresses of a name are tried one after the other, each with its share of the `timeout`
 /// that is left, so that one dead address doesn't hide a living one.
 pub async fn dial(endpoint: &Endpoint, timeout: Duration) -> Result<Connected, TransportError> {
+    dial_behind(endpoint, timeout, "").await
+}
+
+/// The same, beginning with the address behind this one, if the name has it: where it was reached last, and was the wrong one
+/// of several servers.
+pub async fn dial_behind(endpoint: &Endpoint, timeout: Duration, last: &str) -> Result<Connected, TransportError> {
     let deadline = Instant::now() + timeout;
     let late = |peer: &str| TransportError::TimedOut { peer: peer.to_owned(), timeout };
-    let plain = |stream, wire, peer| Connected { stream, wire, peer, certificates: Certificates::default() };
+    let plain = |stream, wire, peer, addresses| {
+        let certificates = Certificates::default();
+        Connected { stream, wire, peer, addresses, certificates }
+    };
     match endpoint {
         Endpoint::Unix(path) => {
-            dial_unix(path, timeout, deadline).await.map(|(stream, peer)| plain(stream, None, peer))
+            dial_unix(path, timeout, deadline).await.map(|(stream, peer)| plain(stream, None, peer, 1))
         }
         Endpoint::Tcp { host, port } => {
-            let (stream, wire, peer) = tcp::dial(host, *port, timeout, deadline).await?;
-            Ok(plain(Box::new(stream), Some(wire), peer))
+            let tcp::Dialled { stream, wire, peer, addresses } =
+                tcp::dial(host, *port, timeout, deadline, last).await?;
+            Ok(plain(Box::new(stream), Some(wire), peer, addresses))
         }
         Endpoint::Ssl { host, port, tls } => {
-            let (stream, wire, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            let tcp::Dialled { stream, wire, peer, addresses } =
+                tcp::dial(host, *port, timeout, deadline, last).await?;
             let shaken = timeout_at(deadline, tls::connect(stream, host, &peer, tls)).await;
             let (stream, certificates) = shaken.map_err(|_| late(&peer))??;
-            Ok(Connected { stream, wire: Some(wire), peer, certificates })
+            Ok(Connected { stream, wire: Some(wire), peer, addresses, certificates })
         }
         Endpoint::Ssh { host, port, ssh } => {
-            let (stream, wire, peer) = tcp::dial(host, *port, timeout, deadline).await?;
+            let tcp::Dialled { stream, wire, peer, addresses } =
+                tcp::dial(host, *port, timeout, deadline, last).await?;
             let opened = timeout_at(deadline, ssh::connect(stream, host, *port, &peer, ssh)).await;
-            Ok(plain(opened.map_err(|_| late(&peer))??, Some(wire), peer))
+            Ok(plain(opened.map_err(|_| late(&peer))??, Some(wire), peer, addresses))
         }
     }
 }

@@ -45,18 +45,14 @@ impl Session<'_> {
         let Some(names) = &self.target.session.introduced else { return Ok(()) };
         match self.replica.switches().find(|switch| !names.contains(&switch.name)) {
             None => Ok(()),
-            Some(new) => {
-                Err(Ended::lost(format!("the Physical_Switch '{}' came, which is to introduce itself", new.name)))
-            }
+            Some(new) => Err(Ended::Newcomer(new.name.clone())),
         }
     }
 
     /// Ends a session that gave no answer: the caller learns of it by the end of the channel.
     pub(super) fn still_alive(&self) -> Step {
         match &self.alive {
-            Some(asked) if asked.until <= self.now.at => {
-                Err(Ended::lost("the switch dialled in again, and this connection of it gave no answer any more"))
-            }
+            Some(asked) if asked.until <= self.now.at => Err(Ended::Replaced),
             _ => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     fleet::{target::PlanQuery, work::Quarantine},
     intent::DesiredMac,
     model::{NetworkId, event::Preview},
-    plan::{Audit, GuardDecision, Obstacle, PlanOutcome, Planner, RowKey},
+    plan::{Audit, Comparison, GuardDecision, Obstacle, PlanOutcome, Planner, RowKey},
     vtep,
 };
 
@@ -19,6 +19,8 @@ use crate::{
 const PERIOD: Duration = Duration::from_mins(10);
 /// What a comparison reads of a row, in bytes.
 const ROW: usize = 48;
+/// Rows that are compared, or counted, before others have their turn: less than a millisecond.
+pub(super) const SLICE: usize = 2048;
 /// Keys that drifted and are put into words at once.
 const DRIFTED: usize = 100;
 
@@ -29,6 +31,8 @@ pub(super) struct Audits {
     pub(super) begun: bool,
     /// Everything is to be compared before anything else is sent.
     due: bool,
+    /// The comparison under way. While there is one the session takes no input, so that it holds.
+    comparison: Option<Comparison>,
     pub(super) next: Instant,
     /// What differs on a switch that is only observed; `None`: something changed since.
     pub(super) differences: Option<Audit>,
@@ -38,7 +42,7 @@ pub(super) struct Audits {
 
 impl Audits {
     pub(super) fn new(now: Instant) -> Self {
-        Self { begun: false, due: false, next: now + PERIOD, differences: None }
+        Self { begun: false, due: false, comparison: None, next: now + PERIOD, differences: None }
     }
 }
 
@@ -51,29 +55,33 @@ impl Session<'_> {
             return;
         }
         let begun = self.target.revision.is_some();
-        self.audits = Audits { begun, due: begun && !self.observes(), next: self.now.at + PERIOD, differences: None };
+        self.audits = Audits { begun, due: begun && !self.observes(), ..Audits::new(self.now.at) };
         self.guard = GuardDecision::Unknown;
         self.work.held.clear();
         self.progress.draining_unknown = true;
         self.compare_obstacles();
     }
 
-    /// Makes the comparisons that are due, and queues what differs.
-    pub(super) fn compare(&mut self) {
-        if std::mem::take(&mut self.audits.due) {
-            let audit = self.planner().audit(None);
-            self.work.queue.push_audit(audit);
+    /// Makes the next slice of the comparisons that are due, and queues what differs in the end. False: none is due.
+    pub(super) fn compare(&mut self) -> bool {
+        let mut comparison = match self.audits.comparison.take() {
+            Some(comparison) => comparison,
+            None if std::mem::take(&mut self.audits.due) => self.planner().comparison(None),
+            None if self.may_send() => match self.work.take_unsynced() {
+                networks if networks.is_empty() => return false,
+                networks => self.planner().comparison(Some(&networks)),
+            },
+            None => return false,
+        };
+        if self.planner().compare_some(&mut comparison, SLICE) {
+            self.work.queue.push_audit(comparison.into_audit());
+        } else {
+            self.audits.comparison = Some(comparison);
         }
-        if self.may_send() {
-            let networks = self.work.take_unsynced();
-            if !networks.is_empty() {
-                let audit = self.planner().audit(Some(&networks));
-                self.work.queue.push_audit(audit);
-            }
-        }
+        true
     }
 
-    /// How many bytes the comparisons that are due read.
+    /// How many bytes the comparisons that are due read in all.
     pub(super) fn comparison(&self) -> usize {
         let all = if self.audits.due { self.audit_size() } else { 0 };
         if !self.may_send() {
@@ -81,6 +89,11 @@ impl Session<'_> {
         }
         let networks = self.work.unsynced().filter_map(|network| self.target.desired.networks.get(network));
         all + networks.map(|network| network.macs.len() * size_of::<DesiredMac>()).sum::<usize>()
+    }
+
+    /// How many bytes the next step reads at once: bindings are compared network by network, and there may be a million.
+    pub(super) fn step(&self) -> usize {
+        self.replica.bound_total() * ROW
     }
 
     /// How many bytes a comparison of everything reads.
@@ -161,12 +174,12 @@ impl Session<'_> {
 
     /// Forgets work instead of doing it: the caller gets a fresh comparison. Drift is reported.
     pub(super) fn observe(&mut self) {
-        let drifted = self.work.take_drifted();
+        let drifted = self.work.take_drifted(DRIFTED);
         if !drifted.is_empty() {
             let mut repairs = Vec::new();
             let planner = Planner { guard: GuardDecision::Pass, ..self.planner() };
-            planner.plan_each(drifted.into_iter().take(DRIFTED), |_, outcome, repair| {
-                if outcome == PlanOutcome::Added {
+            planner.plan_each(drifted, |_, verdict, repair| {
+                if verdict == PlanOutcome::Added {
                     repairs.push(repair);
                 }
             });

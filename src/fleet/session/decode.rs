@@ -10,8 +10,6 @@ use crate::{
 const SLICE: usize = 1024;
 /// A shorter message is decoded at once.
 const SHORT: usize = 64 << 10;
-/// What the last step reads of a row, in bytes.
-const ROW: usize = 48;
 
 /// A message that is being decoded.
 #[derive(Debug)]
@@ -61,9 +59,9 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// The size of what follows from a first reply, in bytes.
+    /// The size of what is looked at when a first reply was decoded, in bytes; its MACs are looked at later, in slices.
     pub(super) fn loaded_size(&self) -> usize {
         let loaded = self.pending.as_ref().is_some_and(|pending| pending.loaded);
-        if loaded { (self.replica.mac_total() + self.replica.local_total()) * ROW } else { 0 }
+        if loaded { self.step() } else { 0 }
     }
 }

@@ -3,11 +3,15 @@
 use super::{Noise, Session};
 use crate::plan::{PlanOutcome, Planner, RowKey};
 
+/// Rows that are judged before others have their turn.
+const JUDGED: usize = 512;
+
 impl Session<'_> {
-    pub(super) fn judge_drift(&mut self) {
-        let drifted = self.work.take_drifted();
+    /// Judges some of the rows that changed without us. True: there are more.
+    pub(super) fn judge_drift(&mut self) -> bool {
+        let drifted = self.work.take_drifted(JUDGED);
         if drifted.is_empty() {
-            return;
+            return false;
         }
         let mut repairs = Vec::new();
         let quarantined = |key: &RowKey| self.work.faults.is_quarantined(key);
@@ -31,5 +35,6 @@ impl Session<'_> {
                 }
             }
         }
+        self.work.has_drifted()
     }
 }

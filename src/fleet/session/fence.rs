@@ -55,11 +55,11 @@ impl Session<'_> {
             }
             LockAction::Contradicted => {
                 self.target.contradictions += 1;
-                return Err(Ended::lost(contradicted(self.target.contradictions)));
+                return Err(Ended::Contradicted { count: self.target.contradictions });
             }
         }
         if *self.lock.state() == LockState::Unsupported && self.target.lock_policy() == LockPolicy::Required {
-            return Err(Ended::refused("the switch knows no locks, and lock = required"));
+            return Err(Ended::NoLocks);
         }
         Ok(())
     }
@@ -77,19 +77,7 @@ impl Session<'_> {
         let name = &self.target.settings.deployment;
         let id = self.actions.request(method, |params| params.extend_from_slice(format!("[\"{name}\"]").as_bytes()));
         if method != "unlock" {
-            self.lock_request = Some(id);
+            self.lock_request = Some((id, self.now.at));
         }
     }
-}
-
-/// `count`: in a row, without a transaction that was committed in between.
-fn contradicted(count: u32) -> String {
-    let text = "the switch says that its lock isn't ours any more; asking for it anew";
-    if count < 2 {
-        return text.to_owned();
-    }
-    format!(
-        "{text}. That happened {count} times: it may be an OVSDB relay, whose locks the server behind it doesn't know: set \
-         lock = off where nobody else writes, or set management_ip to the server behind it"
-    )
 }

@@ -24,6 +24,8 @@ impl Session<'_> {
         }
         self.guard = GuardDecision::Unknown;
         // What was held may be right by now, wherever it is.
+        // MACs alone are in nobody's way.
+        let may_block = !changed.switches.is_empty() || changed.networks.iter().any(|network| network.rows);
         let anew = !self.audits.begun || (!changed.switches.is_empty() && !self.work.held.is_empty());
         if anew {
             self.audit();
@@ -34,7 +36,7 @@ impl Session<'_> {
                 self.bindings_changed(&switch, &before);
             }
         }
-        if !anew {
+        if !anew && may_block {
             self.compare_obstacles();
         }
         for ChangedNetwork { id, rows, macs } in changed.networks {
@@ -98,7 +100,7 @@ impl Session<'_> {
         self.look_at_switches()?;
         // A comparison of everything finds what stands in the way, too.
         if !self.switches_changed && self.may_block(&touched) {
-            self.compare_obstacles();
+            self.obstacles_changed();
         }
         self.touch_macs(&touched);
         self.touch_logical_switches(&touched);
@@ -109,15 +111,21 @@ impl Session<'_> {
     }
 
     /// Physical_Switches changed, and with them perhaps what is whose: everything is reported and compared. At most once a
-    /// second, because a row may flap.
+    /// second, because a row may flap; so may what makes the reports outdated.
     pub(super) fn look_at_switches(&mut self) -> Step {
-        if !self.switches_changed || self.now.at < self.switches_next {
+        let outdated = self.reporter.is_outdated();
+        if !(self.switches_changed || outdated) || self.now.at < self.switches_next {
             return Ok(());
         }
-        (self.switches_changed, self.switches_next) = (false, self.now.at + SWITCHES);
-        self.still_introduced()?;
-        self.reporter.touch_all(&self.replica);
-        self.audit();
+        self.switches_next = self.now.at + SWITCHES;
+        if outdated {
+            self.reporter.begin(&self.replica);
+        }
+        if std::mem::take(&mut self.switches_changed) {
+            self.still_introduced()?;
+            self.reporter.touch_all(&self.replica);
+            self.audit();
+        }
         Ok(())
     }
 

@@ -62,6 +62,8 @@ pub(in crate::fleet) enum Standby {
     ReadOnly,
     /// It follows the leader of a RAFT cluster. The leader, and another member, know nothing of its locks.
     Follower,
+    /// It is a member of a RAFT cluster, and has lost touch with it.
+    Detached,
     /// It is an OVSDB relay: the server behind it, which checks what a transaction asserts, knows nothing of its locks.
     Relay,
 }
@@ -87,6 +89,8 @@ pub(super) enum LockEvent<'a> {
     Due,
     /// The server follows the leader of a cluster.
     Following,
+    /// The server is a member of a cluster that it has lost touch with.
+    Detached,
     /// The server is a relay.
     Relaying,
     /// The server leads its cluster, or stands alone.
@@ -190,8 +194,9 @@ impl LockState {
                 "set management_ip to the active server's address, or make this one active"
             }
             Self::Standby(Standby::Follower) => {
-                "set management_ip to the leader's address, or run a daemon for each member"
+                "set management_ip to a name with the addresses of all members, or run a daemon for each of them"
             }
+            Self::Standby(Standby::Detached) => "look at the cluster: ovs-appctl cluster/status hardware_vtep",
             Self::Standby(Standby::Relay) => {
                 "set management_ip to the server behind the relay; or lock = off, where nobody else writes"
             }
@@ -209,7 +214,11 @@ impl fmt::Display for Standby {
             }
             Self::Follower => {
                 "the server follows the leader of a RAFT cluster, and its locks are unknown to the other members: nothing \
-                 is written until it leads, or management_ip is set to the leader's address"
+                 is written until it leads. Set management_ip to a name with the addresses of all members, or lock = off \
+                 where nobody else writes"
+            }
+            Self::Detached => {
+                "the server is a member of a RAFT cluster, and has lost touch with it: nothing is written until it leads"
             }
             Self::Relay => {
                 "the server is an OVSDB relay, and its locks are unknown to the server behind it: nothing is written. Set \
@@ -259,8 +268,11 @@ impl Lock {
         }
         match (event, &self.state) {
             (LockEvent::Following, state) => self.stand_by(state.is_asked_for(), Standby::Follower),
+            (LockEvent::Detached, state) => self.stand_by(state.is_asked_for(), Standby::Detached),
             (LockEvent::Relaying, state) => self.stand_by(state.is_asked_for(), Standby::Relay),
-            (LockEvent::Leading, LockState::Standby(Standby::Follower | Standby::Relay)) if self.wanted => {
+            (LockEvent::Leading, LockState::Standby(Standby::Follower | Standby::Detached | Standby::Relay))
+                if self.wanted =>
+            {
                 self.enter(Requested, None);
                 LockAction::Ask
             }
@@ -268,7 +280,7 @@ impl Lock {
                 self.enter(Requested, None);
                 LockAction::Ask
             }
-            (LockEvent::Leading, LockState::Standby(Standby::Follower | Standby::Relay))
+            (LockEvent::Leading, LockState::Standby(Standby::Follower | Standby::Detached | Standby::Relay))
             | (LockEvent::Unwanted, Off | Unsupported | LockState::Standby(Standby::ReadOnly) | Refused(_)) => {
                 self.enter(Off, None);
                 LockAction::None

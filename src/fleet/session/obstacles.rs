@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use uuid::Uuid;
@@ -23,10 +23,16 @@ use crate::{
 /// Rows of one comparison that are put into words.
 const ROWS: usize = 100;
 
+/// How often they are compared at most because of the switch: it costs work for all bindings.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// See the module. As many entries as there are wanted bindings, at most. It outlives the session: what others did while
 /// there was none is reported with the next one.
 #[derive(Debug, Default)]
 pub(in crate::fleet) struct Obstacles {
+    /// When they may be compared again, and whether they have to be.
+    next: Option<Instant>,
+    is_due: bool,
     /// What each Physical_Switch should have held when this was compared last.
     wanted: BTreeMap<String, Arc<SwitchIntent>>,
     /// Since when: `None` where it came before this session compared anything.
@@ -67,6 +73,11 @@ impl Obstacles {
         self.ports = now.keys().filter_map(port).collect();
         self.blocked = now;
         news
+    }
+
+    /// When they are to be compared; `None`: they were since the last change.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.next.filter(|_| self.is_due)
     }
 
     /// Whether a binding of this port is known to be blocked.
@@ -114,12 +125,21 @@ impl Session<'_> {
             || touched.ports.iter().any(is_concerned)
     }
 
+    /// Compares now, or in a moment where that was done a moment ago: a port's name may flap.
+    pub(super) fn obstacles_changed(&mut self) {
+        self.target.obstacles.is_due = true;
+        if self.target.obstacles.next.is_none_or(|next| next <= self.now.at) {
+            self.compare_obstacles();
+        }
+    }
+
     /// Reports what keeps wanted rows from being written since the last comparison.
     pub(super) fn compare_obstacles(&mut self) {
         if !self.audits.begun {
             return;
         }
         let mut obstacles = std::mem::take(&mut self.target.obstacles);
+        (obstacles.next, obstacles.is_due) = (Some(self.now.at + PAUSE), false);
         let news = obstacles.compare(&self.planner(), self.now.at);
         self.target.obstacles = obstacles;
         let Some(first) = news.first().map(|blocked| blocked.obstacle.to_string()) else { return };

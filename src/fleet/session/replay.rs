@@ -26,15 +26,21 @@ use crate::{
 };
 
 fn target() -> Target {
-    let text = b"[switch:t]\ntransport = unix\novsdb_socket = /nonexistent\n";
+    target_with("")
+}
+
+/// With more lines in its section.
+fn target_with(lines: &str) -> Target {
+    let text = format!("[switch:t]\ntransport = unix\novsdb_socket = /nonexistent\n{lines}");
     let none: [(String, String); 0] = [];
-    let config = Config::parse(Path::new("plumgrid.ini"), text, 0o600, none).expect("a right configuration");
+    let config = Config::parse(Path::new("plumgrid.ini"), text.as_bytes(), 0o600, none).expect("a right configuration");
     let sections: Vec<_> = config.switches.into_values().collect();
     let settings = Settings {
         database: Database::of(&sections[0]),
         sections,
         deployment: config.deployment,
         previous_prefixes: config.previous_prefixes,
+        max_learned_macs: config.relay.max_learned_macs,
     };
     Target::new(settings, false, std::time::SystemTime::UNIX_EPOCH)
 }
@@ -243,17 +249,24 @@ fn a_database_in_trouble_is_tried_with_backoff() {
         waits.push((replay.now.at - before).as_secs());
         before = replay.now.at;
         let trouble = replay.session.view().target.trouble.clone().expect("the reason");
-        assert!(trouble.text.contains("resources exhausted"), "{trouble:?}");
+        assert!(trouble.why.to_string().contains("resources exhausted"), "{trouble:?}");
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
 }
 
-/// A transaction that stays without an answer ends the session: at once where nothing else comes, and in the end whatever
-/// else does.
+/// A transaction that stays without an answer ends the session: soon where nothing else comes, and in the end whatever else
+/// does, however often, or whether at all, the switch is probed.
 #[test]
 fn an_unanswered_transaction_is_given_up() {
-    for chatty in [false, true] {
-        let mut target = target();
+    let (default, never, rarely) = ("", "inactivity_probe = 0\n", "inactivity_probe = 1h\n");
+    for (lines, chatty, limits) in [
+        (default, false, 30..32),
+        (default, true, 300..310),
+        (never, false, 30..32),
+        (never, true, 300..310),
+        (rarely, false, 300..302),
+    ] {
+        let mut target = target_with(lines);
         let mut replay = Replay::at_the_first_transaction(&mut target);
         let sent = replay.now.at;
         let ended = loop {
@@ -269,7 +282,35 @@ fn an_unanswered_transaction_is_given_up() {
             }
         };
         let waited = (replay.now.at - sent).as_secs();
-        assert!(if chatty { (300..310).contains(&waited) } else { (30..32).contains(&waited) }, "{waited} s");
-        assert!(ended.text.contains("unanswered") && !ended.rest.is_zero(), "{ended:?}");
+        assert!(limits.contains(&waited), "{lines}: {waited} s");
+        assert!(matches!(ended, Ended::Unanswered { what: "a transaction", .. }), "{ended:?}");
+        assert!(!ended.rest().is_zero(), "{ended:?}");
+        assert!(target.trouble.is_some(), "it is told");
     }
+}
+
+/// A lock that is asked for, and never answered, ends the session likewise.
+#[test]
+fn an_unanswered_request_for_the_lock_is_given_up() {
+    let mut target = target_with("inactivity_probe = 0\n");
+    let mut replay = Replay::begin(&mut target);
+    for (kind, text) in read(&recording("first_sync.jsonl")) {
+        let is_lock = kind == "in" && json(&text)["result"]["locked"].is_boolean();
+        match kind.as_str() {
+            "desired" => replay.handle(Input::Desired(news(&json(&text)))),
+            "in" if !is_lock => replay.handle(Input::Message(incoming(text.get()))),
+            "in" => {}
+            "out" if json(&text)["method"] == "transact" => break,
+            _ => {}
+        }
+    }
+    let sent = replay.now.at;
+    let ended = loop {
+        replay.now.at = replay.session.deadline();
+        if let Err(ended) = replay.session.handle(Input::Timer { received: 0 }, replay.now) {
+            break ended;
+        }
+    };
+    assert!((29..32).contains(&(replay.now.at - sent).as_secs()), "{ended:?}");
+    assert!(ended.to_string().contains("its lock unanswered for"), "{ended}");
 }

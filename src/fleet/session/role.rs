@@ -2,7 +2,7 @@
 //! follower of a RAFT cluster, or a relay. A lock is a server's own, while the data are the cluster's: two daemons on two
 //! members may both hold one. So only the leader is written.
 
-use super::{LockEvent, Noise, Session, Step};
+use super::{Ended, LockEvent, Noise, Session, Step, lock::Standby};
 use crate::{
     config::LockPolicy,
     ovsdb::{
@@ -30,8 +30,10 @@ pub(super) enum Role {
     Standalone,
     /// It leads a cluster.
     Leader,
-    /// It follows a leader, or has lost touch with the cluster.
+    /// It follows a leader, to which it passes transactions on.
     Follower,
+    /// It has lost touch with its cluster.
+    Detached,
     /// It passes transactions on to another server, and locks not.
     Relay,
 }
@@ -73,7 +75,8 @@ impl Role {
         })?;
         let role = match model.as_str() {
             "clustered" if leader && connected => Self::Leader,
-            "clustered" => Self::Follower,
+            "clustered" if connected => Self::Follower,
+            "clustered" => Self::Detached,
             "relay" => Self::Relay,
             _ => Self::Standalone,
         };
@@ -100,12 +103,20 @@ impl Session<'_> {
             tracing::info!(switch = %self.target.names(), ?role, left_out, "what the server is to its database");
         }
         self.role = role;
-        let event = match role {
-            Role::Follower => LockEvent::Following,
-            // The operator decided that nobody else writes.
-            Role::Relay if self.target.lock_policy() != LockPolicy::Off => LockEvent::Relaying,
-            Role::Unknown | Role::Standalone | Role::Leader | Role::Relay => LockEvent::Leading,
+        // With lock = off the operator decided that nobody else writes.
+        let unlocked = self.target.lock_policy() == LockPolicy::Off;
+        let (event, standby) = match role {
+            Role::Follower if !unlocked => (LockEvent::Following, Standby::Follower),
+            Role::Relay if !unlocked => (LockEvent::Relaying, Standby::Relay),
+            Role::Detached => (LockEvent::Detached, Standby::Detached),
+            Role::Unknown | Role::Standalone | Role::Leader | Role::Follower | Role::Relay => {
+                return self.lock_event(&LockEvent::Leading);
+            }
         };
+        // `_Server` names no other member: the addresses of the name do.
+        if self.target.session.addresses > 1 {
+            return Err(Ended::NotLeader(standby));
+        }
         self.lock_event(&event)
     }
 }
@@ -129,7 +140,8 @@ mod tests {
         assert_eq!(role("standalone", true, true), Some(Role::Standalone));
         assert_eq!(role("clustered", true, true), Some(Role::Leader));
         assert_eq!(role("clustered", false, true), Some(Role::Follower));
-        assert_eq!(role("clustered", true, false), Some(Role::Follower), "it has lost touch with the cluster");
+        assert_eq!(role("clustered", true, false), Some(Role::Detached));
+        assert_eq!(role("clustered", false, false), Some(Role::Detached));
         assert_eq!(role("relay", false, true), Some(Role::Relay));
         let read = |text: &str| Role::read(&mut Cursor::new(text.as_bytes()));
         assert_eq!(read("{}").unwrap(), None);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{LockEvent, Noise, Phase, Session, Step};
+use super::{LockEvent, Noise, Phase, Session, Step, audit::SLICE};
 use crate::{
-    fleet::{pace::Pace, work::Sent},
+    fleet::{pace::Pace, target::Unwritable, work::Sent},
     model::NetworkId,
     ovsdb::{
         Raw, RpcError,
@@ -13,6 +13,16 @@ use crate::{
     plan::{GuardDecision, PlanOutcome, Planner, RowCounts, RowKey, Transaction},
     vtep,
 };
+
+/// What the queue gave.
+enum Next {
+    /// With the keys that asked for it: others may be served along with them.
+    Transaction(Transaction, Vec<RowKey>),
+    /// Nothing yet, and there is more to be looked at.
+    Later,
+    /// Nothing: it is empty.
+    Nothing,
+}
 
 // ===== impl Session: what is sent =====
 
@@ -27,13 +37,19 @@ impl Session<'_> {
             && self.work.unanswered() < Pace::WINDOW
     }
 
-    /// Sends the next transaction. False: there is none, or none may be sent.
+    /// Sends the next transaction, or looks for it for a while. False: there is none, or none may be sent.
     pub(super) fn send_next(&mut self) -> bool {
         if !self.may_send() {
             return false;
         }
-        self.judge_drift();
-        let Some((transaction, asked)) = self.next_transaction() else { return false };
+        if self.judge_drift() {
+            return true;
+        }
+        let (transaction, asked) = match self.next_transaction() {
+            Next::Transaction(transaction, asked) => (transaction, asked),
+            Next::Later => return true,
+            Next::Nothing => return false,
+        };
         let tenure = self.lock.state().tenure();
         let lock = tenure.map(|_| self.target.settings.deployment.as_str());
         let encode = |params: &mut Vec<u8>| vtep::encode(lock, &transaction.operations, params);
@@ -44,60 +60,66 @@ impl Session<'_> {
         true
     }
 
-    /// Looks at keys of the queue until there is a transaction full of work. With the keys that asked for it: others may
-    /// be served along with them.
-    fn next_transaction(&mut self) -> Option<(Transaction, Vec<RowKey>)> {
-        loop {
-            let mut half = self.work.queue.pop_half().map(Vec::into_iter);
-            let operations = if half.is_some() { usize::MAX } else { self.pace.operations() };
-            let (mut transaction, mut looked_at) = (Transaction::default(), false);
-            let (mut asked, mut others) = (Vec::new(), Vec::new());
-            let quarantined = |key: &RowKey| self.work.faults.is_quarantined(key);
-            let planner = Planner {
-                desired: &self.target.desired,
-                actual: &self.replica,
-                policy: &self.policy,
-                in_flight: &self.work.in_flight,
-                quarantined: &quarantined,
-                guard: self.guard,
-            };
-            let queue = &mut self.work.queue;
-            let next = || half.as_mut().map_or_else(|| queue.pop(), Iterator::next);
-            planner.fill(operations, &mut transaction, next, |key, outcome| {
-                looked_at = true;
-                if outcome == PlanOutcome::Added {
-                    asked.push(key);
-                } else {
-                    others.push((key, outcome));
+    /// Looks at keys of the queue until there is a transaction full of work, or so many were looked at that others should
+    /// have their turn.
+    fn next_transaction(&mut self) -> Next {
+        let mut half = self.work.queue.pop_half().map(Vec::into_iter);
+        let operations = if half.is_some() { usize::MAX } else { self.pace.operations() };
+        let (mut transaction, mut looked_at) = (Transaction::default(), 0);
+        let (mut asked, mut others) = (Vec::new(), Vec::new());
+        let quarantined = |key: &RowKey| self.work.faults.is_quarantined(key);
+        let planner = Planner {
+            desired: &self.target.desired,
+            actual: &self.replica,
+            policy: &self.policy,
+            in_flight: &self.work.in_flight,
+            quarantined: &quarantined,
+            guard: self.guard,
+        };
+        let (queue, mut left) = (&mut self.work.queue, SLICE);
+        let next = || match &mut half {
+            Some(half) => half.next(),
+            None => {
+                left = left.checked_sub(1)?;
+                queue.pop()
+            }
+        };
+        planner.fill(operations, &mut transaction, next, |key, verdict| {
+            looked_at += 1;
+            if verdict == PlanOutcome::Added {
+                asked.push(key);
+            } else {
+                others.push((key, verdict));
+            }
+        });
+        for (key, verdict) in others {
+            match verdict {
+                PlanOutcome::Right => self.work.clear(&key),
+                PlanOutcome::Wait => self.work.wait(key),
+                PlanOutcome::Conflict => self.work.block(key),
+                PlanOutcome::Uncounted => {
+                    self.counting.get_or_insert_default();
+                    self.work.queue.push(key);
                 }
-            });
-            let mut uncounted = Vec::new();
-            for (key, outcome) in others {
-                match outcome {
-                    PlanOutcome::Right => self.work.clear(&key),
-                    PlanOutcome::Wait => self.work.wait(key),
-                    PlanOutcome::Conflict => self.work.block(key),
-                    PlanOutcome::Uncounted => uncounted.push(key),
-                    PlanOutcome::Added | PlanOutcome::Quarantined | PlanOutcome::Held => {}
-                }
+                PlanOutcome::Added | PlanOutcome::Quarantined | PlanOutcome::Held => {}
             }
-            if !uncounted.is_empty() {
-                self.count_unexplained();
-                self.work.queue.extend(uncounted);
-            }
-            if !transaction.is_empty() {
-                return Some((transaction.finish(&self.replica), asked));
-            }
-            if !looked_at {
-                return None;
-            }
+        }
+        match looked_at {
+            _ if !transaction.is_empty() => Next::Transaction(transaction.finish(&self.replica), asked),
+            0 => Next::Nothing,
+            _ => Next::Later,
         }
     }
 
-    /// Counts the deletions that nothing explains, and decides whether they may be sent.
-    fn count_unexplained(&mut self) {
+    /// Counts on, where deletions that nothing explains are being counted, and decides in the end whether they may be sent.
+    pub(super) fn count_on(&mut self) -> bool {
+        let Some(mut counting) = self.counting.take() else { return false };
         let planner = Planner { guard: GuardDecision::Unknown, ..self.planner() };
-        let count = planner.count_unexplained();
+        if !planner.count_some(&mut counting, SLICE) {
+            self.counting = Some(counting);
+            return true;
+        }
+        let count = counting.into_count();
         self.guard = if self.target.released { GuardDecision::Pass } else { count.decision(&self.policy) };
         if self.guard == GuardDecision::Hold {
             let networks: BTreeSet<_> = count.unexplained.keys().copied().collect();
@@ -118,6 +140,7 @@ impl Session<'_> {
                 self.work.compare_all_of(network);
             }
         }
+        true
     }
 }
 
@@ -132,7 +155,7 @@ impl Session<'_> {
             Err(error) => {
                 self.target.counters.failures += 1;
                 self.work.queue.extend(sent.transaction.keys);
-                self.troubled(format!("the switch refuses transactions as a whole: {error}"));
+                self.troubled(Unwritable::RefusesAll(error));
                 return Ok(());
             }
         };
@@ -184,7 +207,7 @@ impl Session<'_> {
             }
             ("resources exhausted" | "I/O error", _) => {
                 self.work.queue.extend(sent.transaction.keys);
-                self.troubled(format!("the switch's database is in trouble: {error}"));
+                self.troubled(Unwritable::Database(error));
             }
             (_, Some(culprit)) => {
                 self.blame(culprit, &error);

@@ -16,6 +16,10 @@ const SILENCE: Duration = Duration::from_mins(2);
 /// How long that may take altogether: such a dump has 100 MB, and the line may be slow.
 const TIMEOUT: Duration = Duration::from_mins(30);
 
+/// How long an answer may take where nobody probes (`inactivity_probe = 0`), and at most, however rarely somebody does.
+const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_mins(5);
+
 /// The longest messages that a switch may send: its schema (28 KB as Open vSwitch has it), all of its rows (225 MB are a
 /// million MACs), and what changes later.
 const MAX_SCHEMA: usize = 4 << 20;
@@ -73,7 +77,7 @@ impl Setup {
             return Ok(());
         }
         if received == self.received || now >= self.end {
-            return Err(Ended::lost("the switch did not answer in time"));
+            return Err(Ended::SetupUnanswered);
         }
         (self.next, self.received) = (now + SILENCE, received);
         Ok(())
@@ -85,10 +89,9 @@ impl Setup {
 impl Session<'_> {
     /// The schema came: asks for what it has of what we want, and for the lock.
     pub(super) fn identify(&mut self, result: Result<Raw, RpcError>) -> Step {
-        let raw =
-            result.map_err(|error| Ended::refused(format!("the server has no hardware_vtep database: {error}")))?;
+        let raw = result.map_err(Ended::NoDatabase)?;
         let schema = Schema::read(&mut raw.cursor())?;
-        let columns = Columns::intersect(&schema.tables).map_err(|error| Ended::refused(error.to_string()))?;
+        let columns = Columns::intersect(&schema.tables)?;
         extras(&mut self.policy, columns, &schema.tables, &self.target.settings.sections);
         self.setup.schema_version = schema.version;
         // A daemon that only observes must not keep another controller from its work.
@@ -106,7 +109,7 @@ impl Session<'_> {
 
     /// The first monitor reply: everything that the switch holds.
     pub(super) fn synchronise(&mut self, result: Result<Raw, RpcError>) -> Step {
-        let raw = result.map_err(|error| Ended::lost(format!("the switch refused the monitor: {error}")))?;
+        let raw = result.map_err(Ended::MonitorRefused)?;
         self.actions.max_message = Some(MAX_UPDATE);
         self.decode(raw, true)
     }
@@ -135,9 +138,22 @@ impl Session<'_> {
     /// How long the switch may leave a probe unanswered: half a minute, unless probes come more or less often than usual;
     /// and longer with a big database, because a server that compacts it says nothing for seconds.
     pub(super) fn patience(&self) -> Duration {
-        let probes = self.target.settings.sections.iter().map(|section| section.inactivity_probe);
-        let compacting = Duration::from_secs(u64::try_from(self.replica.mac_total() / 50_000).unwrap_or(0));
-        probes.min().unwrap_or_default() * 6 + compacting
+        self.probes().min().unwrap_or_default() * 6 + self.compacting()
+    }
+
+    /// How long a request may stay unanswered. There is a bound whatever the probes are, and where there are none.
+    pub(super) fn answer_patience(&self) -> Duration {
+        let probe = self.probes().filter(|probe| !probe.is_zero()).min();
+        probe.map_or(ANSWER, |probe| (probe * 6).min(ANSWER_MAX)) + self.compacting()
+    }
+
+    fn probes(&self) -> impl Iterator<Item = Duration> {
+        self.target.settings.sections.iter().map(|section| section.inactivity_probe)
+    }
+
+    /// A server that compacts its database says nothing for so long.
+    fn compacting(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.replica.mac_total() / 50_000).unwrap_or(0))
     }
 
     /// Asks for the lock, unless `lock = off`.

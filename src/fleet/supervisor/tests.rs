@@ -68,6 +68,36 @@ async fn an_explanation_is_kept_until_every_database_that_it_may_concern_has_con
     assert!(confirmed.try_recv().is_err());
 }
 
+/// A worker that doesn't answer is shown as it was, with its bindings, and takes no orders; the others answer.
+#[tokio::test(start_paused = true)]
+async fn a_busy_worker_is_shown_and_takes_no_orders() {
+    let (mut supervisor, _confirmed) = started().await;
+    let (queries, unread) = mpsc::channel(1);
+    let database = supervisor.of_switch["b"].clone();
+    supervisor.workers.get_mut(&database).expect("a worker").queries = queries;
+    let (answer, answered) = oneshot::channel();
+    supervisor.command(Command::Switches(answer)).await;
+    let switches = answered.await.expect("an answer");
+    let busy: Vec<_> = switches.iter().map(|switch| (switch.name.as_str(), switch.is_of_busy_worker())).collect();
+    assert_eq!(busy, [("a", false), ("b", true)]);
+    let (answer, answered) = oneshot::channel();
+    supervisor.command(Command::Switch("b".to_owned(), answer)).await;
+    let switch = answered.await.expect("an answer").expect("it is there");
+    assert!(switch.own.iter().any(|own| own.reason.to_string().contains("the switch's worker is busy")), "{switch:?}");
+    let busy = SwitchError::Busy("b".to_owned());
+    let (answer, answered) = oneshot::channel();
+    supervisor.command(Command::Repair("b".to_owned(), answer)).await;
+    assert_eq!(answered.await.expect("an answer"), Err(busy.clone()));
+    let (answer, answered) = oneshot::channel();
+    supervisor.command(Command::Release("b".to_owned(), answer)).await;
+    assert_eq!(answered.await.expect("an answer"), Err(busy.clone()));
+    let (answer, answered) = oneshot::channel();
+    supervisor.command(Command::Hold("b".to_owned(), true, answer)).await;
+    assert_eq!(answered.await.expect("an answer"), Err(busy));
+    drop(unread);
+    supervisor.stop(|_, _| true).await;
+}
+
 /// What one change costs the task that all changes go through, when a gateway's switches have learned 100,000 MACs:
 /// measured, and bounded for the change of one MAC. `make soak` runs it.
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -243,9 +244,9 @@ impl Faults {
     pub(super) fn trials(&mut self, now: Instant) -> Vec<Vec<RowKey>> {
         let mut trials = Vec::new();
         for group in self.groups.values_mut().filter(|group| group.until <= now) {
-            let after = group.last;
-            let later = group.rows.iter().filter(|key| after.is_none_or(|last| **key > last));
-            let earlier = group.rows.iter().filter(|key| after.is_some_and(|last| **key <= last));
+            let after = group.last.map_or(Bound::Unbounded, Bound::Excluded);
+            let later = group.rows.range((after, Bound::Unbounded));
+            let earlier = group.last.into_iter().flat_map(|last| group.rows.range(..=last));
             let rows: Vec<RowKey> = later.chain(earlier).copied().take(group.size).collect();
             for key in &rows {
                 if let Some(quarantine) = self.quarantine.get_mut(key) {

@@ -9,6 +9,7 @@ use crate::{
         PATIENCE,
         daemon::Home,
         eventually,
+        hostile::{Hostile, noisy},
         meddler::Meddler,
         pki::{Pki, Spec},
         process::run,
@@ -465,4 +466,23 @@ pub(super) fn a_vni_that_another_network_has_not_given_back() {
     is_fine(&scene, "the VNI is free");
     assert_eq!(scene.tors[0].dump().logical_switches().len(), 1);
     assert!(!scene.tors[0].dump().logical_switches().contains_key(&logical_switch));
+}
+
+/// A switch whose rows, or whose talk, are more than it may have us read.
+#[test]
+pub(super) fn a_switch_that_is_read_more_slowly() {
+    let noisy = Hostile::start(&noisy("noisy", "11111111-2222-4333-8444-555555555555"));
+    let daemon = Home::new().switch("noisy", &noisy.lines()).start();
+    let scene = Scene { daemon, tors: [Tor::start("a", "192.0.2.1"), Tor::start("b", "192.0.2.2")] };
+    shows(
+        &scene,
+        &Wrong {
+            kind: "budget",
+            status: "degraded",
+            name: "noisy",
+            what: "its rows change faster than 20000 a second",
+            mend: "look for what makes its rows change",
+            resource: "/v2/switches/noisy",
+        },
+    );
 }

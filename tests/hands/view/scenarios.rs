@@ -70,6 +70,7 @@ fn of_kind(kind: ProblemKind) -> Shown {
         ProblemKind::Draining | ProblemKind::Tunnel | ProblemKind::Flapping | ProblemKind::LearnedMacs => {
             by!(states::what_comes_and_goes_by_itself)
         }
+        ProblemKind::Budget => by!(reasons::a_switch_that_is_read_more_slowly),
         ProblemKind::Schema => by!(states::switches_that_are_not_as_they_should_be),
         ProblemKind::Loop | ProblemKind::Host | ProblemKind::Endpoint => by!(super::compute_nodes_and_learned_macs),
     }
@@ -114,6 +115,7 @@ fn of_reason(reason: &Reason) -> Shown {
             Ignored::Mac(..) => by!(reasons::what_a_switch_says_and_is_not_believed),
             Ignored::Ip { .. } | Ignored::Vtep { .. } => by!(reasons::what_a_switch_says_and_is_not_believed),
         },
+        Reason::Throttled { .. } => by!(reasons::a_switch_that_is_read_more_slowly),
         Reason::LearnedRate { .. } => by!(reasons::what_a_switch_says_and_is_not_believed),
         Reason::Certificate { of: CertificateOwner::Ours, .. } => by!(states::switches_that_are_not_as_they_should_be),
         Reason::Certificate { of: CertificateOwner::Switch, .. } => by!(reasons::switches_that_can_not_be_spoken_to),

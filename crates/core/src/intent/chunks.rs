@@ -65,6 +65,20 @@ impl<R: Keyed + Clone> Chunked<R> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
+    /// Rows from this one on, as the table is sorted.
+    pub fn iter_from(&self, mut from: usize) -> impl Iterator<Item = &R> {
+        let mut chunks = self.chunks.iter();
+        let mut first: &[R] = &[];
+        for chunk in chunks.by_ref() {
+            if from < chunk.len() {
+                first = chunk.get(from..).unwrap_or_default();
+                break;
+            }
+            from -= chunk.len();
+        }
+        first.iter().chain(chunks.flat_map(|chunk| chunk.iter()))
+    }
+
     /// Makes these keys hold these rows (`None`: no row). Each chunk that is touched is copied once.
     pub fn edit(&mut self, mut changes: Vec<(R::Key, Option<R>)>) {
         // Of the tables of a network most stay as they are.

@@ -226,6 +226,13 @@ impl<R: Record + Copy> Indexed<R> {
         self.duplicates.range((hash, from)..=(hash, u32::MAX)).map(|(_, slot)| *slot)
     }
 
+    /// The rows of so many places from this one on, and the place behind them; `None`: it was the last. A row keeps its place.
+    pub fn slice(&self, from: usize, places: usize) -> (impl Iterator<Item = &R>, Option<usize>) {
+        let end = from.saturating_add(places).min(self.slots.len());
+        let rows = self.slots.get(from..end).unwrap_or_default().iter().flatten();
+        (rows, (end < self.slots.len()).then_some(end))
+    }
+
     /// All rows, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &R> {
         self.slots.iter().flatten()

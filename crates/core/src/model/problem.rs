@@ -57,6 +57,8 @@ pub enum ProblemKind {
     Flapping,
     /// A switch has learned more MACs than are relayed.
     LearnedMacs,
+    /// A switch gives more work than it may, and is read more slowly.
+    Budget,
     /// Ports are on a compute node without a tunnel endpoint.
     Host,
     /// A compute node's tunnel endpoint is a switch's own VTEP.
@@ -65,7 +67,7 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Store,
         Self::Source,
         Self::Authentication,
@@ -90,6 +92,7 @@ impl ProblemKind {
         Self::Loop,
         Self::Flapping,
         Self::LearnedMacs,
+        Self::Budget,
         Self::Host,
         Self::Endpoint,
     ];
@@ -128,6 +131,7 @@ impl ProblemKind {
             | Self::Loop
             | Self::Flapping
             | Self::LearnedMacs
+            | Self::Budget
             | Self::Host
             | Self::Endpoint => false,
         }

@@ -55,6 +55,11 @@ pub enum Reason {
     },
     /// The switch's database takes no writes, and why.
     Unwritable(Arc<str>),
+    /// The switch gives more work than it may: it is read more slowly.
+    Throttled {
+        /// Rows a second that are read of it.
+        rate: u32,
+    },
     /// The switch's worker doesn't answer: this is how it was at that time.
     Busy {
         /// RFC 3339, UTC.
@@ -334,6 +339,7 @@ impl Reason {
             | Self::Flapping { .. }
             | Self::LearnedOverflow { .. }
             | Self::LearnedRate { .. }
+            | Self::Throttled { .. }
             | Self::Ignored { .. }
             | Self::HostsUnreached(_)
             | Self::EndpointIsSwitch { .. }
@@ -389,6 +395,7 @@ impl Reason {
             Self::Loop { .. } => ProblemKind::Loop,
             Self::Flapping { .. } => ProblemKind::Flapping,
             Self::LearnedOverflow { .. } | Self::LearnedRate { .. } | Self::Ignored { .. } => ProblemKind::LearnedMacs,
+            Self::Throttled { .. } => ProblemKind::Budget,
             Self::HostsUnreached(_) => ProblemKind::Host,
             Self::EndpointIsSwitch { .. } => ProblemKind::Endpoint,
             Self::Certificate { .. } => ProblemKind::Certificate,
@@ -468,6 +475,9 @@ impl Reason {
             Self::LearnedOverflow { .. } => "raise max_learned_macs, or look for what floods".to_owned(),
             Self::Ignored { .. } => "correct it on the switch; nothing of it is passed on".to_owned(),
             Self::LearnedRate { .. } => "look for a loop, or for a station that invents MACs".to_owned(),
+            Self::Throttled { .. } => {
+                "look for what makes its rows change: a loop, a flapping port, broken software".to_owned()
+            }
             Self::HostsUnreached(unreached) => match unreached.hosts.first() {
                 Some((host, _, Some(near))) => format!(
                     "if {} is {}, give both one name; else l2gw endpoint create {} ADDRESS",

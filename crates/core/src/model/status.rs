@@ -266,6 +266,43 @@ impl BindingStatus {
 }
 
 impl SwitchStatus {
+    /// A switch whose session is up and that has nothing: what tests begin with.
+    #[must_use]
+    pub fn example(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            physical_switch: name.to_owned(),
+            known: None,
+            confirmed: None,
+            session: SessionStatus {
+                state: SessionState::Up,
+                since: "2026-11-27T10:00:00Z".to_owned(),
+                down_since: "2026-11-27T09:00:00Z".to_owned(),
+                address: "tcp:192.0.2.1:6640".to_owned(),
+                transport: "tcp".to_owned(),
+                schema_version: String::new(),
+                lock: "held".to_owned(),
+                peer: String::new(),
+                certificates: Vec::new(),
+            },
+            status: Status::Active,
+            reason: Reason::None,
+            own: Vec::new(),
+            vteps: Vec::new(),
+            faults: Vec::new(),
+            degraded: Vec::new(),
+            ports: Vec::new(),
+            more_ports: 0,
+            tunnels: Vec::new(),
+            bindings: Vec::new(),
+            rows_desired: 0,
+            rows_actual: 0,
+            last_plan: None,
+            draining: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
     /// Takes a further reason of the switch as a whole, whose beginning isn't known.
     pub fn add(&mut self, reason: Reason) {
         self.add_since(reason, String::new());
@@ -277,6 +314,12 @@ impl SwitchStatus {
             (self.status, self.reason) = (reason.status(), reason.clone());
         }
         self.own.push(SwitchReason { reason, since });
+    }
+
+    /// Whether its worker doesn't answer: then this is how it was.
+    #[must_use]
+    pub fn is_of_busy_worker(&self) -> bool {
+        self.own.iter().any(|own| matches!(own.reason, Reason::Busy { .. }))
     }
 
     /// Takes the worst of its bindings as its own status, where that is worse.

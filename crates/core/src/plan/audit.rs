@@ -1,6 +1,9 @@
 //! Comparing everything: which keys are not as desired.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -12,7 +15,7 @@ use crate::{
 };
 
 /// What an audit found.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Audit {
     /// Networks whose Logical_Switch or flood row isn't right.
     pub networks: BTreeSet<NetworkId>,
@@ -24,8 +27,36 @@ pub struct Audit {
     pub extras: Vec<RowKey>,
 }
 
+/// A comparison that is made a slice at a time. It holds while neither the desired state nor the replica changes.
+#[derive(Debug)]
+pub struct Comparison {
+    audit: Audit,
+    /// Networks that are still to be compared, the next one last.
+    networks: Vec<NetworkId>,
+    /// The network whose MACs are being compared.
+    macs: Option<Macs>,
+    superfluous: Superfluous,
+    /// The next row of Ucast_Macs_Remote that is looked at; `None`: all were.
+    place: Option<usize>,
+    /// Everything is compared, and not some networks alone.
+    all: bool,
+}
+
+/// The MACs of a network, as far as they were compared.
+#[derive(Debug)]
+struct Macs {
+    network: NetworkId,
+    intent: Arc<NetworkIntent>,
+    /// The Logical_Switch that we write to.
+    chosen: Option<LogicalSwitchIndex>,
+    next: usize,
+    /// Rows that the desired MACs account for.
+    accounted: usize,
+    wrong: Vec<MacAddr>,
+}
+
 /// Logical_Switches with rows that no desired MAC accounts for.
-type Superfluous<'a> = FastMap<LogicalSwitchIndex, (NetworkId, Option<&'a NetworkIntent>)>;
+type Superfluous = FastMap<LogicalSwitchIndex, (NetworkId, Option<Arc<NetworkIntent>>)>;
 
 // ===== impl Audit =====
 
@@ -45,41 +76,78 @@ impl<'a> Planner<'a> {
     /// All keys that aren't right; of these networks alone, or (`None`) of all.
     #[must_use]
     pub fn audit(&self, only: Option<&BTreeSet<NetworkId>>) -> Audit {
-        let mut audit = Audit::default();
+        let mut comparison = self.comparison(only);
+        while !self.compare_some(&mut comparison, usize::MAX) {}
+        comparison.audit
+    }
+
+    /// A comparison of these networks alone, or (`None`) of everything, that is still to be made.
+    #[must_use]
+    pub fn comparison(&self, only: Option<&BTreeSet<NetworkId>>) -> Comparison {
         let networks = only.cloned().unwrap_or_else(|| self.networks());
-        // Rows that no desired MAC accounts for are found in one pass over all rows, for all networks at once.
-        let (mut superfluous, mut seen) = (FastMap::default(), Seen::default());
-        for network in networks {
-            if self.differs(RowKey::Network(network), &mut seen) {
-                audit.networks.insert(network);
-            }
-            let differs = |(port, vlan): &(Uuid, u16)| self.differs(RowKey::Binding(*port, *vlan), &mut seen);
-            audit.bindings.extend(self.bindings_of(network).filter(differs));
-            let (chosen, surplus) = self.logical_switches(network);
-            let wanted = match self.wanted(network) {
-                Wanted::Unclear => continue,
-                Wanted::Yes(intent) => Some(intent),
-                Wanted::No => None,
-            };
-            for index in surplus.into_iter().filter(|index| self.has_macs(*index)) {
-                superfluous.insert(index, (network, None));
-            }
-            let mut wrong = Vec::new();
-            let accounted = wanted.map_or(0, |intent| self.compare_macs(intent, chosen, &mut wrong));
-            if !wrong.is_empty() {
-                audit.macs.insert(network, wrong);
-            }
-            if let Some(index) = chosen.filter(|index| self.actual.mac_count(*index) > accounted) {
-                superfluous.insert(index, (network, wanted));
+        Comparison {
+            audit: Audit::default(),
+            networks: networks.into_iter().rev().collect(),
+            macs: None,
+            superfluous: FastMap::default(),
+            place: Some(0),
+            all: only.is_none(),
+        }
+    }
+
+    /// Makes the next piece of a comparison, of about so many rows. True: it is done.
+    pub fn compare_some(&self, comparison: &mut Comparison, rows: usize) -> bool {
+        let (mut left, mut seen) = (rows, Seen::default());
+        while left > 0 {
+            if let Some(macs) = comparison.macs.take() {
+                comparison.macs =
+                    self.compare_macs(macs, &mut left, &mut comparison.audit, &mut comparison.superfluous);
+            } else if let Some(network) = comparison.networks.pop() {
+                left = left.saturating_sub(1 + self.compare_network(network, comparison, &mut seen));
+            } else if let Some(place) = comparison.place.filter(|_| !comparison.superfluous.is_empty()) {
+                // Rows that no desired MAC accounts for are found in one pass over all rows, for all networks at once.
+                comparison.place = self.find_superfluous(&comparison.superfluous, place, left, &mut comparison.audit);
+                left = if comparison.place.is_some() { 0 } else { left };
+            } else {
+                if comparison.all {
+                    comparison.audit.extras.extend(self.extras().filter(|key| self.differs(*key, &mut seen)));
+                }
+                return true;
             }
         }
-        if !superfluous.is_empty() {
-            self.find_superfluous(&superfluous, &mut audit);
+        false
+    }
+
+    /// Compares a network but for its MACs, which are to follow. Returns how many bindings that were.
+    fn compare_network(&self, network: NetworkId, comparison: &mut Comparison, seen: &mut Seen<'a>) -> usize {
+        let Comparison { audit, superfluous, macs, .. } = comparison;
+        if self.differs(RowKey::Network(network), seen) {
+            audit.networks.insert(network);
         }
-        if only.is_none() {
-            audit.extras.extend(self.extras().filter(|key| self.differs(*key, &mut seen)));
+        let bindings = self.bindings_of(network);
+        let count = bindings.len();
+        let differs = |(port, vlan): &(Uuid, u16)| self.differs(RowKey::Binding(*port, *vlan), seen);
+        audit.bindings.extend(bindings.into_iter().filter(differs));
+        let (chosen, surplus) = self.logical_switches(network);
+        let intent = match self.wanted(network) {
+            Wanted::Unclear => return count,
+            Wanted::Yes(_) => self.desired.networks.get(&network).cloned(),
+            Wanted::No => None,
+        };
+        for index in surplus.into_iter().filter(|index| self.has_macs(*index)) {
+            superfluous.insert(index, (network, None));
         }
-        audit
+        match intent {
+            Some(intent) => {
+                *macs = Some(Macs { network, intent, chosen, next: 0, accounted: 0, wrong: Vec::new() });
+            }
+            None => {
+                if let Some(index) = chosen.filter(|index| self.actual.mac_count(*index) > 0) {
+                    superfluous.insert(index, (network, None));
+                }
+            }
+        }
+        count
     }
 
     /// Networks that are desired here, and those that we have rows of.
@@ -96,50 +164,77 @@ impl<'a> Planner<'a> {
     }
 
     /// Bindings that a network should have, and those that it has.
-    fn bindings_of(&self, network: NetworkId) -> impl Iterator<Item = (Uuid, u16)> {
+    fn bindings_of(&self, network: NetworkId) -> BTreeSet<(Uuid, u16)> {
         let (chosen, surplus) = self.logical_switches(network);
         let actual = chosen.into_iter().chain(surplus).flat_map(|index| self.actual.bindings_to(index));
-        let all: BTreeSet<_> = actual.chain(self.desired_bindings(network)).collect();
-        all.into_iter()
+        actual.chain(self.desired_bindings(network)).collect()
     }
 
-    /// Compares the desired MACs of a network with the rows. Returns how many rows they account for.
+    /// Compares some of a network's desired MACs with the rows; `None`: that was all of them.
     fn compare_macs(
         &self,
-        intent: &NetworkIntent,
-        index: Option<LogicalSwitchIndex>,
-        wrong: &mut Vec<MacAddr>,
-    ) -> usize {
-        let Some(index) = index else {
-            wrong.extend(self.desired_macs(intent).map(|desired| desired.mac));
-            return 0;
-        };
-        let mut accounted = 0;
-        for desired in self.desired_macs(intent) {
-            let mut rows = self.actual.macs_with(index, desired.mac);
-            let first = rows.next();
-            let duplicates = rows.count();
-            accounted += usize::from(first.is_some()) + duplicates;
-            let right = first.is_some_and(|row| self.is_right(row, &desired)) && duplicates == 0;
-            let own = self.actual.is_own_vtep(desired.vtep);
-            if (own && first.is_some()) || (!own && !right) {
-                wrong.push(desired.mac);
+        mut macs: Macs,
+        left: &mut usize,
+        audit: &mut Audit,
+        superfluous: &mut Superfluous,
+    ) -> Option<Macs> {
+        let Macs { intent, chosen, next, accounted, wrong, .. } = &mut macs;
+        let all = intent.macs.len() + intent.behind.macs.len();
+        let places = (*left).min(all - *next);
+        let some = self.some_desired_macs(intent, *next, places);
+        match *chosen {
+            None => wrong.extend(some.map(|desired| desired.mac)),
+            Some(index) => {
+                for desired in some {
+                    let mut rows = self.actual.macs_with(index, desired.mac);
+                    let first = rows.next();
+                    let duplicates = rows.count();
+                    *accounted += usize::from(first.is_some()) + duplicates;
+                    let right = first.is_some_and(|row| self.is_right(row, &desired)) && duplicates == 0;
+                    let own = self.actual.is_own_vtep(desired.vtep);
+                    if (own && first.is_some()) || (!own && !right) {
+                        wrong.push(desired.mac);
+                    }
+                }
             }
         }
-        accounted
+        (*next, *left) = (*next + places, *left - places);
+        if *next < all {
+            return Some(macs);
+        }
+        let Macs { network, intent, chosen, accounted, wrong, .. } = macs;
+        if !wrong.is_empty() {
+            audit.macs.insert(network, wrong);
+        }
+        if let Some(index) = chosen.filter(|index| self.actual.mac_count(*index) > accounted) {
+            superfluous.insert(index, (network, Some(intent)));
+        }
+        None
     }
 
     /// Adds the rows that aren't desired, on Logical_Switches of which something is: those of the one that a network
-    /// uses come with its intent.
-    fn find_superfluous(&self, within: &Superfluous<'_>, audit: &mut Audit) {
-        for row in self.actual.macs() {
+    /// uses come with its intent. Returns the place behind those that were looked at; `None`: it was the last.
+    fn find_superfluous(&self, within: &Superfluous, from: usize, places: usize, audit: &mut Audit) -> Option<usize> {
+        let (rows, next) = self.actual.some_macs(from, places);
+        for row in rows {
             let Some((network, intent)) = within.get(&row.logical_switch) else { continue };
             let desired = |intent: &NetworkIntent| {
                 intent.macs.get(row.mac).is_some() || self.desired_mac(intent, row.mac).is_some()
             };
-            if !intent.is_some_and(desired) {
+            if !intent.as_deref().is_some_and(desired) {
                 audit.macs.entry(*network).or_default().push(row.mac);
             }
         }
+        next
+    }
+}
+
+// ===== impl Comparison =====
+
+impl Comparison {
+    /// What was found.
+    #[must_use]
+    pub fn into_audit(self) -> Audit {
+        self.audit
     }
 }

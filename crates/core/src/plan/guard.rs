@@ -1,6 +1,6 @@
 //! Deletions that nothing explains (architecture rule 7): how many there are, and which.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
 
@@ -26,6 +26,20 @@ pub struct GuardCount {
     /// Deletions that nothing explains, by network.
     pub unexplained: FastMap<NetworkId, usize>,
 }
+
+/// A count that is made a slice at a time. It holds while neither the desired state nor the replica changes.
+#[derive(Debug)]
+pub struct Counting {
+    count: GuardCount,
+    /// The next Logical_Switch, and the next row of Ucast_Macs_Remote; `None`: all were counted.
+    logical_switches: Option<usize>,
+    macs: Option<usize>,
+    /// Logical_Switches of which some MACs may be deleted.
+    partly: FastMap<LogicalSwitchIndex, Arc<NetworkIntent>>,
+}
+
+/// Logical_Switches that are looked at before it is asked whether that is enough: each may have many bindings.
+const AT_ONCE: usize = 64;
 
 /// Which rows of a Logical_Switch of ours would be deleted without an explanation.
 #[derive(Clone, Copy)]
@@ -60,39 +74,83 @@ impl GuardCount {
     }
 }
 
+// ===== impl Counting =====
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self { count: GuardCount::default(), logical_switches: Some(0), macs: Some(0), partly: FastMap::default() }
+    }
+}
+
+impl Counting {
+    /// What was counted.
+    #[must_use]
+    pub fn into_count(self) -> GuardCount {
+        self.count
+    }
+}
+
 // ===== impl Planner =====
 
 impl<'a> Planner<'a> {
     /// Counts our rows, and those that would be deleted without an explanation.
     #[must_use]
     pub fn count_unexplained(&self) -> GuardCount {
-        let (mut count, mut moves) = (GuardCount::default(), Moves::default());
-        let mut partly: FastMap<LogicalSwitchIndex, &'a NetworkIntent> = FastMap::default();
-        for (index, _) in self.actual.logical_switches() {
-            let Some(network) = self.owner(index) else { continue };
-            let bindings = || self.actual.bindings_to(index);
-            let rows = 1 + self.actual.mac_count(index) + self.actual.multicasts_of(index).count() + bindings().count();
-            count.own += rows;
-            let unexplained = match self.unexplained_of(index, network) {
-                Unexplained::All => rows,
-                Unexplained::Some(intent) => {
-                    partly.extend(intent.map(|intent| (index, intent)));
-                    bindings().filter(|(port, vlan)| self.unbinds_unexplained(*port, *vlan, &mut moves)).count()
+        let mut counting = Counting::default();
+        while !self.count_some(&mut counting, usize::MAX) {}
+        counting.count
+    }
+
+    /// Counts on, about so many rows. True: it is done.
+    pub fn count_some(&self, counting: &mut Counting, rows: usize) -> bool {
+        let (mut left, mut moves) = (rows, Moves::default());
+        while left > 0 {
+            if let Some(place) = counting.logical_switches {
+                let (some, next) = self.actual.some_logical_switches(place, left.min(AT_ONCE));
+                for (index, _) in some {
+                    left = left.saturating_sub(1 + self.count_logical_switch(index, counting, &mut moves));
                 }
-                Unexplained::None => 0,
-            };
-            if unexplained > 0 {
-                *count.unexplained.entry(network).or_default() += unexplained;
+                counting.logical_switches = next;
+            } else if let Some(place) = counting.macs.filter(|_| !counting.partly.is_empty()) {
+                let (some, next) = self.actual.some_macs(place, left);
+                for row in some {
+                    if let Some(intent) = counting.partly.get(&row.logical_switch)
+                        && self.deletes_unexplained(intent, row.mac)
+                    {
+                        *counting.count.unexplained.entry(intent.id).or_default() += 1;
+                    }
+                }
+                counting.macs = next;
+                left = if next.is_some() { 0 } else { left };
+            } else {
+                return true;
             }
         }
-        for row in self.actual.macs() {
-            if let Some(intent) = partly.get(&row.logical_switch)
-                && self.deletes_unexplained(intent, row.mac)
-            {
-                *count.unexplained.entry(intent.id).or_default() += 1;
+        false
+    }
+
+    /// Counts a Logical_Switch with what refers to it, but for MACs of which only some would be deleted. Returns how many
+    /// bindings were looked at.
+    fn count_logical_switch(&self, index: LogicalSwitchIndex, counting: &mut Counting, moves: &mut Moves<'a>) -> usize {
+        let Some(network) = self.owner(index) else { return 0 };
+        let Counting { count, partly, .. } = counting;
+        let bindings = || self.actual.bindings_to(index);
+        let bound = bindings().count();
+        let rows = 1 + self.actual.mac_count(index) + self.actual.multicasts_of(index).count() + bound;
+        count.own += rows;
+        let unexplained = match self.unexplained_of(index, network) {
+            Unexplained::All => rows,
+            Unexplained::Some(intent) => {
+                let intent = intent.and_then(|_| self.desired.networks.get(&network));
+                partly.extend(intent.map(|intent| (index, intent.clone())));
+                bindings().filter(|(port, vlan)| self.unbinds_unexplained(*port, *vlan, moves)).count()
             }
+            Unexplained::None => 0,
+        };
+        if unexplained > 0 {
+            *count.unexplained.entry(network).or_default() += unexplained;
         }
-        count
+        bound
     }
 
     /// The deletions that nothing explains: by network, and the first of their rows.

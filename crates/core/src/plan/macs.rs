@@ -67,10 +67,18 @@ impl<'a> Planner<'a> {
         (!self.actual.is_own_vtep(row.vtep)).then_some(row)
     }
 
-    /// All rows that a network's MACs should have, where they point elsewhere than to the switch itself.
-    pub(super) fn desired_macs(&self, intent: &'a NetworkIntent) -> impl Iterator<Item = DesiredMac> {
-        let relayed = intent.behind.macs.iter().filter_map(|row| self.relayed(intent, row));
-        intent.macs.iter().copied().chain(relayed)
+    /// Some of the rows that a network's MACs should have, by their place among its own MACs and those behind gateways.
+    pub(super) fn some_desired_macs<'i>(
+        &self,
+        intent: &'i NetworkIntent,
+        from: usize,
+        places: usize,
+    ) -> impl Iterator<Item = DesiredMac> {
+        let own = intent.macs.iter_from(from).copied().take(places);
+        // The own ones come first.
+        let (behind, left) = (from.saturating_sub(intent.macs.len()), intent.macs.len().saturating_sub(from));
+        let relayed = intent.behind.macs.iter_from(behind).take(places.saturating_sub(left));
+        own.chain(relayed.filter_map(|row| self.relayed(intent, row)))
     }
 
     /// Number of rows that a network's MACs should have.

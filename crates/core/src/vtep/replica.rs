@@ -204,6 +204,15 @@ impl Replica {
         self.logical_switches.iter()
     }
 
+    /// Some of them: so many numbers from this one on, and the number behind them; `None`: it was the last.
+    pub fn some_logical_switches(
+        &self,
+        from: usize,
+        numbers: usize,
+    ) -> (impl Iterator<Item = (LogicalSwitchIndex, &LogicalSwitch)>, Option<usize>) {
+        self.logical_switches.slice(from, numbers)
+    }
+
     /// A Logical_Switch row.
     #[must_use]
     pub fn logical_switch(&self, index: LogicalSwitchIndex) -> Option<&LogicalSwitch> {
@@ -265,6 +274,11 @@ impl Replica {
         self.local_macs.iter()
     }
 
+    /// Some of them: so many places from this one on, and the place behind them; `None`: it was the last. A row keeps its place.
+    pub fn some_local_macs(&self, from: usize, places: usize) -> (impl Iterator<Item = &Unicast>, Option<usize>) {
+        self.local_macs.slice(from, places)
+    }
+
     /// Rows of Mcast_Macs_Local: where the switch wants what it can't send elsewhere.
     pub fn local_multicasts(&self) -> impl Iterator<Item = &Multicast> {
         self.local_multicasts.values()
@@ -273,6 +287,17 @@ impl Replica {
     /// All rows of Ucast_Macs_Remote with a proper MAC.
     pub fn macs(&self) -> impl Iterator<Item = &Unicast> {
         self.macs.iter()
+    }
+
+    /// Some of them: so many places from this one on, and the place behind them; `None`: it was the last.
+    pub fn some_macs(&self, from: usize, places: usize) -> (impl Iterator<Item = &Unicast>, Option<usize>) {
+        self.macs.slice(from, places)
+    }
+
+    /// VLANs that are bound, on all ports.
+    #[must_use]
+    pub fn bound_total(&self) -> usize {
+        self.bound
     }
 
     /// Number of rows of Ucast_Macs_Remote.

@@ -42,6 +42,8 @@ const LONG: usize = 1 << 20;
 const TURN: usize = 128 << 10;
 /// Bytes of an update that count as one row: a port with 4,000 bindings is sent as a whole when one of them changes.
 const BYTES_OF_ROW: usize = 4 << 10;
+/// How often it is told at least that a peer has to wait.
+const TOLD: Duration = Duration::from_secs(1);
 /// What a message costs that nobody asked for.
 const UNASKED: i64 = 200;
 
@@ -193,10 +195,12 @@ impl Inbox {
         }
         while let Some(due) = self.allowance.due(now()) {
             let since = *self.throttled.get_or_insert_with(now);
+            // Told a little at a time: it may last.
+            let until = due.min(since + TOLD);
             tokio::select! {
                 biased;
                 () = &mut self.stopped => return Err(self.shared.reason()),
-                () = sleep_until(due.into()) => {}
+                () = sleep_until(until.into()) => {}
             }
             let waited = now().saturating_duration_since(since).as_millis();
             self.shared.throttled_ms.fetch_add(u64::try_from(waited).unwrap_or(u64::MAX), Ordering::Relaxed);

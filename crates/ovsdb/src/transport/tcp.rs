@@ -10,20 +10,35 @@ use tokio::{
 
 use super::{TransportError, Wire};
 
-/// Tries all addresses of a name.
+/// A connection that came to be.
+pub(super) struct Dialled {
+    pub(super) stream: TcpStream,
+    pub(super) wire: Wire,
+    /// Whom it reached.
+    pub(super) peer: String,
+    /// How many addresses the name has.
+    pub(super) addresses: usize,
+}
+
+/// Tries all addresses of a name, the one behind `last` first.
 pub(super) async fn dial(
     host: &str,
     port: u16,
     timeout: Duration,
     deadline: Instant,
-) -> Result<(TcpStream, Wire, String), TransportError> {
+    last: &str,
+) -> Result<Dialled, TransportError> {
     let unresolved = |source| TransportError::Resolve { host: host.to_owned(), source };
-    let found: Vec<SocketAddr> = match timeout_at(deadline, lookup_host((host, port))).await {
+    let mut found: Vec<SocketAddr> = match timeout_at(deadline, lookup_host((host, port))).await {
         Err(_) => return Err(unresolved(io::ErrorKind::TimedOut.into())),
         Ok(found) => found.map_err(unresolved)?.collect(),
     };
     let mut failure = unresolved(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-    let mut left = found.len();
+    if let Some(at) = found.iter().position(|address| address.to_string() == last) {
+        found.rotate_left(at + 1);
+    }
+    let addresses = found.len();
+    let mut left = addresses;
     for address in found {
         let share = deadline.saturating_duration_since(Instant::now()) / u32::try_from(left.max(1)).unwrap_or(u32::MAX);
         left -= 1;
@@ -33,7 +48,7 @@ pub(super) async fn dial(
             Ok(Err(source)) => TransportError::Connect { peer, source },
             Ok(Ok(stream)) => match tune(&stream) {
                 Err(source) => TransportError::Connect { peer, source },
-                Ok(wire) => return Ok((stream, wire, peer)),
+                Ok(wire) => return Ok(Dialled { stream, wire, peer, addresses }),
             },
         };
     }

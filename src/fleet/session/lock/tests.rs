@@ -22,6 +22,7 @@ fn lock_in(state: &LockState, orphaned: bool, now: Instant) -> Lock {
         LockState::Lost => vec![LockEvent::Wanted, LockEvent::Answered(true), LockEvent::Stolen],
         LockState::Standby(Standby::ReadOnly) => vec![LockEvent::Wanted, LockEvent::Failed(&read_only)],
         LockState::Standby(Standby::Follower) => vec![LockEvent::Following, LockEvent::Wanted],
+        LockState::Standby(Standby::Detached) => vec![LockEvent::Detached, LockEvent::Wanted],
         LockState::Standby(Standby::Relay) => vec![LockEvent::Relaying, LockEvent::Wanted],
         LockState::Refused(_) => vec![LockEvent::Wanted, LockEvent::Failed(&busy)],
         LockState::Stealing => {
@@ -173,6 +174,7 @@ fn only_who_holds_it_or_needs_none_may_write() {
         (Lost, false, "waiting"),
         (LockState::Standby(Standby::ReadOnly), false, "standby"),
         (LockState::Standby(Standby::Follower), false, "standby"),
+        (LockState::Standby(Standby::Detached), false, "standby"),
         (LockState::Standby(Standby::Relay), false, "standby"),
         (busy, false, "waiting"),
     ];

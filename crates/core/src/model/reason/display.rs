@@ -129,6 +129,11 @@ impl fmt::Display for Reason {
             Self::LearnedRate { rate } => {
                 write!(f, "learned MACs come and go faster than {rate} a second: the relay follows at that rate")
             }
+            Self::Throttled { rate } => write!(
+                f,
+                "its rows change faster than {rate} a second: it is read at that rate, so that others have their turn, and what is \
+                 shown of it may be late"
+            ),
             Self::LearnedOverflow { left_out } => write!(
                 f,
                 "at least {left_out} learned MACs are not relayed, because the switch has more than max_learned_macs: they \

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{NetworkId, VlanId},
-    plan::{BlockedSubject, Desired, GuardDecision, InFlight, RowCounts},
+    plan::{BlockedSubject, Counting, Desired, GuardDecision, InFlight, RowCounts},
     vtep::Ownership,
 };
 
@@ -245,6 +245,22 @@ proptest! {
             prop_assert!(!wanted || !mac.is_some_and(has), "{row:?} is wanted");
         }
         database.transact(&dry.held.release.operations).unwrap();
+    }
+
+    /// What is compared and counted a slice at a time finds the same as at once.
+    #[test]
+    fn slices_find_the_same(desired in any_desired(), before in any_database(), rows in 1..9_usize) {
+        let (policy, in_flight, replica) = (policy(), InFlight::default(), before.replica());
+        let planner = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Unknown);
+        let some: BTreeSet<_> = desired.networks.keys().copied().take(2).collect();
+        for only in [None, Some(&some)] {
+            let mut comparison = planner.comparison(only);
+            while !planner.compare_some(&mut comparison, rows) {}
+            prop_assert_eq!(comparison.into_audit(), planner.audit(only));
+        }
+        let mut counting = Counting::default();
+        while !planner.count_some(&mut counting, rows) {}
+        prop_assert_eq!(counting.into_count(), planner.count_unexplained());
     }
 
     /// What the guard holds is exactly what nothing explains: with everything held, no unexplained row goes.

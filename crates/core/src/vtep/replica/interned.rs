@@ -102,6 +102,15 @@ impl<T> Interned<T> {
         self.index.get(&uuid).copied()
     }
 
+    /// The rows of so many numbers from this one on, and the number behind them; `None`: it was the last.
+    pub(super) fn slice(&self, from: usize, numbers: usize) -> (impl Iterator<Item = (u32, &T)>, Option<usize>) {
+        let end = from.saturating_add(numbers).min(self.slots.len());
+        let slots = self.slots.get(from..end).unwrap_or_default();
+        let first = u32::try_from(from).unwrap_or(u32::MAX);
+        let rows = (first..).zip(slots).filter_map(|(index, slot)| Some((index, slot.row.as_ref()?)));
+        (rows, (end < self.slots.len()).then_some(end))
+    }
+
     /// The rows that are there.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(&self.slots).filter_map(|(index, slot)| Some((index, slot.row.as_ref()?)))

@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::{HostTokenError, KeystoneError, TokenError, load_or_create_token, try_keystone};
-pub use health::Readiness;
+pub use health::{LISTED_WARNINGS, Readiness};
 pub use tls::{ApiTls, ApiTlsError};
 
 use self::{

@@ -333,7 +333,7 @@ fn readiness(service: &Service, shutdown: &CancellationToken) -> Readiness {
     })
     .with_warnings(move || {
         let service = warnings.clone();
-        async move { service.warnings().await }
+        async move { service.warnings(api::LISTED_WARNINGS).await }
     })
 }
 

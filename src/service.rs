@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bindings;
+mod bulk;
 mod claims;
 mod connections;
 mod drafts;

@@ -31,8 +31,8 @@ use crate::{
 
 /// How long the warnings may take: they wait for the view of all switches.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Warnings that are listed.
-const LISTED: usize = 50;
+/// Warnings that should be listed.
+pub const LISTED_WARNINGS: usize = 50;
 
 type Warnings = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
 
@@ -91,15 +91,10 @@ async fn healthz() -> Response {
 
 async fn readyz(State(ready): State<Readiness>) -> Response {
     let reasons = (ready.reasons)();
-    let mut warnings = match timeout(PATIENCE, (ready.warnings)()).await {
+    let warnings = match timeout(PATIENCE, (ready.warnings)()).await {
         Ok(warnings) => warnings,
         Err(_) => vec![format!("the view of the switches takes longer than {} s: see the log", PATIENCE.as_secs())],
     };
-    if warnings.len() > LISTED {
-        let more = warnings.len() - LISTED;
-        warnings.truncate(LISTED);
-        warnings.push(format!("{more} more: l2gw status"));
-    }
     let (code, status) = match reasons.as_slice() {
         [] => (StatusCode::OK, "ready"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),

@@ -1,4 +1,5 @@
-//! `l2gw port import FILE.csv`: read line by line, staged in pieces, committed once. All ports are created, or none.
+//! `l2gw port import FILE.csv`: read line by line, staged in pieces, committed once. All ports are created, or none; those of
+//! large files in parts.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -247,7 +248,8 @@ impl Staging<'_> {
         match error {
             AdminClientError::Refused { code, kind, name, message } => {
                 let place = if line > 0 { format!("{}:{line}", self.file) } else { self.file.clone() };
-                let message = format!("{place}: {message}; nothing was created");
+                let created = if kind == "PartlyCreated" { "" } else { "; nothing was created" };
+                let message = format!("{place}: {message}{created}");
                 AdminClientError::Refused { code, kind, name, message }.into()
             }
             other => other.into(),

@@ -56,22 +56,9 @@ pub(super) struct Wish {
 
 /// The addresses of each port, in the order of the wishes, and what has to be noted of them once the ports are there.
 pub(super) async fn assign(read: &mut Read, wishes: Vec<Wish>) -> Result<(Vec<Vec<FixedIp>>, Vec<Allocation>)> {
-    let networks = wishes.iter().map(|wish| wish.network).collect();
     let mut desk = Desk::default();
-    for subnet in read.subnets_of(&networks).await? {
-        desk.subnets.entry(subnet.network_id).or_default().push(subnet);
-    }
-    // What is asked for by name comes first, so that it isn't given to another port.
-    for wish in &wishes {
-        for FixedIpDraft { ip, subnet_id } in wish.ips.iter().flatten() {
-            if let Some(ip) = *ip
-                && let Some(subnet) = desk.subnet_of(wish.network, ip, subnet_id.as_deref())?
-            {
-                desk.claim(subnet, ip, wish.port)?;
-            }
-        }
-    }
-    desk.refuse_taken(read).await?;
+    // What is asked for by name comes first, so that it isn't given away to somebody else.
+    desk.claim_all(read, &wishes).await?;
     let mut assigned = Vec::with_capacity(wishes.len());
     for wish in wishes {
         assigned.push(desk.serve(read, wish).await?);
@@ -80,9 +67,20 @@ pub(super) async fn assign(read: &mut Read, wishes: Vec<Wish>) -> Result<(Vec<Ve
     Ok((assigned, allocations))
 }
 
+async fn refuse_taken(read: &mut Read, claimed: &BTreeSet<(SubnetId, IpAddr)>) -> Result<()> {
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    match read.allocated(claimed).await?.first() {
+        None => Ok(()),
+        Some(&(subnet, ip, port)) => Err(ServiceError::IpInUse { ip, subnet, port: Some(port) }),
+    }
+}
+
 /// Where one request's addresses are dealt out.
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
+    /// Of the networks that were asked for.
     subnets: BTreeMap<NetworkId, Vec<Subnet>>,
     claimed: BTreeMap<(SubnetId, IpAddr), PortId>,
     /// By subnet and first address of a pool.
@@ -98,6 +96,30 @@ struct Cursor {
 }
 
 impl Desk {
+    /// Notes all addresses that are asked for by name, and refuses those that somebody has.
+    pub(super) async fn claim_all(&mut self, read: &mut Read, wishes: &[Wish]) -> Result<()> {
+        let mut networks: BTreeSet<_> = wishes.iter().map(|wish| wish.network).collect();
+        networks.retain(|network| !self.subnets.contains_key(network));
+        for network in &networks {
+            self.subnets.insert(*network, Vec::new());
+        }
+        for subnet in read.subnets_of(&networks).await? {
+            self.subnets.entry(subnet.network_id).or_default().push(subnet);
+        }
+        let mut claimed = BTreeSet::new();
+        for wish in wishes {
+            for FixedIpDraft { ip, subnet_id } in wish.ips.iter().flatten() {
+                if let Some(ip) = *ip
+                    && let Some(subnet) = self.subnet_of(wish.network, ip, subnet_id.as_deref())?
+                {
+                    self.claim(subnet, ip, wish.port)?;
+                    claimed.insert((subnet, ip));
+                }
+            }
+        }
+        refuse_taken(read, &claimed).await
+    }
+
     /// The subnet that an address belongs to; `None`: to none that is known.
     fn subnet_of(&self, network: NetworkId, ip: IpAddr, named: Option<&str>) -> Result<Option<SubnetId>> {
         let known = self.subnets.get(&network).map(Vec::as_slice).unwrap_or_default();
@@ -119,16 +141,6 @@ impl Desk {
         match self.claimed.insert((subnet, ip), port) {
             None => Ok(()),
             Some(_) => Err(ServiceError::IpInUse { ip, subnet, port: None }),
-        }
-    }
-
-    async fn refuse_taken(&self, read: &mut Read) -> Result<()> {
-        if self.claimed.is_empty() {
-            return Ok(());
-        }
-        match read.allocated(&self.claimed.keys().copied().collect()).await?.first() {
-            None => Ok(()),
-            Some(&(subnet, ip, port)) => Err(ServiceError::IpInUse { ip, subnet, port: Some(port) }),
         }
     }
 

@@ -390,7 +390,17 @@ pub enum ServiceError {
     NoSource,
 
     // ===== the store =====
-    /// The store failed; [`StoreError::is_unavailable`] says whether trying again later may help.
+    /// A bulk was refused after a part of it was created, and that part can't be removed.
+    #[error(
+        "{why}; {left} ports of the bulk were created before, and could not be removed again: list them, and delete them"
+    )]
+    PartlyCreated {
+        /// Ports that are there.
+        left: usize,
+        /// Why it was refused.
+        why: Box<ServiceError>,
+    },
+    /// The store failed; [`StoreError::is_unavailable`] tells whether trying again later may help.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -96,8 +96,8 @@ impl Service {
     }
 
     /// What an operator should fix, though the daemon does its work: what `/readyz` warns of. The switches are shown as
-    /// they were at most a second ago: everybody may ask.
-    pub async fn warnings(&self) -> Vec<String> {
+    /// they were at most a second ago, and so many problems are told: everybody may ask.
+    pub async fn warnings(&self, listed: usize) -> Vec<String> {
         let mut last = self.watched.last.lock().await;
         let seen = match last.as_ref() {
             Some((at, problems)) if at.elapsed() < FRESH => problems.clone(),
@@ -112,8 +112,12 @@ impl Service {
         let source = self.source().as_ref().and_then(of_source).filter(|problem| problem.status == Status::Held);
         let now: Vec<Problem> = self.watched.ask_parts().into_iter().chain(source).collect();
         let of_switches = seen.iter().filter(|problem| !problem.kind.is_of_daemon() && !now.contains(problem));
+        let mut all = now.iter().chain(of_switches);
         let line = |problem: &Problem| format!("{}: {}; {}", problem.name, problem.reason, problem.fix);
-        now.iter().chain(of_switches).map(line).collect()
+        let mut lines: Vec<_> = all.by_ref().take(listed).map(line).collect();
+        let more = all.count();
+        lines.extend((more > 0).then(|| format!("{more} more: l2gw status")));
+        lines
     }
 
     /// The whole, now.

@@ -1,6 +1,9 @@
 //! Ports: which MAC is on which network, at which compute node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -25,21 +28,9 @@ impl Service {
         let draft = Draft::check(caller, draft, "")?;
         let id = draft.port.row.id;
         let (caller, quota) = (caller.clone(), self.max_ports_per_host);
-        let mut ports = self.store.write(move |write| Box::pin(insert(write, caller, quota, vec![draft]))).await?;
+        let mut ports =
+            self.store.write(move |write| Box::pin(insert(write, caller, quota, vec![draft], Arc::default()))).await?;
         ports.pop().ok_or_else(|| ServiceError::PortNotFound(id.to_string()))
-    }
-
-    /// Creates all of these ports, or none.
-    pub async fn create_ports(&self, caller: &Caller, drafts: Vec<PortDraft>) -> Result<Vec<Annotated<Port>>> {
-        self.may_write()?;
-        let check = |(i, draft)| Draft::check(caller, draft, &format!("ports[{i}]."));
-        let drafts = drafts.into_iter().enumerate().map(check).collect::<Result<Vec<_>>>()?;
-        let (caller, quota) = (caller.clone(), self.max_ports_per_host);
-        if caller.host.is_some() && drafts.len() > quota as usize {
-            // Before anything is looked for: the quota bounds the work of one call, too.
-            check_quota(&mut self.store.snapshot().await?, &caller, drafts.len(), quota).await?;
-        }
-        self.store.write(move |write| Box::pin(insert(write, caller, quota, drafts))).await
     }
 
     /// The ports of a selection.
@@ -139,16 +130,19 @@ fn check_own(caller: &Caller, host: &str) -> Result<()> {
     }
 }
 
+/// MACs on networks.
+pub(super) type Macs = BTreeSet<(NetworkId, MacAddr)>;
+
 /// A port to insert; its MAC, and those of its address pairs that follow it, may be still to draw.
-struct Draft {
-    port: Annotated<Port>,
-    draw: bool,
+pub(super) struct Draft {
+    pub(super) port: Annotated<Port>,
+    pub(super) draw: bool,
     ips: Option<Vec<FixedIpDraft>>,
     pairs: Vec<AddressPairDraft>,
 }
 
 impl Draft {
-    fn check(caller: &Caller, mut draft: PortDraft, at: &str) -> Result<Self> {
+    pub(super) fn check(caller: &Caller, mut draft: PortDraft, at: &str) -> Result<Self> {
         if let Some(own) = &caller.host {
             check_own(caller, draft.host.get_or_insert_with(|| own.clone()))?;
         }
@@ -175,6 +169,16 @@ impl Draft {
         };
         let port = Annotated::new(port, Attributes::of(PORT_ATTRIBUTES, draft.attributes));
         Ok(Self { port, draw: draft.mac.is_none(), ips: draft.fixed_ips, pairs: draft.allowed_address_pairs })
+    }
+
+    /// Whether it asks for certain addresses.
+    pub(super) fn names_addresses(&self) -> bool {
+        self.ips.iter().flatten().any(|ip| ip.ip.is_some())
+    }
+
+    /// The addresses that it asks for.
+    pub(super) fn wish(&self) -> Wish {
+        Wish { port: self.port.id, network: self.port.network_id, ips: self.ips.clone() }
     }
 
     fn finish(self, fixed_ips: Vec<FixedIp>) -> Annotated<Port> {
@@ -249,21 +253,28 @@ fn apply(annotated: Annotated<Port>, update: PortUpdate, fixed_ips: Vec<FixedIp>
     Annotated { row, attributes, stamp }
 }
 
-async fn insert(write: &mut Write, caller: Caller, quota: u32, mut drafts: Vec<Draft>) -> Result<Vec<Annotated<Port>>> {
+/// Inserts ports. `reserved` are MACs that none of them gets unless it asks for it.
+pub(super) async fn insert(
+    write: &mut Write,
+    caller: Caller,
+    quota: u32,
+    mut drafts: Vec<Draft>,
+    reserved: Arc<Macs>,
+) -> Result<Vec<Annotated<Port>>> {
     check_quota(write, &caller, drafts.len(), quota).await?;
     let networks: BTreeSet<_> = drafts.iter().map(|draft| draft.port.network_id).collect();
     let known = write.networks_among(&networks).await?;
     if let Some(missing) = networks.difference(&known).next() {
         return Err(ServiceError::NetworkNotFound(missing.to_string()));
     }
-    let mut macs = BTreeSet::new();
+    let mut macs = Macs::new();
     for port in drafts.iter().filter(|draft| !draft.draw).map(|draft| &draft.port) {
         if !macs.insert((port.network_id, port.mac)) {
             return Err(ServiceError::MacInUse { network: port.network_id, mac: port.mac, port: None });
         }
     }
     refuse_taken(write, &macs).await?;
-    draw_macs(write, &mut drafts, macs).await?;
+    draw_macs(write, &mut drafts, macs, &reserved).await?;
     let wish = |draft: &mut Draft| Wish { port: draft.port.id, network: draft.port.network_id, ips: draft.ips.take() };
     let (ips, allocations) = addresses::assign(write, drafts.iter_mut().map(wish).collect()).await?;
     let ports: Vec<_> = drafts.into_iter().zip(ips).map(|(draft, ips)| draft.finish(ips)).collect();
@@ -275,7 +286,7 @@ async fn insert(write: &mut Write, caller: Caller, quota: u32, mut drafts: Vec<D
     Ok(ports)
 }
 
-async fn refuse_taken(read: &mut Read, wanted: &BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
+pub(super) async fn refuse_taken(read: &mut Read, wanted: &Macs) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
@@ -286,7 +297,7 @@ async fn refuse_taken(read: &mut Read, wanted: &BTreeSet<(NetworkId, MacAddr)>) 
 }
 
 /// Gives each port that came without a MAC a random one of Neutron's prefix that is free on its network.
-async fn draw_macs(read: &mut Read, drafts: &mut [Draft], mut used: BTreeSet<(NetworkId, MacAddr)>) -> Result<()> {
+async fn draw_macs(read: &mut Read, drafts: &mut [Draft], mut used: Macs, reserved: &Macs) -> Result<()> {
     let mut waiting: Vec<_> = drafts.iter_mut().filter(|draft| draft.draw).map(|draft| &mut draft.port.row).collect();
     for _ in 0..DRAWS {
         if waiting.is_empty() {
@@ -296,8 +307,9 @@ async fn draw_macs(read: &mut Read, drafts: &mut [Draft], mut used: BTreeSet<(Ne
             port.mac = random_mac();
         }
         // Against this request first, then against the table.
-        let (fresh, twice): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|port| used.insert((port.network_id, port.mac)));
+        let (fresh, twice): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|port| {
+            !reserved.contains(&(port.network_id, port.mac)) && used.insert((port.network_id, port.mac))
+        });
         let wanted = fresh.iter().map(|port| (port.network_id, port.mac)).collect();
         let taken = read.macs_taken(&wanted).await?.into_iter().map(|(_, network, mac)| (network, mac));
         let taken: BTreeSet<_> = taken.collect();

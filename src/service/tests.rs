@@ -1,5 +1,7 @@
 //! Rules on a real SQLite file. What clients see of them is tested through the API.
 
+mod fleets;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
@@ -208,7 +210,7 @@ async fn a_network_that_loses_its_segment_is_unbound_and_explained() {
     assert_eq!(status.status, Status::Error);
     assert!(matches!(status.switches[0].reason, Reason::NoSegment { .. }), "{status:?}");
     assert_eq!(wrong(&service).await, [(ProblemKind::Network, Status::Error, "t e VLAN 50".to_owned())]);
-    assert!(service.warnings().await[0].contains("has no VXLAN segment"));
+    assert!(service.warnings(1).await[0].contains("has no VXLAN segment"));
     // Its VLAN is free for another network, and the network itself can be shown.
     assert_eq!(service.network(Dialect::Neutron, &made.id.to_string()).await.unwrap().network.vni, None);
     service.create_network(&caller, network("other")).await.unwrap();
@@ -298,5 +300,57 @@ async fn a_compute_node_claims_its_own_macs_alone_and_so_many_ports() {
     let refused = service.create_port(&two, bare(0x40)).await.unwrap_err();
     assert!(matches!(refused, ServiceError::OverQuota { .. }), "{refused}");
     service.create_port(&admin, PortDraft { host: Some("compute-2".into()), ..bare(0x40) }).await.unwrap();
+    store.close().await;
+}
+
+/// A bulk is created in parts: others write in between. Where a part is refused, none of it stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_keeps_nobody_waiting_and_leaves_nothing_behind() {
+    let scratch = Scratch::new();
+    let (store, service) = scratch.open().await;
+    let admin = Caller::default();
+    let mac = |i: u32| {
+        let [a, b, c, d] = i.to_be_bytes();
+        crate::model::MacAddr::new([2, 1, a, b, c, d])
+    };
+    let of = |net: &crate::model::Network, limit| Selection {
+        limit: Some(limit),
+        ..Selection::among(PortColumn::Network, [net.id.to_string()])
+    };
+    for clash in [false, true] {
+        let net = service.create_network(&admin, network("n")).await.unwrap();
+        let draft = |i: u32| PortDraft { mac: Some(mac(i)), ..port(&net, 1) };
+        let drafts = |count: u32| (0..count).map(draft).collect::<Vec<_>>();
+        // What can be seen at once is refused before anything is created.
+        let mut twice = drafts(2000);
+        twice[1999].mac = twice[0].mac;
+        let refused = service.create_ports(&admin, twice).await.unwrap_err();
+        assert!(matches!(refused, ServiceError::MacInUse { port: None, .. }), "{refused}");
+        let mut wrong = drafts(2000);
+        wrong[1321].name = "x".repeat(300);
+        let refused = service.create_ports(&admin, wrong).await.unwrap_err();
+        assert!(refused.to_string().contains("ports[1321]"), "{refused}");
+        assert!(service.ports(&of(&net, 1)).await.unwrap().is_empty());
+
+        let (called, caller, all) = (service.clone(), admin.clone(), drafts(4000));
+        let bulk = tokio::spawn(async move { called.create_ports(&caller, all).await });
+        while service.ports(&of(&net, 1)).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let other = if clash { draft(3999) } else { port(&net, 9) };
+        service.create_port(&admin, other).await.unwrap();
+        assert!(!bulk.is_finished(), "the one that came later waited for all of them");
+        let (created, there) = (bulk.await.unwrap(), service.ports(&of(&net, 9000)).await.unwrap().len());
+        if clash {
+            let refused = created.unwrap_err();
+            assert!(matches!(refused, ServiceError::MacInUse { port: Some(_), .. }), "{refused}");
+            assert_eq!(there, 1, "the one that was quicker is there, and nothing else");
+        } else {
+            let created = created.unwrap();
+            let right = |(i, port): (usize, &Annotated<crate::model::Port>)| port.mac == mac(u32::try_from(i).unwrap());
+            assert!(created.len() == 4000 && created.iter().enumerate().all(right), "in the order of the call");
+            assert_eq!(there, 4001);
+        }
+    }
     store.close().await;
 }

@@ -1,4 +1,4 @@
-//! A bulk of ports in pieces: staged one after the other, then created all at once, or not at all.
+//! A bulk of ports in pieces: staged one after the other, then created, all of them or none.
 
 use std::{
     collections::HashMap,
@@ -68,7 +68,11 @@ struct Chunk {
 pub(super) fn offer(r: &mut Registry) -> Result<(), RegisterMethodError> {
     r.read("port_import_begin", "Begins a bulk of ports.", begin)?;
     r.read("port_import_stage", "Adds ports to the bulk; nothing is created.", stage)?;
-    r.change("port_import_commit", "Creates all ports of the bulk, or none.", commit)?;
+    r.change(
+        "port_import_commit",
+        "Creates all ports of the bulk, or none; in parts, so that others' changes don't wait for all of it.",
+        commit,
+    )?;
     r.read("port_import_abort", "Forgets the bulk.", abort)
 }
 

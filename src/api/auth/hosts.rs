@@ -132,6 +132,8 @@ pub(super) fn may(host: &str, method: &Method, path: &str) -> Result<(), Problem
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
     use super::*;
 
     const TOKEN: &str = "0123456789abcdef";
@@ -157,6 +159,34 @@ mod tests {
             let (at, problem) = HostTokens::parse(text).unwrap_err();
             assert!(at == line && problem.contains(word), "{text}: {at}: {problem}");
         }
+    }
+
+    /// A pipe would be waited for, a device would have no end; and others must not read it.
+    #[test]
+    fn the_file_is_a_regular_one_that_nobody_else_reads() {
+        let directory = std::env::temp_dir().join(format!("vtepd-hosts-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&directory).unwrap();
+        let path = |name: &str| directory.join(name);
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
+        for name in ["pipe", "zero", "."] {
+            let error = HostTokens::load(&path(name)).unwrap_err().to_string();
+            assert!(error.contains("no regular file"), "{name}: {error}");
+        }
+        let file = path("tokens");
+        fs::write(&file, format!("compute-1:{TOKEN}\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+        let error = HostTokens::load(&file).unwrap_err().to_string();
+        assert!(error.contains("0604") && !error.contains(TOKEN), "{error}");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(HostTokens::load(&file).unwrap().0.len(), 1);
+        fs::write(&file, format!("compute-1:{}\n", &TOKEN[1..])).unwrap();
+        let error = HostTokens::load(&file).unwrap_err().to_string();
+        assert!(
+            error.contains("tokens:1") && error.contains("16 characters") && !error.contains(&TOKEN[1..]),
+            "{error}"
+        );
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]

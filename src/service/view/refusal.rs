@@ -73,6 +73,7 @@ pub fn refusal(error: &ServiceError) -> (Class, &'static str) {
         E::OwnedByNeutron { .. } => (Forbidden, "OwnedByNeutron"),
         E::NoSource => (NotFound, "SourceNotFound"),
 
+        E::PartlyCreated { .. } => (Internal, "PartlyCreated"),
         E::Store(error) if error.is_unavailable() => (Unavailable, "ServiceUnavailable"),
         E::Store(_) => (Internal, "HTTPInternalServerError"),
     }

@@ -26,6 +26,9 @@ const DAY: Duration = Duration::from_hours(24);
 struct Played {
     log_ins: AtomicU32,
     validations: AtomicU32,
+    /// Validations under way, and the most that there were at a time.
+    asked: AtomicU32,
+    most_asked: AtomicU32,
     /// The service account's token that it takes is `own-N` with this N or a later one.
     oldest: AtomicU32,
     /// Life of the service account's tokens.
@@ -69,8 +72,11 @@ async fn log_in(State(played): State<Arc<Played>>, request: String) -> Response 
 
 async fn validate(State(played): State<Arc<Played>>, headers: HeaderMap) -> Response {
     played.validations.fetch_add(1, Ordering::SeqCst);
+    let asked = played.asked.fetch_add(1, Ordering::SeqCst) + 1;
+    played.most_asked.fetch_max(asked, Ordering::SeqCst);
     // Long enough for others to come and wait.
     tokio::time::sleep(Duration::from_millis(50)).await;
+    played.asked.fetch_sub(1, Ordering::SeqCst);
     let own = headers["x-auth-token"].to_str().unwrap().strip_prefix("own-").and_then(|n| n.parse().ok());
     if own < Some(played.oldest.load(Ordering::SeqCst)) {
         return StatusCode::UNAUTHORIZED.into_response();
@@ -131,6 +137,32 @@ async fn many_waiters_make_one_call() {
     assert_eq!(played.counts(), (1, 3));
     assert_eq!(check(&keystone, "boss").await, Ok("p1".to_owned()));
     assert_eq!(played.counts(), (1, 3), "it is remembered");
+}
+
+/// Unknown tokens are all alike until Keystone was asked: a flood of them costs it so many calls at a time, and one whose
+/// verdict is remembered none.
+#[tokio::test]
+async fn a_flood_of_unknown_tokens_asks_a_few_at_a_time() {
+    let (played, config) = play().await;
+    let keystone = keystone(&config, DAY);
+    assert_eq!(check(&keystone, "boss").await, Ok("p1".to_owned()));
+    let mut flood = JoinSet::new();
+    for number in 0..100 {
+        let keystone = keystone.clone();
+        let token = HeaderValue::try_from(format!("guess-{number}")).unwrap();
+        flood.spawn(async move { keystone.check(&token).await.unwrap_err().into_response().status().as_u16() });
+    }
+    while played.asked.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (_, before) = played.counts();
+    assert_eq!(check(&keystone, "boss").await, Ok("p1".to_owned()), "it doesn't wait for them");
+    assert!(before < 101, "the flood is still under way");
+    let answers = flood.join_all().await;
+    // Who waited for too long was not asked for.
+    assert!(answers.iter().all(|status| matches!(status, 401 | 503)), "{answers:?}");
+    let most = played.most_asked.load(Ordering::SeqCst);
+    assert!(usize::try_from(most).unwrap() <= ASKED && most > 1, "{most} at a time");
 }
 
 #[tokio::test]

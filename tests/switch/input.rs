@@ -83,11 +83,6 @@ fn malformed_input_is_told_as_such() {
         json!({"gateway_id": scene.gateway, "network_id": scene.network, "default_segmentation_id": vlan}).to_string()
     };
     let port = |port: Value| json!({"port": port}).to_string();
-    // What no single station has.
-    let pair = |mac: &str, ip: &str| {
-        let pairs = json!({"allowed_address_pairs": [{"mac_address": mac, "ip_address": ip}]});
-        ("PUT", format!("/v2.0/ports/{}", scene.ports[0]), port(pairs), 400)
-    };
     let cases: Vec<(&str, String, String, u16)> = vec![
         ("POST", gateways.into(), "{".into(), 400),
         ("POST", gateways.into(), "[]".into(), 400),
@@ -133,14 +128,6 @@ fn malformed_input_is_told_as_such() {
             400,
         ),
         ("POST", "/v2.0/ports".into(), port(json!({})), 400),
-        pair("01:00:5e:7f:00:64", "10.0.0.100"),
-        pair("03:bf:0a:00:00:64", "10.0.0.100"),
-        pair("ff:ff:ff:ff:ff:ff", "10.0.0.100"),
-        pair("00:00:00:00:00:00", "10.0.0.100"),
-        pair("00:00:5e:00:01:01", "224.0.0.18"),
-        pair("00:00:5e:00:01:01", "ff02::12"),
-        pair("00:00:5e:00:01:01", "224.0.0.0/4"),
-        pair("00:00:5e:00:01:01", "255.255.255.255"),
         ("POST", "/v2.0/ports".into(), port(json!({"network_id": unknown})), 404),
         ("POST", "/v2.0/ports".into(), port(json!({"network_id": scene.network, "mac_address": "nonsense"})), 400),
         (
@@ -173,6 +160,35 @@ fn malformed_input_is_told_as_such() {
     assert_eq!(not_utf8.status, 400);
     assert_eq!(tor.dump(), good);
     assert_eq!(rest.get(gateways).expect(200)["l2_gateways"].as_array().expect("gateways").len(), 1);
+}
+
+/// Allowed address pairs of no single station are refused, and nothing is written.
+#[test]
+fn address_pairs_of_no_single_station_are_refused() {
+    let tor = Tor::start("t", "192.0.2.1");
+    let scene = Scene::on(&tor);
+    let good = tor.dump();
+    let port = format!("/v2.0/ports/{}", scene.ports[0]);
+    let router = "00:00:5e:00:01:01";
+    for (mac, ip) in [
+        ("01:00:5e:7f:00:64", "10.0.0.100"),
+        ("03:bf:0a:00:00:64", "10.0.0.100"),
+        ("ff:ff:ff:ff:ff:ff", "10.0.0.100"),
+        ("00:00:00:00:00:00", "10.0.0.100"),
+        (router, "224.0.0.18"),
+        (router, "ff02::12"),
+        (router, "224.0.0.0/4"),
+        (router, "255.255.255.255"),
+    ] {
+        let pairs = json!([{"mac_address": mac, "ip_address": ip}]);
+        let answer = scene.rest.put(&port, &json!({"port": {"allowed_address_pairs": pairs}})).expect(400);
+        assert!(answer.to_string().contains("allowed_address_pairs[0]"), "{answer}");
+    }
+    assert_eq!(tor.dump(), good);
+    // A router's, and a prefix of addresses, are fine.
+    let pairs = json!([{"mac_address": router, "ip_address": "10.0.0.100"}, {"ip_address": "0.0.0.0/0"}]);
+    scene.rest.put(&port, &json!({"port": {"allowed_address_pairs": pairs}})).expect(200);
+    tor.wait("the router's MAC", |dump| dump.macs().iter().any(|row| row.address == router));
 }
 
 #[test]

@@ -144,6 +144,9 @@ pub(super) fn intent(n: u8, network: &AnyNetwork) -> NetworkIntent {
     }
 }
 
+/// The network that wants a VLAN of a port, all by number.
+type Wishes = BTreeMap<(usize, u16), u8>;
+
 /// Two sections: `tor` is in the database, `absent` isn't. A network number for a port and VLAN, or none.
 pub(super) fn any_desired() -> impl Strategy<Value = Desired> {
     let bindings = collection::btree_map((0usize..PORTS.len(), 0u16..4), 0u8..NETWORKS, 0..6);
@@ -152,7 +155,7 @@ pub(super) fn any_desired() -> impl Strategy<Value = Desired> {
     let networks = collection::btree_map(0u8..NETWORKS, any_network(), 0..NETWORKS as usize + 1);
     let buried = collection::btree_set(0u8..NETWORKS, 0..3);
     (bindings.clone(), bindings, networks, buried).prop_map(|(here, absent, networks, buried)| {
-        let section = |name: &str, (bindings, rivals): (BTreeMap<(usize, u16), u8>, BTreeMap<(usize, u16), u8>)| {
+        let section = |name: &str, (bindings, rivals): (Wishes, Wishes)| {
             let bound = |n| BoundNetwork { network: network_id(n), connections: vec![ConnectionId(Uuid::nil())] };
             let key = |(p, v): (usize, u16)| (PORTS[p].to_owned(), vlan(v));
             let known: BTreeMap<_, _> = bindings.into_iter().filter(|(_, n)| networks.contains_key(n)).collect();

@@ -1,7 +1,7 @@
 //! What two networks of ours want at once: a VNI, or a VLAN of a port.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -44,10 +44,9 @@ fn desired(networks: &[(u8, i64, u16)], buried: &[u8]) -> Desired {
     };
     for (n, _, v) in networks {
         let (of, bound) = (("e1".to_owned(), vlan(*v)), bound(*n));
-        if intent.bindings.contains_key(&of) {
-            intent.rivals.entry(of).or_default().push(bound);
-        } else {
-            intent.bindings.insert(of, bound);
+        match intent.bindings.entry(of) {
+            Entry::Vacant(free) => drop(free.insert(bound)),
+            Entry::Occupied(taken) => intent.rivals.entry(taken.key().clone()).or_default().push(bound),
         }
     }
     Desired {

@@ -38,9 +38,9 @@ impl Watch {
             let format = session.output.format();
             let shown = shown(format, &event)?;
             if format == Format::Table {
-                Output::text(&shown)?
+                Output::text(&shown)?;
             } else {
-                terminal::programs(&shown)?
+                terminal::programs(&shown)?;
             }
             left -= 1;
         }

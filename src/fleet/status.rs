@@ -208,7 +208,7 @@ impl<'a> Look<'a> {
         for (key, quarantine) in view.faults.iter() {
             match *key {
                 RowKey::Network(network) | RowKey::Mac(network, _) => {
-                    add(&mut faults_of_networks, network, *key, quarantine)
+                    add(&mut faults_of_networks, network, *key, quarantine);
                 }
                 RowKey::Binding(port, vlan) => add(&mut faults_of_bindings, (port, vlan), *key, quarantine),
                 // They are the switch's, not a binding's.

@@ -225,7 +225,9 @@ impl Keeper {
                 }
             }
             ReportContent::Ports(states) => {
-                states.into_iter().for_each(|state| self.gateways.port(&self.topology, state, now))
+                for state in states {
+                    self.gateways.port(&self.topology, state, now);
+                }
             }
             ReportContent::Macs(heard) => {
                 for LearnedPlaces { network, mac, places } in heard {

@@ -47,8 +47,7 @@ pub(super) struct ConnectionFact {
 
 /// All that is wrong, the worst first.
 pub(super) fn problems(facts: &Facts<'_>) -> Vec<Problem> {
-    let mut found: Vec<Problem> =
-        facts.store.iter().map(store).into_iter().chain(facts.parts.iter().cloned()).collect();
+    let mut found: Vec<Problem> = facts.store.iter().map(store).chain(facts.parts.iter().cloned()).collect();
     found.extend(facts.source.and_then(of_source));
     for switch in facts.switches {
         found.extend(switch.own.iter().filter_map(|own| of_switch(switch, own, facts)));

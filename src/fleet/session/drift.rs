@@ -31,7 +31,7 @@ impl Session<'_> {
                     }
                 }
                 PlanOutcome::Wait | PlanOutcome::Conflict | PlanOutcome::Uncounted | PlanOutcome::Held => {
-                    self.work.queue.push(key)
+                    self.work.queue.push(key);
                 }
             }
         }

@@ -99,7 +99,7 @@ pub(super) fn check(
 /// - `needed` is a variant of [`Need`].
 /// - `kept in map` keeps the rows as they are, by `_uuid`, and makes `Replica::map()` to read them; `Touched::tables` says when one
 ///   changed. `kept by method, rows count` hands them to a method of [`Replica`], `fn(Uuid, Option<&mut Row>, &mut Touched)`, for tables
-///   with indexes; `count` is a closure that counts them.
+///   with indexes; `count` is a function that counts them.
 /// - `limit` is a closure that says how many rows one switch may have us keep.
 /// - `reasons` are the words for people in a plan and in the journal: why a row of the table is inserted, updated or deleted, where
 ///   `plan::explain` knows nothing better.

@@ -69,7 +69,7 @@ tables! {
         "other_config", since "1.5.1" or "a vendor's own settings can't stand there; vtepd makes none";
     }
     table LogicalSwitch = "Logical_Switch", needed Always,
-        kept by set_logical_switch, rows |replica| replica.logical_switch_count(), limit |budget| budget.logical_switches,
+        kept by set_logical_switch, rows Replica::logical_switch_count, limit |budget| budget.logical_switches,
         reasons {
             Insert: "a connection brings the network to this switch",
             Update: "differs from the network",
@@ -87,7 +87,7 @@ tables! {
             since "1.5" or "tunnels have no key of their own; ours need none";
     }
     table PhysicalLocator = "Physical_Locator", needed Always,
-        kept by set_locator_row, rows |replica| replica.locator_count(), limit |budget| budget.locators;
+        kept by set_locator_row, rows Replica::locator_count, limit |budget| budget.locators;
 
     /// A row of Physical_Locator_Set, as a message has it.
     row LocatorSetRow {
@@ -109,9 +109,9 @@ tables! {
         ip: RowIp = "ipaddr", read row_ip, write ip(Option<IpAddr>);
     }
     table UcastMacsRemote = "Ucast_Macs_Remote", needed Always,
-        kept by set_remote_unicast, rows |replica| replica.mac_total(), limit |budget| budget.remote_macs;
+        kept by set_remote_unicast, rows Replica::mac_total, limit |budget| budget.remote_macs;
     table UcastMacsLocal = "Ucast_Macs_Local", needed Always,
-        kept by set_local_unicast, rows |replica| replica.local_unicasts(), limit |budget| budget.local_macs;
+        kept by set_local_unicast, rows Replica::local_unicasts, limit |budget| budget.local_macs;
 
     /// A row of Mcast_Macs_Remote or Mcast_Macs_Local, as a message has it.
     row MulticastRow {
@@ -146,7 +146,7 @@ tables! {
         bfd_status: Strings = "bfd_status", read strings;
     }
     table Tunnel = "Tunnel", needed Bfd since "1.3" or "BFD can't be configured",
-        kept by set_tunnel, rows |replica| replica.tunnel_count(), limit |budget| budget.tunnels,
+        kept by set_tunnel, rows Replica::tunnel_count, limit |budget| budget.tunnels,
         reasons { Update: "bfd = on" };
 
     /// A row of Manager.

@@ -1,6 +1,6 @@
 //! `GET /openapi.json`: both dialects, described from the types that are read and written.
 //!
-//! Each dialect declares its calls with their descriptions ([`super::calls`]); schemas are derived from the types themselves. Where `fields` may take
+//! Each dialect declares its calls with their descriptions ([`mod@super::calls`]); schemas are derived from the types themselves. Where `fields` may take
 //! any member away, none is `required`; which ones stand in the answers of all other calls is described as [`WHOLE`].
 
 use std::{collections::BTreeMap, sync::LazyLock};

@@ -18,8 +18,8 @@ fn csv(rows: u32) -> String {
 
 #[test]
 fn all_ports_of_a_file_or_none() {
-    let scene = Scene::new().connected();
     const ROWS: u32 = 5000;
+    let scene = Scene::new().connected();
     let all = ROWS as usize + MACHINES.len();
     let good = csv(ROWS);
     let file = scene.file("ports.csv", &good);

@@ -13,6 +13,7 @@ mod mistakes;
 mod offline;
 mod plans;
 mod terminal;
+mod typed;
 mod view;
 mod waits;
 mod workday;

@@ -166,6 +166,15 @@ fn names_do_not_steer_the_terminal() {
         "audit --rows".to_owned(),
         "switch diff tor-switch-1".to_owned(),
     ];
+    // Progress lines, and what is watched while names come.
+    let moving = [
+        "switch repair tor-switch-1 --wait".to_owned(),
+        format!(
+            "watch --kind call --count 2 & pid=$!; while kill -0 $pid 2>/dev/null; do {L2GW} --socket {} network create \"$EVIL\" \
+             >/dev/null 2>&1; done; true",
+            scene.socket()
+        ),
+    ];
     let mistakes = [
         "network show \"$EVIL\"x",
         "switch show \"$EVIL\"",
@@ -173,12 +182,15 @@ fn names_do_not_steer_the_terminal() {
         "network create \"$EVIL\"",
         "audit --since \"$EVIL\"",
     ];
-    let lines = lists.iter().map(|line| (*line).to_owned()).chain(single).chain(mistakes.map(str::to_owned));
+    let lines =
+        lists.iter().map(|line| (*line).to_owned()).chain(single).chain(moving).chain(mistakes.map(str::to_owned));
     for line in lines {
         for format in ["table", "json", "yaml", "csv", "name"] {
-            let shown = on_a_terminal(&scene, &[("EVIL", evil)], &format!("{line} -o {format}"));
+            let shown = on_a_terminal(&scene, &[("EVIL", evil)], &format!("-o {format} {line}"));
             // Line ends of a terminal, and our own colours.
             let mut text = shown.replace("\r\n", "\n");
+            // A bar is drawn over and over.
+            text = text.replace("\r\u{1b}[2K", "\n").replace("\u{1b}[1A", "");
             for ours in ["[0m", "[1m", "[32m", "[33m", "[31m", "[39m", "[38;5;9m", "[38;5;10m", "[38;5;11m", "[22m"] {
                 text = text.replace(&format!("\u{1b}{ours}"), "");
             }

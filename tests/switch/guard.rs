@@ -28,8 +28,8 @@ fn an_empty_store_deletes_nothing_until_released() {
     }
     assert_eq!(tors.each_ref().map(Tor::dump), filled);
 
-    // Inserts go on.
-    let network = rest.network("another");
+    // Inserts go on. The held network still has the VNI that the empty store would give out first.
+    let network = rest.network_with_vni("another", 5000);
     rest.gateway("g", &[("t1", &["Ethernet41"])]);
     let connection = rest.connect("g", &network, 60);
     tors[0].wait("another network", |dump| dump.logical_switches().len() == 2);

@@ -16,7 +16,7 @@ fn occupy(tor: &Tor, vlan: &str) {
 }
 
 /// It failed for this reason, and said so.
-fn blocked(said: Said, reason: &str) {
+fn blocked(said: &Said, reason: &str) {
     assert_eq!(said.code, 1, "{said:#?}");
     assert!(said.err.contains(reason) && said.err.contains("not waiting any longer"), "{said:#?}");
 }
@@ -31,20 +31,20 @@ fn rows_that_are_blocked_are_not_done() {
     let foreign =
         "tor-switch-1 (conflict: Ethernet41 VLAN 60: VLAN 60 of port Ethernet41 is bound to Logical_Switch 'theirs'";
     let begun = Instant::now();
-    blocked(scene.run(&["connection", "create", "g", "blue", "--wait"]), foreign);
+    blocked(&scene.run(&["connection", "create", "g", "blue", "--wait"]), foreign);
     assert!(begun.elapsed() < Duration::from_secs(4), "all else was done: {:?}", begun.elapsed());
-    blocked(scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), foreign);
+    blocked(&scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), foreign);
     let create =
         ["port", "create", "blue", "--mac", "fa:16:3e:00:00:61", "--host", "compute-1", "--wait", "-o", "name"];
     let said = scene.run(&create);
     let port = said.name();
-    blocked(said, foreign);
-    blocked(scene.run(&["port", "update", &port, "--host", "compute-2", "--wait"]), foreign);
-    blocked(scene.run(&["endpoint", "create", "compute-2", "198.51.100.12", "--wait"]), foreign);
-    blocked(scene.run(&["endpoint", "update", "compute-2", "198.51.100.13", "--wait"]), foreign);
+    blocked(&said, foreign);
+    blocked(&scene.run(&["port", "update", &port, "--host", "compute-2", "--wait"]), foreign);
+    blocked(&scene.run(&["endpoint", "create", "compute-2", "198.51.100.12", "--wait"]), foreign);
+    blocked(&scene.run(&["endpoint", "update", "compute-2", "198.51.100.13", "--wait"]), foreign);
     let file = scene.file("blue.csv", "network,mac,host\nblue,fa:16:3e:00:00:62,compute-2\n");
-    blocked(scene.run(&["port", "import", &file, "--wait"]), foreign);
-    blocked(scene.run(&["port", "delete", &port, "--wait"]), foreign);
+    blocked(&scene.run(&["port", "import", &file, "--wait"]), foreign);
+    blocked(&scene.run(&["port", "delete", &port, "--wait"]), foreign);
     // A network that has nothing to do with it isn't waited for in vain.
     scene.ok(&["port", "create", "network1", "--mac", "fa:16:3e:00:00:03", "--host", "compute-1", "--wait"]);
     scene.ok(&["switch", "release", "tor-switch-1", "--wait"]);
@@ -53,9 +53,9 @@ fn rows_that_are_blocked_are_not_done() {
     let add = ["gateway", "update", "g", "--add-interface", "nowhere:60", "--force", "--wait"];
     let said = scene.run(&add);
     assert!(said.err.contains(foreign) || said.err.contains(missing), "{said:#?}");
-    blocked(said, "not waiting");
+    blocked(&said, "not waiting");
     scene.ok(&["gateway", "update", "g", "--remove-interface", "Ethernet41", "--force"]);
-    blocked(scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), missing);
+    blocked(&scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), missing);
     scene.ok(&["connection", "delete", "g", "blue", "--wait"]);
     scene.ok(&["switch", "repair", "tor-switch-1", "--wait"]);
 }
@@ -87,7 +87,7 @@ fn whatever_blocks_is_named() {
         scene.ok(&["gateway", "create", gateway, "--device", device]);
     }
     scene.tors[0].vtep_ctl(&["add-ls", "theirs", "--", "set", "Logical_Switch", "theirs", "tunnel_key=7002"]);
-    blocked(scene.run(&["connection", "create", "one", "blue", "--wait"]), "has the network's VNI 7002");
+    blocked(&scene.run(&["connection", "create", "one", "blue", "--wait"]), "has the network's VNI 7002");
     scene.ok(&["connection", "delete", "one", "blue", "--wait"]);
     scene.ok(&["connection", "create", "one", "red", "--wait"]);
     let create = [
@@ -102,14 +102,14 @@ fn whatever_blocks_is_named() {
         "compute-1",
         "--wait",
     ];
-    blocked(scene.run(&create), "error: Ethernet40 VLAN 50: MAC fa:16:3e:00:00:01: ");
-    blocked(scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), "MAC fa:16:3e:00:00:01: ");
+    blocked(&scene.run(&create), "error: Ethernet40 VLAN 50: MAC fa:16:3e:00:00:01: ");
+    blocked(&scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), "MAC fa:16:3e:00:00:01: ");
 
     let mode = "tor-switch-2 (pending: Ethernet40 VLAN 50: mode = observe";
-    blocked(scene.run(&["connection", "create", "two", "red", "--wait"]), mode);
+    blocked(&scene.run(&["connection", "create", "two", "red", "--wait"]), mode);
     scene.ok(&["switch", "repair", "tor-switch-2", "--wait"]);
     // The deletion is left on the switch, too.
-    blocked(scene.run(&["connection", "delete", "two", "red", "--wait"]), "pending: mode = observe");
+    blocked(&scene.run(&["connection", "delete", "two", "red", "--wait"]), "pending: mode = observe");
     scene.ok(&["switch", "repair", "tor-switch-2", "--wait"]);
     assert!(scene.tors[1].dump().bindings().is_empty());
 
@@ -122,7 +122,7 @@ fn whatever_blocks_is_named() {
         if said.out.contains("another controller holds") { Ok(()) } else { Err(said.out) }
     });
     blocked(
-        scene.run(&["connection", "create", "one", "red", "--wait"]),
+        &scene.run(&["connection", "create", "one", "red", "--wait"]),
         "pending: Ethernet40 VLAN 50: another controller holds the switch's lock",
     );
 }
@@ -132,8 +132,8 @@ fn deletions_that_are_held_are_not_done() {
     let scene = Scene::new().connected();
     scene.ok(&["switch", "hold", "tor-switch-1"]);
     let held = "tor-switch-1 (held: an operator holds all deletions";
-    blocked(scene.run(&["connection", "delete", "vtep-gateway-1", "network1", "--wait"]), held);
-    blocked(scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), held);
+    blocked(&scene.run(&["connection", "delete", "vtep-gateway-1", "network1", "--wait"]), held);
+    blocked(&scene.run(&["switch", "repair", "tor-switch-1", "--wait"]), held);
     let said = scene.ok(&["switch", "release", "tor-switch-1", "--wait"]);
     assert!(said.err.starts_with("released 5 deletions\n"), "{}", said.err);
     assert!(scene.tors[0].dump().bindings().is_empty());

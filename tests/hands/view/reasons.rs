@@ -259,6 +259,18 @@ pub(super) fn what_a_switch_says_and_is_not_believed() {
     shows(&scene, &ignored);
     scene.tors[0].unlearn(&logical_switch, "01:00:5e:00:00:01");
     is_fine(&scene, "a group address");
+    scene.tors[0].learn(&logical_switch, "02:00:00:00:00:01", "224.0.0.1");
+    let what = "address 224.0.0.1 of learned MAC 02:00:00:00:00:01 is a multicast address";
+    shows(&scene, &Wrong { what, ..ignored });
+    scene.tors[0].unlearn(&logical_switch, "02:00:00:00:00:01");
+    let set = |ips: Value| {
+        let row = json!({"tunnel_ips": ips});
+        scene.tors[0].transact(&[json!({"op": "update", "table": "Physical_Switch", "where": [], "row": row})]);
+    };
+    set(json!(["set", ["192.0.2.1", "239.1.1.1"]]));
+    shows(&scene, &Wrong { what: "239.1.1.1 in tunnel_ips is a multicast address", ..ignored });
+    set(json!("192.0.2.1"));
+    is_fine(&scene, "addresses of nobody");
 
     let fast = Wrong {
         kind: "learned_macs",
@@ -397,7 +409,7 @@ pub(super) fn a_source_that_is_away() {
 /// A name, BFD of a tunnel and a manager that the switch's schema has no room for.
 #[test]
 pub(super) fn rows_of_each_kind_that_are_refused() {
-    let refuses = |table: &'static str, column: &'static str, kind: Value| {
+    let limited = |table: &'static str, column: &'static str, kind: Value| {
         move |mut schema: Value| {
             schema["tables"][table]["columns"][column]["type"] = kind;
             schema
@@ -405,10 +417,10 @@ pub(super) fn rows_of_each_kind_that_are_refused() {
     };
     let short = json!({"type": "string", "maxLength": 5});
     let small = json!({"key": "string", "value": short, "min": 0, "max": "unlimited"});
-    let names = Tor::with_schema("names", "192.0.2.1", refuses("Logical_Switch", "description", json!({"key": short})));
+    let names = Tor::with_schema("names", "192.0.2.1", limited("Logical_Switch", "description", json!({"key": short})));
     let extras = Tor::with_schema("extras", "192.0.2.2", |schema| {
-        let schema = refuses("Tunnel", "bfd_config_remote", small)(schema);
-        refuses("Manager", "target", json!({"key": {"type": "string", "maxLength": 5}}))(schema)
+        let schema = limited("Tunnel", "bfd_config_remote", small)(schema);
+        limited("Manager", "target", json!({"key": {"type": "string", "maxLength": 5}}))(schema)
     });
     let at = |tor: &Tor, more: &str| format!("management_ip = {}\nport = {}\n{more}", tor.host(), tor.port());
     let home = Home::new()

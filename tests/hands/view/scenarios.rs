@@ -30,10 +30,9 @@ fn of_status(status: Status) -> Shown {
         Status::Active => by!(reasons::the_twins_of_single_active),
         Status::Draining => by!(states::what_comes_and_goes_by_itself),
         Status::Pending => by!(states::what_is_on_its_way),
-        Status::Degraded => by!(super::what_others_write_and_what_a_switch_reports),
         Status::Held => by!(states::what_the_guard_holds),
         Status::Down => by!(super::a_switch_that_is_down),
-        Status::Conflict => by!(super::what_others_write_and_what_a_switch_reports),
+        Status::Degraded | Status::Conflict => by!(super::what_others_write_and_what_a_switch_reports),
         Status::Error => by!(super::what_a_gateway_names_and_no_switch_has),
     }
 }
@@ -96,7 +95,6 @@ fn of_reason(reason: &Reason) -> Shown {
         Reason::PeerRefused { .. } | Reason::SwitchMissing { .. } | Reason::Degraded(_) => {
             by!(states::switches_that_are_not_as_they_should_be)
         }
-        Reason::Refused(_) => by!(reasons::switches_that_can_not_be_spoken_to),
         Reason::NoSection { .. } | Reason::PortMissing { .. } => by!(super::what_a_gateway_names_and_no_switch_has),
         Reason::NetworkDeleted { .. } => by!(reasons::a_network_that_neutron_deleted),
         Reason::NoSegment { .. } | Reason::VlanTaken { .. } => {
@@ -111,14 +109,13 @@ fn of_reason(reason: &Reason) -> Shown {
         Reason::Loop { .. } | Reason::HostsUnreached(_) | Reason::EndpointIsSwitch { .. } => {
             by!(super::compute_nodes_and_learned_macs)
         }
-        Reason::Ignored { first, .. } => match first {
-            Ignored::Mac(..) => by!(reasons::what_a_switch_says_and_is_not_believed),
-            Ignored::Ip { .. } | Ignored::Vtep { .. } => by!(reasons::what_a_switch_says_and_is_not_believed),
-        },
         Reason::Throttled { .. } => by!(reasons::a_switch_that_is_read_more_slowly),
-        Reason::LearnedRate { .. } => by!(reasons::what_a_switch_says_and_is_not_believed),
+        Reason::Ignored { first: Ignored::Mac(..) | Ignored::Ip { .. } | Ignored::Vtep { .. }, .. }
+        | Reason::LearnedRate { .. } => by!(reasons::what_a_switch_says_and_is_not_believed),
         Reason::Certificate { of: CertificateOwner::Ours, .. } => by!(states::switches_that_are_not_as_they_should_be),
-        Reason::Certificate { of: CertificateOwner::Switch, .. } => by!(reasons::switches_that_can_not_be_spoken_to),
+        Reason::Refused(_) | Reason::Certificate { of: CertificateOwner::Switch, .. } => {
+            by!(reasons::switches_that_can_not_be_spoken_to)
+        }
     }
 }
 

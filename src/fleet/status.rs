@@ -155,7 +155,9 @@ pub(super) fn with_session(
     let look = Look::new(view, certificates, hosts);
     let mut statuses: Vec<_> = view.target.settings.sections.iter().map(|config| look.switch(config)).collect();
     for status in &mut statuses {
-        throttled.into_iter().for_each(|reason| status.add(reason.clone()));
+        if let Some(reason) = throttled {
+            status.add(reason.clone());
+        }
     }
     statuses
 }

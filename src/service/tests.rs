@@ -332,8 +332,8 @@ async fn a_bulk_keeps_nobody_waiting_and_leaves_nothing_behind() {
         assert!(refused.to_string().contains("ports[1321]"), "{refused}");
         assert!(service.ports(&of(&net, 1)).await.unwrap().is_empty());
 
-        let (called, caller, all) = (service.clone(), admin.clone(), drafts(4000));
-        let bulk = tokio::spawn(async move { called.create_ports(&caller, all).await });
+        let (of_bulk, caller, all) = (service.clone(), admin.clone(), drafts(4000));
+        let bulk = tokio::spawn(async move { of_bulk.create_ports(&caller, all).await });
         while service.ports(&of(&net, 1)).await.unwrap().is_empty() {
             tokio::task::yield_now().await;
         }

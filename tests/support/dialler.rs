@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// See the module. Dropped, it stops.
 pub(crate) struct Dialler {
     stopped: Arc<AtomicBool>,
-    dialled: Arc<AtomicUsize>,
+    dials: Arc<AtomicUsize>,
     sessions: Arc<AtomicUsize>,
     stream: Arc<Mutex<Option<TcpStream>>>,
 }
@@ -29,10 +29,10 @@ pub(crate) struct Dialler {
 impl Dialler {
     pub(crate) fn start(at: SocketAddr, attack: &Attack) -> Self {
         let dialler =
-            Self { stopped: Arc::default(), dialled: Arc::default(), sessions: Arc::default(), stream: Arc::default() };
-        let (stopped, dialled, sessions, kept) = (
+            Self { stopped: Arc::default(), dials: Arc::default(), sessions: Arc::default(), stream: Arc::default() };
+        let (stopped, dials, sessions, kept) = (
             Arc::clone(&dialler.stopped),
-            Arc::clone(&dialler.dialled),
+            Arc::clone(&dialler.dials),
             Arc::clone(&dialler.sessions),
             Arc::clone(&dialler.stream),
         );
@@ -44,7 +44,7 @@ impl Dialler {
                     continue;
                 };
                 with(&kept, |kept| *kept = stream.try_clone().ok());
-                dialled.fetch_add(1, Ordering::SeqCst);
+                dials.fetch_add(1, Ordering::SeqCst);
                 let asked = |method: &str| {
                     if method == "get_schema" {
                         sessions.fetch_add(1, Ordering::SeqCst);
@@ -59,7 +59,7 @@ impl Dialler {
 
     /// How often it dialled.
     pub(crate) fn dialled(&self) -> usize {
-        self.dialled.load(Ordering::SeqCst)
+        self.dials.load(Ordering::SeqCst)
     }
 
     /// How often a session was begun with it.

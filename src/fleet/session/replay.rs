@@ -299,7 +299,6 @@ fn an_unanswered_request_for_the_lock_is_given_up() {
         match kind.as_str() {
             "desired" => replay.handle(Input::Desired(news(&json(&text)))),
             "in" if !is_lock => replay.handle(Input::Message(incoming(text.get()))),
-            "in" => {}
             "out" if json(&text)["method"] == "transact" => break,
             _ => {}
         }

@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// What the queue gave.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 enum Next {
     /// With the keys that asked for it: others may be served along with them.
     Transaction(Transaction, Vec<RowKey>),
@@ -77,12 +78,12 @@ impl Session<'_> {
             guard: self.guard,
         };
         let (queue, mut left) = (&mut self.work.queue, SLICE);
-        let next = || match &mut half {
-            Some(half) => half.next(),
-            None => {
-                left = left.checked_sub(1)?;
-                queue.pop()
+        let next = || {
+            if let Some(half) = &mut half {
+                return half.next();
             }
+            left = left.checked_sub(1)?;
+            queue.pop()
         };
         planner.fill(operations, &mut transaction, next, |key, verdict| {
             looked_at += 1;

@@ -68,9 +68,9 @@ impl<'a> Planner<'a> {
     }
 
     /// Some of the rows that a network's MACs should have, by their place among its own MACs and those behind gateways.
-    pub(super) fn some_desired_macs<'i>(
+    pub(super) fn some_desired_macs(
         &self,
-        intent: &'i NetworkIntent,
+        intent: &NetworkIntent,
         from: usize,
         places: usize,
     ) -> impl Iterator<Item = DesiredMac> {

@@ -14,6 +14,7 @@
 //! but the mailboxes, in which newer desired states replace older ones: a slow switch costs no memory and no wait.
 
 mod adopt;
+pub mod advice;
 mod certificates;
 mod database;
 mod detached;

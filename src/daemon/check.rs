@@ -9,7 +9,7 @@ use crate::{
     admin::try_group,
     api::try_keystone,
     config::{AdminConfig, ApiConfig, Auth, SourceConfig, SwitchConfig},
-    fleet::endpoint,
+    fleet::{advice::Advised, endpoint},
     ovsdb::{
         Endpoint,
         client::{Client, ClientError},
@@ -91,7 +91,9 @@ impl fmt::Display for SwitchCheck {
             }
             Ok(CheckedSwitch::DialsIn) => write!(f, "{switch}: not tried: it dials in"),
             // Names the address by itself.
-            Err(CheckError::Client(error @ ClientError::Transport(_))) => write!(f, "{switch}: FAILED: {error}"),
+            Err(CheckError::Client(ClientError::Transport(error))) => {
+                write!(f, "{switch}: FAILED: {}", Advised(error))
+            }
             Err(error) => write!(f, "{switch}: FAILED: {address}: {error}"),
         }
     }

@@ -27,7 +27,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Command, Fleet, database};
+use super::{Command, Fleet, advice::Advised, database};
 use crate::{
     config::{ListenConfig, SwitchConfig, Transport},
     model::status::{Stranger, Strangers},
@@ -255,7 +255,7 @@ async fn ask(
         Some(mut acceptor) => {
             acceptor.pinned.clone_from(&fleet.lobby.pinned.lock().unwrap_or_else(PoisonError::into_inner));
             let shaken = transport::accept(stream, &peer.to_string(), &acceptor).await;
-            shaken.map_err(|(error, certificate)| Box::new((error.to_string(), certificate)))?
+            shaken.map_err(|(error, certificate)| Box::new((Advised(&error).to_string(), certificate)))?
         }
     };
     let certificate = certificates.peer.clone();

@@ -51,6 +51,32 @@ fn a_public_type_has_a_name_of_its_own() {
     assert!(unused.is_empty(), "no longer shared, so their lines go: {}", unused.join(", "));
 }
 
+/// What only plumgrid.ini and vtepd call so: an error of the client doesn't, the fleet adds the advice (`fleet/advice.rs`).
+const FOREIGN_TO_OVSDB: [&str; 8] = [
+    "plumgrid",
+    "l2gateway",
+    "management_ip",
+    "peer_verify",
+    "peer_fingerprint",
+    "host_key_fingerprint",
+    "ovsdb_socket",
+    "transport = ",
+];
+
+#[test]
+fn the_ovsdb_client_names_no_key_of_the_configuration() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/ovsdb/src");
+    let mut found = Vec::new();
+    for path in sources(&top) {
+        let text = fs::read_to_string(&path).expect("sources are UTF-8");
+        let named = FOREIGN_TO_OVSDB.iter().filter(|word| text.contains(**word));
+        found.extend(named.map(|word| format!("{}: {word}", path.display())));
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let advice = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fleet/advice.rs")).expect("UTF-8");
+    assert!(advice.contains("peer_fingerprint"), "the check looks for words that are in use");
+}
+
 #[test]
 fn the_check_of_names_sees_declarations() {
     let text = "pub struct Row<T> {\n    pub enum Kind {\npub(crate) struct Hidden;\npub trait Named: Sized {\npub fn struct_of()\npub struct $Row";

@@ -124,7 +124,10 @@ fn tls_refuses_whoever_is_not_the_switch() {
     let mut refused = Refused::new(Home::new().switch("t", &wrong_ca), &tor, "is not signed by a CA of");
     refused.rewrite(&lines, "which is not for '127.0.0.1'");
     let pin = format!("{lines}peer_fingerprint = {}\n", us.fingerprint());
-    refused.rewrite(&pin, "not the one of peer_fingerprint");
+    refused.rewrite(
+        &pin,
+        "not the pinned one: if the switch has a new certificate, compare it there and change peer_fingerprint",
+    );
     let without: String = lines
         .lines()
         .filter(|line| !line.contains("key") && !line.contains("certificate"))
@@ -270,7 +273,10 @@ fn ssh_refuses_whoever_is_not_the_switch() {
     let pin = format!("set host_key_fingerprint = {}", sshd.fingerprint());
     let mut refused = Refused::new(Home::new().switch("t", &nobody), &tor, &pin);
     let changed = lines.replace(&sshd.fingerprint(), &format!("SHA256:{}", "A".repeat(43)));
-    refused.rewrite(&changed, "is not the one of host_key_fingerprint");
+    refused.rewrite(
+        &changed,
+        "is not the pinned one: if the switch has a new key, compare it there and change host_key_fingerprint",
+    );
     // Nobody was asked for a password before the key was right.
     assert!(!sshd.log().contains("password"), "{}", sshd.log());
     refused.rewrite(&lines.replace(PASSWORD, "wr0ng-Pw#geheim"), "refused the password of the user 'labsw'");

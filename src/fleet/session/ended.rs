@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::lock::Standby;
 use crate::{
+    fleet::advice::Advised,
     ovsdb::{CloseReason, Excess, JsonError, RequestError, RpcError, transport::TransportError},
     vtep::{MissingColumn, UpdateError},
 };
@@ -19,7 +20,7 @@ const AFTER_REFUSED_LOG_IN: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 pub(in crate::fleet) enum Ended {
     /// There is no connection.
-    #[error(transparent)]
+    #[error("{}", Advised(.0))]
     NotDialled(#[from] TransportError),
     /// The connection ended.
     #[error(transparent)]

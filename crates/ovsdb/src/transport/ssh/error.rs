@@ -6,9 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum SshError {
     /// Nobody has said that this is the switch's key.
-    #[error(
-        "{peer} has the host key {fingerprint} ({algorithm}), which nobody has confirmed: compare it on the switch, then set host_key_fingerprint = {fingerprint}, or add the key to {wanted}"
-    )]
+    #[error("{peer} has the host key {fingerprint} ({algorithm}), which is not confirmed")]
     UnknownHostKey {
         /// The peer.
         peer: String,
@@ -20,9 +18,7 @@ pub enum SshError {
         wanted: String,
     },
     /// Another key than the one that was confirmed.
-    #[error(
-        "{peer} has the host key {fingerprint} ({algorithm}), which is not the one of {wanted}: if the switch has a new key, compare it there and change that; otherwise another machine answers in its place"
-    )]
+    #[error("{peer} has the host key {fingerprint} ({algorithm}), which is not {wanted}")]
     ChangedHostKey {
         /// The peer.
         peer: String,
@@ -30,7 +26,7 @@ pub enum SshError {
         fingerprint: String,
         /// `ssh-ed25519`…
         algorithm: String,
-        /// Where the other key stands.
+        /// The one that was confirmed.
         wanted: String,
     },
     /// `known_hosts` can't be used.
@@ -68,9 +64,7 @@ pub enum SshError {
         peer: String,
     },
     /// The channel was refused.
-    #[error(
-        "{peer} let us in, but opened no channel to {remote}: {why}; set ovsdb_socket to where its ovsdb-server listens"
-    )]
+    #[error("{peer} let us in, but opened no channel to {remote}: {why}")]
     Channel {
         /// The peer.
         peer: String,

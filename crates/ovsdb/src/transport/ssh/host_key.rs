@@ -122,14 +122,14 @@ impl HostKeyCheck {
         };
         match &self.rule {
             Rule::Pinned(wanted) if *wanted == fingerprint => None,
-            Rule::Pinned(_) => refuse("host_key_fingerprint".to_owned(), true),
+            Rule::Pinned(_) => refuse("the pinned one".to_owned(), true),
             Rule::Known(path, known) if known.revoked.iter().any(|one| one.key_data() == key.key_data()) => {
-                refuse(format!("{} (which marks it as revoked)", path.display()), true)
+                refuse(format!("one of {}, which marks it as revoked", path.display()), true)
             }
             Rule::Known(_, known) if known.keys.iter().any(|(_, one)| one.key_data() == key.key_data()) => None,
             Rule::Known(path, known) => match known.keys.first() {
                 None => refuse(path.display().to_string(), false),
-                Some((line, _)) => refuse(format!("{} line {line}", path.display()), true),
+                Some((line, _)) => refuse(format!("the one of {} line {line}", path.display()), true),
             },
         }
     }

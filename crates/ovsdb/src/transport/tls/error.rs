@@ -1,4 +1,4 @@
-//! Why there is no TLS with a peer, in an operator's words.
+//! Why there is no TLS with a peer, in an operator's words. Files and settings have the names of the fields of [`Tls`].
 
 use std::{
     io,
@@ -35,12 +35,10 @@ pub enum TlsError {
         why: String,
     },
     /// Nothing to verify a peer with.
-    #[error(
-        "there is no ca_cert to verify the switch with: set it, or pin the switch's certificate with peer_fingerprint"
-    )]
+    #[error("there is neither a ca_cert to verify the peer with nor a pinned certificate")]
     NoCa,
     /// Nothing to show.
-    #[error("TLS with switches that dial in needs private_key and certificate in [l2gateway]")]
+    #[error("TLS with peers that dial in needs a private_key and a certificate")]
     NoIdentity,
     /// The CAs can't be used.
     #[error("ca_cert can't be used: {0}")]
@@ -59,7 +57,10 @@ pub enum TlsError {
         ca: String,
     },
     /// For another name.
-    #[error("{peer} shows the certificate {certificate}, which is not for '{wanted}': {fix}")]
+    #[error(
+        "{peer} shows the certificate {certificate}, which is not for '{wanted}'{}",
+        if *.nameless { ", because it has a common name alone" } else { "" }
+    )]
     WrongName {
         /// The peer.
         peer: String,
@@ -67,8 +68,8 @@ pub enum TlsError {
         certificate: String,
         /// What was dialled.
         wanted: String,
-        /// What to do.
-        fix: &'static str,
+        /// It has a common name alone, which counts for nothing.
+        nameless: bool,
     },
     /// Too old.
     #[error("{peer} shows the certificate {certificate}, which expired on {since}: renew it on the switch")]
@@ -89,9 +90,7 @@ pub enum TlsError {
         certificate: String,
     },
     /// Not the one that was pinned.
-    #[error(
-        "{peer} shows the certificate {certificate} with the fingerprint {found}, not the one of peer_fingerprint: if the switch has a new certificate, compare it there and change the key; otherwise another machine answers in its place"
-    )]
+    #[error("{peer} shows the certificate {certificate} with the fingerprint {found}, not the pinned one")]
     NotPinned {
         /// The peer.
         peer: String,
@@ -101,9 +100,7 @@ pub enum TlsError {
         found: Fingerprint,
     },
     /// A kind of certificate that we can't verify.
-    #[error(
-        "{peer} shows the certificate {certificate}, which is {what}, and that can't be verified: give the switch an X.509 v3 certificate with SHA-256, or use transport = ssh"
-    )]
+    #[error("{peer} shows the certificate {certificate}, which is {what}, and that can't be verified")]
     Unverifiable {
         /// The peer.
         peer: String,
@@ -129,7 +126,7 @@ pub enum TlsError {
         peer: String,
     },
     /// No version or no cipher in common.
-    #[error("{peer} speaks neither TLS 1.2 nor TLS 1.3 ({why}): update the switch, or use transport = ssh")]
+    #[error("{peer} speaks neither TLS 1.2 nor TLS 1.3 ({why})")]
     TooOld {
         /// The peer.
         peer: String,
@@ -137,7 +134,7 @@ pub enum TlsError {
         why: String,
     },
     /// Something else listens there.
-    #[error("{peer} answers, but not with TLS: is this a port of 'ptcp' (transport = tcp) instead of 'pssl'?")]
+    #[error("{peer} answers, but not with TLS")]
     NotTls {
         /// The peer.
         peer: String,
@@ -233,7 +230,12 @@ impl TlsError {
                 Self::WrongCa { peer, certificate, ca: name(tls.ca_cert.as_deref()) }
             }
             (None, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
-                Self::WrongName { peer, certificate, wanted: wanted.to_owned(), fix: fix(shown, tls.verify) }
+                Self::WrongName {
+                    peer,
+                    certificate,
+                    wanted: wanted.to_owned(),
+                    nameless: is_nameless(shown, tls.verify),
+                }
             }
             (
                 None,
@@ -277,11 +279,6 @@ fn name(path: Option<&Path>) -> String {
     path.map_or_else(|| "ours".to_owned(), |path| path.display().to_string())
 }
 
-fn fix(shown: &Certificate, verify: Verify) -> &'static str {
-    match verify {
-        Verify::Name if shown.dns_names.is_empty() && shown.ip_addresses.is_empty() => {
-            "it has a common name alone: set peer_verify = chain, or pin it with peer_fingerprint"
-        }
-        _ => "set management_ip to one of its names, or peer_verify = chain, or pin it with peer_fingerprint",
-    }
+fn is_nameless(shown: &Certificate, verify: Verify) -> bool {
+    verify == Verify::Name && shown.dns_names.is_empty() && shown.ip_addresses.is_empty()
 }

@@ -272,7 +272,7 @@ impl Agent {
         }
         let (overtaken, wrong): (Vec<_>, Vec<_>) = failures.iter().partition(|error| error.is_overtaken());
         if let Some(first) = overtaken.first() {
-            tracing::info!(entries = overtaken.len(), %first, "somebody else was faster: everything is read again");
+            tracing::info!(entries = overtaken.len(), %first, "another program was faster: everything is read again");
         }
         for error in wrong.iter().take(NAMED) {
             tracing::error!(%error, "the kernel is not as it should be");

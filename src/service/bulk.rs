@@ -1,7 +1,7 @@
 //! Many ports of one call. They are checked as a whole, then created in parts, so that nobody else's change waits for all of
 //! them: the store has one writer.
 //!
-//! All are created, or none: where a part is refused, because somebody else was quicker, those before it are removed again. Only
+//! All are created, or none: where a part is refused, because another caller was quicker, those before it are removed again. Only
 //! the end of the daemon, or of the store, leaves a part of them; the error says so where there is still somebody to hear it.
 
 use std::{collections::BTreeSet, sync::Arc};

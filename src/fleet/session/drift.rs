@@ -27,7 +27,7 @@ impl Session<'_> {
                     if repaired {
                         self.work.queue.push(key);
                     } else if let Some(left_out) = self.note(Noise::Contested) {
-                        tracing::warn!(switch = %self.target.names(), ?key, left_out, "somebody else keeps changing a row; leaving it alone for a while");
+                        tracing::warn!(switch = %self.target.names(), ?key, left_out, "another program keeps changing a row; leaving it alone for a while");
                     }
                 }
                 PlanOutcome::Wait | PlanOutcome::Conflict | PlanOutcome::Uncounted | PlanOutcome::Held => {

@@ -60,7 +60,7 @@ impl Session<'_> {
         if repaired {
             self.journal.drifting.insert(key, (self.now.date, rows));
         } else {
-            let note = "somebody else keeps changing it: left alone for a while";
+            let note = "another program keeps changing it: left alone for a while";
             self.report_drift(self.now.date, None, note, rows);
         }
     }

@@ -143,7 +143,7 @@ impl Session<'_> {
         let news = obstacles.compare(&self.planner(), self.now.at);
         self.target.obstacles = obstacles;
         let Some(first) = news.first().map(|blocked| blocked.obstacle.to_string()) else { return };
-        tracing::warn!(switch = %self.target.names(), rows = news.len(), first, "somebody else changed what is wanted, and it can't be put back");
+        tracing::warn!(switch = %self.target.names(), rows = news.len(), first, "another program changed what is wanted, and it can't be put back");
         for blocked in news.iter().take(ROWS) {
             let row = self.planner().explain_blocked(blocked);
             let note = format!("it can't be put back: {}", row.reason);

@@ -120,7 +120,7 @@ impl Faults {
             return true;
         }
         let error = format!(
-            "somebody else keeps changing this row: it was put back {FIGHT_LIMIT} times within a minute; find out who \
+            "another program keeps changing this row: it was put back {FIGHT_LIMIT} times within a minute; find out who \
              else writes to the switch"
         );
         let old = self.quarantine.get(&key);

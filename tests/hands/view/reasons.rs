@@ -49,7 +49,7 @@ pub(super) fn a_row_that_somebody_keeps_changing() {
         kind: "conflict",
         status: "conflict",
         name: BINDING,
-        what: "MAC fa:16:3e:00:00:01: somebody else keeps changing this row",
+        what: "MAC fa:16:3e:00:00:01: another program keeps changing this row",
         mend: "l2gw audit --kind drift --switch tor-switch-1",
         resource: WHOLE,
     };

@@ -57,7 +57,9 @@ impl Server {
             Kind::MariaDb => {
                 let datadir = format!("--datadir={data}");
                 let mut args = vec!["--no-defaults", datadir.as_str(), "--auth-root-authentication-method=normal"];
-                args.push("--skip-test-db");
+                // A starting server deletes what others have left in theirs.
+                let tmpdir = format!("--tmpdir={}", server.scratch.path().display());
+                args.extend(["--skip-test-db", tmpdir.as_str()]);
                 if is_root() {
                     args.push("--user=root");
                 }
@@ -93,7 +95,8 @@ impl Server {
                 let mut args = vec!["mariadbd".to_owned(), "--no-defaults".to_owned(), "--skip-networking".to_owned()];
                 // A commit must survive that the server is killed.
                 args.push("--innodb-flush-log-at-trx-commit=2".to_owned());
-                args.extend([format!("--datadir={data}"), format!("--socket={socket}")]);
+                let tmpdir = format!("--tmpdir={}", self.scratch.path().display());
+                args.extend([format!("--datadir={data}"), format!("--socket={socket}"), tmpdir]);
                 if is_root() {
                     args.push("--user=root".to_owned());
                 }

@@ -130,12 +130,15 @@ impl Bench {
         self.change(changes);
         let before = self.daemon.home.log().len();
         self.daemon.reload();
+        let mut last = String::new();
         eventually("the configuration is read again", PATIENCE, || {
             let log = self.daemon.home.log();
             let news = log.get(before..).unwrap_or_default();
             let is_done =
                 news.contains("configuration was read again") || news.contains("old configuration stays in force");
-            if is_done { Ok(news.to_owned()) } else { Err(news.to_owned()) }
+            // Warnings come behind that line: they are all there once nothing is added any more.
+            let is_quiet = news == std::mem::replace(&mut last, news.to_owned());
+            if is_done && is_quiet { Ok(news.to_owned()) } else { Err(news.to_owned()) }
         })
     }
 

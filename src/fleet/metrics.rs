@@ -187,11 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{
-        printable::is_printable,
-        reason::Reason,
-        status::{Counters, SessionStatus},
-    };
+    use crate::model::printable::is_printable;
 
     fn switch(name: &str, host: &str) -> SwitchStatus {
         let tunnel = TunnelStatus {
@@ -202,38 +198,7 @@ mod tests {
             up: true,
             bfd_status: std::collections::BTreeMap::new(),
         };
-        SwitchStatus {
-            name: name.to_owned(),
-            physical_switch: name.to_owned(),
-            known: None,
-            confirmed: None,
-            session: SessionStatus {
-                state: SessionState::Up,
-                since: String::new(),
-                down_since: String::new(),
-                address: String::new(),
-                transport: String::new(),
-                schema_version: String::new(),
-                lock: String::new(),
-                peer: String::new(),
-                certificates: Vec::new(),
-            },
-            status: Status::Active,
-            reason: Reason::None,
-            own: Vec::new(),
-            vteps: Vec::new(),
-            faults: Vec::new(),
-            degraded: Vec::new(),
-            ports: Vec::new(),
-            more_ports: 0,
-            tunnels: vec![tunnel],
-            bindings: Vec::new(),
-            rows_desired: 0,
-            rows_actual: 0,
-            last_plan: None,
-            draining: Vec::new(),
-            counters: Counters::default(),
-        }
+        SwitchStatus { tunnels: vec![tunnel], ..SwitchStatus::example(name) }
     }
 
     /// The value of a label, as Prometheus reads it: `\\`, `\"` and `\n` are its escapes.

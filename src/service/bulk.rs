@@ -1,8 +1,8 @@
-//! Many ports of one call. They are checked as a whole, then created in parts, so that nobody else's change waits for all of
+//! Many ports of one call. They are checked as a whole, then created in parts, so that no other change waits for all of
 //! them: the store has one writer.
 //!
 //! All are created, or none: where a part is refused, because another caller was quicker, those before it are removed again. Only
-//! the end of the daemon, or of the store, leaves a part of them; the error says so where there is still somebody to hear it.
+//! the end of the daemon, or of the store, leaves a part of them; the error says so where the caller still waits for it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -49,7 +49,7 @@ impl Service {
             return self.store.write(move |write| Box::pin(insert(write, caller, quota, checked, none))).await;
         }
         let store = self.store.clone();
-        // What was begun is finished, or undone, though who asked goes away.
+        // What was begun is finished, or undone, though the caller goes away.
         let created = tokio::spawn(async move { create(&store, caller, quota, checked).await });
         created.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }

@@ -43,7 +43,6 @@ impl Monitor {
         eventually("bridge monitor listens", PATIENCE, || {
             n += 1;
             node.ns.run(&["bridge", "fdb", "add", &format!("02:ee:00:00:00:{n:02x}"), "dev", "eth0", "self"]);
-            thread::sleep(Duration::from_millis(10));
             if monitor.times(|line| line.starts_with("02:ee:")).is_empty() {
                 Err("nothing yet".to_owned())
             } else {

@@ -27,8 +27,7 @@ struct Which {
 /// One network where one was named, else all.
 #[derive(ToSchema)]
 #[serde(untagged)]
-// It is written piece by piece, and only described as a whole.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "it is written piece by piece, and only described as a whole")]
 enum Fdb {
     One(FdbNetwork<'static>),
     All { revision: Revision, networks: Vec<FdbNetwork<'static>> },

@@ -208,7 +208,10 @@ impl Session<'_> {
     pub(super) fn outstanding(&self) -> BTreeMap<NetworkId, u64> {
         let differences = self.audits.differences.as_ref().filter(|_| self.observes());
         let Some(audit) = differences else { return self.work.outstanding() };
-        let mut rows: BTreeMap<_, _> = audit.macs.iter().map(|(network, macs)| (*network, macs.len() as u64)).collect();
+        let mut rows = BTreeMap::new();
+        for (network, macs) in audit.macs.iter().chain(&audit.relayed) {
+            *rows.entry(*network).or_default() += macs.len() as u64;
+        }
         for network in &audit.networks {
             *rows.entry(*network).or_default() += 1;
         }

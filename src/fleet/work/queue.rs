@@ -112,6 +112,9 @@ impl Queue {
         for (network, macs) in audit.macs {
             self.macs.of_network.entry(network).or_default().extend(macs);
         }
+        for (network, macs) in audit.relayed {
+            self.relayed.of_network.entry(network).or_default().extend(macs);
+        }
     }
 
     /// Networks of which everything is to be compared: changes of theirs had no room.
@@ -209,8 +212,10 @@ mod tests {
         for n in 0..3 {
             queue.push_relayed(network(1), mac(n));
         }
+        let audit = Audit { relayed: BTreeMap::from([(network(1), vec![mac(3)])]), ..Audit::default() };
+        queue.push_audit(audit);
         queue.push(RowKey::Mac(network(1), mac(9)));
         let taken: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
-        assert_eq!(taken, [9, 0, 1, 2].map(|n| RowKey::Mac(network(1), mac(n))));
+        assert_eq!(taken, [9, 0, 1, 2, 3].map(|n| RowKey::Mac(network(1), mac(n))));
     }
 }

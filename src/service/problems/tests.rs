@@ -3,52 +3,13 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{
-    ConnectionId, MacAddr, NetworkId,
-    status::{Counters, SessionState, SessionStatus},
-    text::Names,
-};
+use crate::model::{ConnectionId, MacAddr, NetworkId, text::Names};
 
 const DOWN_SINCE: &str = "2026-11-27T09:00:00Z";
 const HELD_SINCE: &str = "2026-11-27T08:00:00Z";
 
-fn session() -> SessionStatus {
-    SessionStatus {
-        state: SessionState::Up,
-        since: "2026-11-27T10:00:00Z".to_owned(),
-        down_since: DOWN_SINCE.to_owned(),
-        address: "tcp:192.0.2.1:6640".to_owned(),
-        transport: "tcp".to_owned(),
-        schema_version: String::new(),
-        lock: "held".to_owned(),
-        peer: String::new(),
-        certificates: Vec::new(),
-    }
-}
-
 fn switch(name: &str, own: Vec<Reason>) -> SwitchStatus {
-    let mut switch = SwitchStatus {
-        name: name.to_owned(),
-        physical_switch: format!("{name} of the vendor"),
-        known: None,
-        confirmed: None,
-        session: session(),
-        status: Status::Active,
-        reason: Reason::None,
-        own: Vec::new(),
-        vteps: Vec::new(),
-        faults: Vec::new(),
-        degraded: Vec::new(),
-        ports: Vec::new(),
-        more_ports: 0,
-        tunnels: Vec::new(),
-        bindings: Vec::new(),
-        rows_desired: 0,
-        rows_actual: 0,
-        last_plan: None,
-        draining: Vec::new(),
-        counters: Counters::default(),
-    };
+    let mut switch = SwitchStatus { physical_switch: format!("{name} of the vendor"), ..SwitchStatus::example(name) };
     for reason in own {
         let since = match reason {
             Reason::NoSession(_) => DOWN_SINCE.to_owned(),

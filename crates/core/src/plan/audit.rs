@@ -23,6 +23,8 @@ pub struct Audit {
     pub bindings: BTreeSet<(Uuid, u16)>,
     /// MACs that aren't right.
     pub macs: BTreeMap<NetworkId, Vec<MacAddr>>,
+    /// Those of them that other switches have learned: they may be tens of thousands, and come last.
+    pub relayed: BTreeMap<NetworkId, Vec<MacAddr>>,
     /// What else isn't right.
     pub extras: Vec<RowKey>,
 }
@@ -53,6 +55,7 @@ struct Macs {
     /// Rows that the desired MACs account for.
     accounted: usize,
     wrong: Vec<MacAddr>,
+    wrong_relayed: Vec<MacAddr>,
 }
 
 /// Logical_Switches with rows that no desired MAC accounts for.
@@ -65,7 +68,8 @@ impl Audit {
     pub fn keys(&self) -> impl Iterator<Item = RowKey> {
         let networks = self.networks.iter().map(|network| RowKey::Network(*network));
         let bindings = self.bindings.iter().map(|(port, vlan)| RowKey::Binding(*port, *vlan));
-        let macs = self.macs.iter().flat_map(|(network, macs)| macs.iter().map(|mac| RowKey::Mac(*network, *mac)));
+        let all = self.macs.iter().chain(&self.relayed);
+        let macs = all.flat_map(|(network, macs)| macs.iter().map(|mac| RowKey::Mac(*network, *mac)));
         networks.chain(bindings).chain(self.extras.iter().copied()).chain(macs)
     }
 }
@@ -139,7 +143,8 @@ impl<'a> Planner<'a> {
         }
         match intent {
             Some(intent) => {
-                *macs = Some(Macs { network, intent, chosen, next: 0, accounted: 0, wrong: Vec::new() });
+                let (wrong, wrong_relayed) = (Vec::new(), Vec::new());
+                *macs = Some(Macs { network, intent, chosen, next: 0, accounted: 0, wrong, wrong_relayed });
             }
             None => {
                 if let Some(index) = chosen.filter(|index| self.actual.mac_count(*index) > 0) {
@@ -178,9 +183,11 @@ impl<'a> Planner<'a> {
         audit: &mut Audit,
         superfluous: &mut Superfluous,
     ) -> Option<Macs> {
-        let Macs { intent, chosen, next, accounted, wrong, .. } = &mut macs;
-        let all = intent.macs.len() + intent.behind.macs.len();
-        let places = (*left).min(all - *next);
+        let Macs { intent, chosen, next, accounted, wrong, wrong_relayed, .. } = &mut macs;
+        let (own, all) = (intent.macs.len(), intent.macs.len() + intent.behind.macs.len());
+        // The own ones come first; a slice has none but own ones, or none.
+        let (end, wrong) = if *next < own { (own, wrong) } else { (all, wrong_relayed) };
+        let places = (*left).min(end - *next);
         let some = self.some_desired_macs(intent, *next, places);
         match *chosen {
             None => wrong.extend(some.map(|desired| desired.mac)),
@@ -191,8 +198,8 @@ impl<'a> Planner<'a> {
                     let duplicates = rows.count();
                     *accounted += usize::from(first.is_some()) + duplicates;
                     let right = first.is_some_and(|row| self.is_right(row, &desired)) && duplicates == 0;
-                    let own = self.actual.is_own_vtep(desired.vtep);
-                    if (own && first.is_some()) || (!own && !right) {
+                    let is_own = self.actual.is_own_vtep(desired.vtep);
+                    if (is_own && first.is_some()) || (!is_own && !right) {
                         wrong.push(desired.mac);
                     }
                 }
@@ -202,9 +209,12 @@ impl<'a> Planner<'a> {
         if *next < all {
             return Some(macs);
         }
-        let Macs { network, intent, chosen, accounted, wrong, .. } = macs;
+        let Macs { network, intent, chosen, accounted, wrong, wrong_relayed, .. } = macs;
         if !wrong.is_empty() {
             audit.macs.insert(network, wrong);
+        }
+        if !wrong_relayed.is_empty() {
+            audit.relayed.insert(network, wrong_relayed);
         }
         if let Some(index) = chosen.filter(|index| self.actual.mac_count(*index) > accounted) {
             superfluous.insert(index, (network, Some(intent)));

@@ -1,6 +1,8 @@
 //! VNIs on one switch. Two Logical_Switches with one `tunnel_key` would be one network to the hardware, so a network takes
 //! its VNI only when no other Logical_Switch has it, or where those that have it leave it in the same transaction.
 
+use std::collections::BTreeSet;
+
 use super::{PlanOutcome, Planner, RowKey, Transaction, Wanted};
 use crate::{
     intent::NetworkIntent,
@@ -21,7 +23,6 @@ pub enum VniHolder<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct VniMove {
     network: NetworkId,
-    index: LogicalSwitchIndex,
     row: uuid::Uuid,
     vni: Vni,
 }
@@ -59,7 +60,7 @@ impl<'a> Planner<'a> {
 
     /// Adds the updates of Logical_Switches that leave their VNI to another one.
     pub(super) fn move_along(moves: Vec<VniMove>, transaction: &mut Transaction) {
-        for VniMove { network, row, vni, .. } in moves {
+        for VniMove { network, row, vni } in moves {
             transaction.serve(RowKey::Network(network));
             transaction.take_vni(vni, network);
             let operation =
@@ -73,6 +74,8 @@ impl<'a> Planner<'a> {
     fn vni_moves(&self, network: NetworkId, vni: Vni) -> Result<Vec<VniMove>, VniHolder<'a>> {
         let start = self.logical_switches(network).0;
         let mut moves: Vec<VniMove> = Vec::new();
+        // A chain may have thousands: none is looked for one by one.
+        let (mut leaving, mut taken) = (BTreeSet::from_iter(start), BTreeSet::from([vni]));
         let mut wanted = vec![(network, vni, None)];
         while let Some((taker, from, direct)) = wanted.pop() {
             let chosen = self.logical_switches(taker).0;
@@ -91,11 +94,11 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 // It leaves along with the others: a ring of them ends here.
-                if Some(index) == start || moves.iter().any(|known| known.index == index) {
+                if !leaving.insert(index) {
                     continue;
                 }
                 let next = self.vni_move(holder, index, from).ok_or(kept)?;
-                if next.vni == vni || moves.iter().any(|known| known.vni == next.vni) {
+                if !taken.insert(next.vni) {
                     return Err(kept);
                 }
                 moves.push(next);
@@ -111,6 +114,6 @@ impl<'a> Planner<'a> {
         let vni = intent.vni.filter(|vni| *vni != from)?;
         let is_chosen = self.logical_switches(network).0 == Some(index);
         let may = is_chosen && !(self.quarantined)(&RowKey::Network(network));
-        may.then(|| VniMove { network, index, row: self.actual.logical_switch_uuid(index), vni })
+        may.then(|| VniMove { network, row: self.actual.logical_switch_uuid(index), vni })
     }
 }

@@ -12,8 +12,8 @@ use super::{
     scenario::*,
 };
 use crate::{
-    intent::{Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
-    model::{ConnectionId, Vni},
+    intent::{Announced, Behind, BoundNetwork, DesiredMac, NetworkIntent, SwitchIntent, chunks::Chunked},
+    model::{ConnectionId, Ips, Vni},
     plan::{Desired, GuardDecision, InFlight, Obstacle, PlanOutcome, RowCounts, RowKey, Section, Transaction},
     vtep::{Operation, Ownership},
 };
@@ -54,6 +54,28 @@ fn foreign(database: &mut Database, key: i64) -> Uuid {
     let row = LogicalSwitch { name: "theirs".into(), key: Some(key), mode: None, description: String::new() };
     database.logical_switches.insert(ls, row);
     ls
+}
+
+/// A switch may have learned tens of thousands, for which a compute node's MAC must not wait.
+#[test]
+fn an_audit_has_the_macs_that_other_switches_have_learned_apart() {
+    const OWN: u8 = 5;
+    const RELAYED: [u8; 3] = [100, 101, 102];
+    let (mut desired, database) = (desired(OWN), tor());
+    let network = Arc::make_mut(desired.networks.get_mut(&network_id(0)).unwrap());
+    let announced = |m| Announced { mac: mac(m), vtep: vtep(9), gateway: 7, ips: Ips::None };
+    network.behind.macs = Chunked::build(RELAYED.map(announced).to_vec());
+    let (replica, policy, in_flight) = (database.replica(), policy(), InFlight::default());
+    let planner = planner(&desired, &replica, &policy, &in_flight, GuardDecision::Pass);
+    for rows in 1..10 {
+        let mut comparison = planner.comparison(None);
+        while !planner.compare_some(&mut comparison, rows) {}
+        let audit = comparison.into_audit();
+        assert_eq!(audit.macs, BTreeMap::from([(network_id(0), (0..OWN).map(mac).collect())]));
+        assert_eq!(audit.relayed, BTreeMap::from([(network_id(0), RELAYED.map(mac).to_vec())]));
+        let last: Vec<_> = audit.keys().skip(audit.keys().count() - RELAYED.len()).collect();
+        assert_eq!(last, RELAYED.map(|m| RowKey::Mac(network_id(0), mac(m))));
+    }
 }
 
 #[test]
